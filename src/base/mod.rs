@@ -1,0 +1,17 @@
+//! What every room stands on: time, randomness, identifiers, secrets and failures.
+//!
+//! This room knows no other.
+
+mod entropy;
+mod failure;
+mod id;
+mod secret;
+mod text;
+mod time;
+
+pub use entropy::{Entropy, OsEntropy};
+pub use failure::{Code, Failure, Kind, Violation, codes};
+pub use id::{ChallengeId, DeviceId, IdError, MessageId, PersonKey, RequestId};
+pub use secret::Secret;
+pub use text::display_text;
+pub use time::{Clock, SystemClock, Timestamp};

@@ -1,0 +1,68 @@
+//! Text that people typed and that others will read.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// `typed` as it may be kept and shown: NFC, without control characters and
+/// without the marks that turn writing around (U+202A…U+202E, U+2066…U+2069,
+/// U+200E, U+200F, U+061C), white space folded, at most `longest` characters.
+/// `None` where nothing visible is left.
+pub fn display_text(typed: &str, longest: usize) -> Option<String> {
+    // Enough for any text that can end within the bound, so that a huge one costs little.
+    let head: String = typed
+        .chars()
+        .take(longest.saturating_mul(4).max(64))
+        .collect();
+    let mut shown = String::new();
+    let mut length = 0;
+    for character in head.nfc() {
+        let character = if character.is_whitespace() || character.is_control() {
+            ' '
+        } else {
+            character
+        };
+        if is_invisible(character)
+            || (character == ' ' && (shown.is_empty() || shown.ends_with(' ')))
+        {
+            continue;
+        }
+        if length == longest {
+            break;
+        }
+        shown.push(character);
+        length += 1;
+    }
+    let shown = shown.trim_end();
+    (!shown.is_empty()).then(|| shown.to_owned())
+}
+
+fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lose_what_could_deceive_and_nothing_else() {
+        let table = [
+            ("  My\tYubiKey\r\n 5 ", Some("My YubiKey 5")),
+            ("evil\u{202e}gpj.exe", Some("evilgpj.exe")),
+            ("<img onerror=alert(1)>", Some("<img onerror=alert(1)>")),
+            ("e\u{301}", Some("é")),
+            ("Ключ 🔑", Some("Ключ 🔑")),
+            ("\0\u{1b}[31m", Some("[31m")),
+            (" \u{200b}\n", None),
+            ("", None),
+        ];
+        for (typed, shown) in table {
+            assert_eq!(display_text(typed, 64).as_deref(), shown, "{typed:?}");
+        }
+        assert_eq!(
+            display_text(&"é".repeat(500), 64).map(|t| t.chars().count()),
+            Some(64)
+        );
+    }
+}

@@ -1,0 +1,3 @@
+//! mfad: a multi-factor authentication server. One binary, one file.
+
+pub mod base;
