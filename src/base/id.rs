@@ -42,6 +42,11 @@ macro_rules! ids {
                 Ok($name(entropy.bytes()?))
             }
 
+            /// The identifier with these bits.
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                $name(bytes)
+            }
+
             /// The bits without the prefix, as kept in keys of tables.
             pub fn as_bytes(&self) -> &[u8; 16] {
                 &self.0

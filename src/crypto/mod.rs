@@ -1,0 +1,24 @@
+//! Sealing at rest, keyed hashes, and the alphabets that codes are written in.
+//!
+//! ```text
+//! master key (32 bytes, outside the store)
+//!  └ HKDF-SHA-256 "mfad/kek/v1" → wraps the key ring, one record in the store
+//! key ring
+//!  ├ term 1, 2, …  data keys; the highest seals what is written now
+//!  ├ person key    names people in the keys of tables
+//!  └ code key      hashes codes that are kept
+//! ```
+//!
+//! Everything is AES-256-GCM, HMAC-SHA-256, HKDF-SHA-256 and SHA-256 from
+//! aws-lc; HMAC-SHA-1 occurs in TOTP alone, where RFC 6238 asks for it.
+
+mod aead;
+mod code;
+mod master;
+mod ring;
+
+pub use code::{
+    BackupCode, BackupCodeHash, CodeHash, DigitCode, TypedCode, constant_time_eq, typed_code,
+};
+pub use master::{MasterKey, MasterKeyError};
+pub use ring::{KeyId, KeyRing, KeyRingError, SealError, Sealer};

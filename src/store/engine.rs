@@ -1,0 +1,258 @@
+//! redb, behind plain words.
+//!
+//! Every commit has quick-repair (which implies two phases): a crash costs no
+//! walk through the file, and a torn commit cannot be taken for a whole one.
+//! One-phase commits are never mixed in.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::Bound;
+
+use redb::{
+    Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, StorageError, Table,
+    TableDefinition, TableError, WriteTransaction,
+};
+
+use super::tx::Order;
+
+/// redb's own cache would grow to 1 GiB.
+pub const CACHE_BYTES: usize = 16 * 1024 * 1024;
+
+type Bytes = Vec<u8>;
+type Definition<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
+type OpenTable<'t> = Table<'t, &'static [u8], &'static [u8]>;
+type Bounds = (Bound<Bytes>, Bound<Bytes>);
+
+/// What the engine says when it cannot.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The disk or the file system failed; the handle is of no more use.
+    #[error("{0}")]
+    Storage(String),
+    /// The file holds what the engine would not have written.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+}
+
+impl From<redb::Error> for EngineError {
+    fn from(error: redb::Error) -> Self {
+        match error {
+            redb::Error::Corrupted(why) => EngineError::Damaged(why),
+            other => EngineError::Storage(other.to_string()),
+        }
+    }
+}
+
+fn error(error: impl Into<redb::Error>) -> EngineError {
+    EngineError::from(error.into())
+}
+
+/// How the file is opened, also again after an error; `thorough` asks for the
+/// check of every page.
+pub type Opener = Box<dyn Fn(bool) -> Result<Database, DatabaseError> + Send>;
+
+/// redb with our settings.
+pub fn builder(thorough: bool) -> redb::Builder {
+    let mut builder = Database::builder();
+    builder
+        .set_cache_size(CACHE_BYTES)
+        .set_check_integrity_on_open(thorough);
+    builder
+}
+
+/// Whether the database could not be opened because another process has it.
+pub fn is_in_use(error: &DatabaseError) -> bool {
+    matches!(error, DatabaseError::DatabaseAlreadyOpen)
+}
+
+/// Whether opening failed because of the disk rather than the contents.
+pub fn is_io(error: &DatabaseError) -> bool {
+    matches!(
+        error,
+        DatabaseError::Storage(
+            StorageError::Io(_) | StorageError::Backend(_) | StorageError::PreviousIo
+        )
+    )
+}
+
+/// A consistent view for reading.
+pub struct Snapshot(ReadTransaction);
+
+impl Snapshot {
+    /// The view of what is committed now.
+    pub fn take(database: &Database) -> Result<Self, EngineError> {
+        database.begin_read().map(Snapshot).map_err(error)
+    }
+
+    /// The value under `key`.
+    pub fn get(&self, table: &str, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        match self.0.open_table(Definition::new(table)) {
+            Ok(table) => get(&table, key),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(e) => Err(error(e)),
+        }
+    }
+
+    /// At most `limit` pairs within `bounds`.
+    pub fn range(
+        &self,
+        table: &str,
+        bounds: &Bounds,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, EngineError> {
+        match self.0.open_table(Definition::new(table)) {
+            Ok(table) => range(&table, bounds, order, limit),
+            Err(TableError::TableDoesNotExist(_)) => Ok(Vec::new()),
+            Err(e) => Err(error(e)),
+        }
+    }
+}
+
+/// Begins the engine's write transaction, in the one mode that we use.
+pub fn begin(database: &Database) -> Result<WriteTransaction, EngineError> {
+    let mut transaction = database.begin_write().map_err(error)?;
+    transaction.set_quick_repair(true);
+    Ok(transaction)
+}
+
+/// Makes the transaction durable.
+pub fn commit(transaction: WriteTransaction) -> Result<(), EngineError> {
+    transaction.commit().map_err(error)
+}
+
+/// Forgets the transaction.
+pub fn abort(transaction: WriteTransaction) -> Result<(), EngineError> {
+    transaction.abort().map_err(error)
+}
+
+/// The open tables of one write transaction, in which many of ours gather.
+pub struct Batch<'t> {
+    transaction: &'t WriteTransaction,
+    tables: RefCell<HashMap<String, OpenTable<'t>>>,
+}
+
+impl<'t> Batch<'t> {
+    /// Over the engine's transaction.
+    pub fn new(transaction: &'t WriteTransaction) -> Self {
+        Batch {
+            transaction,
+            tables: RefCell::default(),
+        }
+    }
+
+    fn with<T>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&mut OpenTable<'t>) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        let mut tables = self.tables.borrow_mut();
+        if let Some(table) = tables.get_mut(name) {
+            return work(table);
+        }
+        let table = self
+            .transaction
+            .open_table(Definition::new(name))
+            .map_err(error)?;
+        work(tables.entry(name.to_owned()).or_insert(table))
+    }
+}
+
+/// What a transaction of ours needs of the engine's.
+pub trait Tables {
+    /// The value under `key`, with what this batch has applied.
+    fn get(&self, table: &str, key: &[u8]) -> Result<Option<Bytes>, EngineError>;
+    /// At most `limit` pairs within `bounds`.
+    fn range(
+        &self,
+        table: &str,
+        bounds: &Bounds,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, EngineError>;
+    /// The largest key.
+    fn last_key(&self, table: &str) -> Result<Option<Bytes>, EngineError>;
+    /// At most `limit` keys whose first eight bytes are a number up to `latest`.
+    fn expired(&self, table: &str, latest: u64, limit: usize) -> Result<Vec<Bytes>, EngineError>;
+    /// Puts or removes one value.
+    fn apply(&self, table: &str, key: &[u8], value: Option<&[u8]>) -> Result<(), EngineError>;
+}
+
+impl Tables for Batch<'_> {
+    fn get(&self, table: &str, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        self.with(table, |table| get(table, key))
+    }
+
+    fn range(
+        &self,
+        table: &str,
+        bounds: &Bounds,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, EngineError> {
+        self.with(table, |table| range(table, bounds, order, limit))
+    }
+
+    fn last_key(&self, table: &str) -> Result<Option<Bytes>, EngineError> {
+        self.with(table, |table| {
+            Ok(table
+                .last()
+                .map_err(error)?
+                .map(|(key, _)| key.value().to_vec()))
+        })
+    }
+
+    fn expired(&self, table: &str, latest: u64, limit: usize) -> Result<Vec<Bytes>, EngineError> {
+        let end = latest.saturating_add(1).to_be_bytes();
+        self.with(table, |table| {
+            let due = table.range::<&[u8]>(..end.as_slice()).map_err(error)?;
+            due.take(limit)
+                .map(|pair| Ok(pair.map_err(error)?.0.value().to_vec()))
+                .collect()
+        })
+    }
+
+    fn apply(&self, table: &str, key: &[u8], value: Option<&[u8]>) -> Result<(), EngineError> {
+        self.with(table, |table| {
+            match value {
+                Some(value) => table.insert(key, value).map(drop),
+                None => table.remove(key).map(drop),
+            }
+            .map_err(error)
+        })
+    }
+}
+
+fn get(
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    key: &[u8],
+) -> Result<Option<Bytes>, EngineError> {
+    Ok(table
+        .get(key)
+        .map_err(error)?
+        .map(|value| value.value().to_vec()))
+}
+
+fn range(
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    bounds: &Bounds,
+    order: Order,
+    limit: usize,
+) -> Result<Vec<(Bytes, Bytes)>, EngineError> {
+    let bounds = (
+        bounds.0.as_ref().map(Bytes::as_slice),
+        bounds.1.as_ref().map(Bytes::as_slice),
+    );
+    let mut pairs = table.range::<&[u8]>(bounds).map_err(error)?;
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let next = match order {
+            Order::Ascending => pairs.next(),
+            Order::Descending => pairs.next_back(),
+        };
+        let Some(pair) = next else { break };
+        let (key, value) = pair.map_err(error)?;
+        found.push((key.value().to_vec(), value.value().to_vec()));
+    }
+    Ok(found)
+}

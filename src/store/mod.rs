@@ -1,0 +1,29 @@
+//! Transactional typed tables in one file; the only room that names an engine
+//! (redb).
+//!
+//! The seam to the engine is narrow: ordered bytes in named tables, snapshot
+//! reads, and one atomic write closure. Above it stand [`Record`]s: serde
+//! structs with a version, each value sealed whole, bound to its table and key.
+//!
+//! **Group commit.** A durable commit costs an fsync or two, so one writer
+//! thread takes all the transactions that wait, runs each over its own overlay
+//! (one that fails leaves nothing behind and touches no other), commits them
+//! together, and only then answers any of them.
+//!
+//! **After an I/O error** the engine's handle is dead for good. The writer
+//! drops it, answers 503 to those who wait, and opens the file anew as soon as
+//! the disk lets it, without a restart.
+
+mod engine;
+mod open;
+mod table;
+mod tx;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use open::{MasterKeyPlace, OpenError, open};
+pub use table::{Key, Record};
+pub use tx::{Order, Read, Scan, Tx};
+pub use writer::Store;
