@@ -561,6 +561,7 @@ async fn whichever_call_to_the_disk_fails_nothing_acknowledged_is_lost_and_the_s
                 acknowledged.insert(n, text);
             }
         }
+        disk.fail_at.store(0, Ordering::SeqCst);
         until_healthy(&store).await;
         store
             .write(|tx| tx.put(&100, &note("after")))
