@@ -5,6 +5,8 @@
 mod entropy;
 mod failure;
 mod id;
+mod listen;
+mod peer;
 mod secret;
 mod text;
 mod time;
@@ -12,6 +14,8 @@ mod time;
 pub use entropy::{Entropy, OsEntropy};
 pub use failure::{Code, Failure, Kind, Violation, codes};
 pub use id::{ChallengeId, DeviceId, IdError, MessageId, PersonKey, RequestId};
+pub use listen::{ListenAddress, ListenAddressError};
+pub use peer::PeerAddr;
 pub use secret::Secret;
 pub use text::display_text;
 pub use time::{Clock, SystemClock, Timestamp};
