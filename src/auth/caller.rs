@@ -1,0 +1,232 @@
+//! Who a token speaks for.
+
+use super::claims::Claims;
+use super::refusal::FORBIDDEN;
+use super::settings::IssuerSettings;
+use crate::base::{Failure, Timestamp, display_text};
+
+/// The longest address that is kept, in bytes (RFC 5321 section 4.5.3.1.3, without the brackets).
+const LONGEST_ADDRESS: usize = 254;
+
+/// The most characters of names and other words about a person.
+const LONGEST_WORD: usize = 255;
+
+/// How Keycloak names the account of a client's own tokens: this and the client's id.
+const SERVICE_ACCOUNT: &str = "service-account-";
+
+/// Whoever has shown a good token.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Caller {
+    /// Somebody who signed in.
+    Person(Person),
+    /// A program with a token of its own.
+    LoginService(LoginService),
+}
+
+/// Somebody who signed in: a person is (`issuer`, `subject`), and nothing else names them for sure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Person {
+    /// The exact `iss`.
+    pub issuer: String,
+    /// The exact `sub`, 1 to 255 characters.
+    pub subject: String,
+    /// `tenant_id`: an operator that has one sees that tenant alone.
+    pub tenant: Option<String>,
+    /// `email`, if the token has it and it could be one.
+    pub email: Option<Email>,
+    /// `preferred_username`: chosen by the person at many issuers, unique at few.
+    pub username: Option<String>,
+    /// `name`, fit to be shown.
+    pub name: Option<String>,
+    /// The client that the token was issued to.
+    pub client: Option<String>,
+    /// Whether they may help others: the scope, from an issuer that may grant it.
+    pub operator: bool,
+    /// When they last signed in; `None` where that is not said, or lies in the future.
+    pub auth_time: Option<Timestamp>,
+    /// How they signed in (RFC 8176).
+    pub amr: Vec<String>,
+    /// How strongly, in the issuer's words.
+    pub acr: Option<String>,
+    /// When the token ends.
+    pub expires: Timestamp,
+}
+
+/// An address, as the issuer has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Email {
+    /// As written by the issuer: not empty, no white space, one `@` at least.
+    pub address: String,
+    /// Whether the issuer has checked it; `None` where it does not say.
+    pub verified: Option<bool>,
+}
+
+/// A program with a token of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoginService {
+    /// The exact `iss`.
+    pub issuer: String,
+    /// The exact `sub`.
+    pub subject: String,
+    /// Its client id: the one that marks it, else `client_id`, `azp` or `sub`, whichever is there first.
+    pub client: String,
+    /// `tenant_id`.
+    pub tenant: Option<String>,
+    /// Whether it may ask for checks: the scope, and a client that is admitted.
+    /// Without, it is still no person.
+    pub may_verify: bool,
+    /// When the token ends.
+    pub expires: Timestamp,
+}
+
+impl Caller {
+    /// The person who calls.
+    ///
+    /// # Errors
+    /// `forbidden` for a program.
+    pub fn into_person(self) -> Result<Person, Failure> {
+        match self {
+            Caller::Person(person) => Ok(person),
+            Caller::LoginService(_) => Err(Failure::new(
+                FORBIDDEN,
+                "This is for people; the token belongs to a program.",
+            )),
+        }
+    }
+
+    /// The operator who calls.
+    ///
+    /// # Errors
+    /// `forbidden` for anybody else.
+    pub fn into_operator(self) -> Result<Person, Failure> {
+        match self {
+            Caller::Person(person) if person.operator => Ok(person),
+            _ => Err(Failure::new(
+                FORBIDDEN,
+                "This is for operators; the token does not make you one.",
+            )),
+        }
+    }
+
+    /// The login service that calls.
+    ///
+    /// # Errors
+    /// `forbidden` for people, whatever their scopes, and for programs that may not ask.
+    pub fn into_login_service(self) -> Result<LoginService, Failure> {
+        match self {
+            Caller::LoginService(service) if service.may_verify => Ok(service),
+            _ => Err(Failure::new(
+                FORBIDDEN,
+                "This is for login services; the token does not belong to one.",
+            )),
+        }
+    }
+
+    /// Whom `claims`, which have been checked, speak for.
+    pub(super) fn of(claims: Claims, settings: &IssuerSettings, now: Timestamp) -> Self {
+        let expires = Timestamp::from_unix(claims.exp);
+        let tenant = claims.tenant_id.as_deref().and_then(word);
+        if let Some(mark) = ServiceMark::of(&claims) {
+            let client = mark.client.to_owned();
+            let admitted =
+                settings.verify_clients.is_empty() || settings.verify_clients.contains(&client);
+            let may_verify = mark.sure && admitted && claims.has_scope(&settings.verify_scope);
+            return Caller::LoginService(LoginService {
+                issuer: claims.iss,
+                subject: claims.sub,
+                client,
+                tenant,
+                may_verify,
+                expires,
+            });
+        }
+        let operator = settings.may_grant_admin && claims.has_scope(&settings.admin_scope);
+        Caller::Person(Person {
+            operator,
+            tenant,
+            email: claims
+                .email
+                .as_deref()
+                .and_then(|address| Email::of(address, claims.email_verified)),
+            username: claims.preferred_username.as_deref().and_then(word),
+            name: claims
+                .name
+                .as_deref()
+                .and_then(|name| display_text(name, LONGEST_WORD)),
+            client: claims.client_id.or(claims.azp).as_deref().and_then(word),
+            auth_time: claims
+                .auth_time
+                .map(Timestamp::from_unix)
+                .filter(|at| *at <= now.plus(super::claims::LEEWAY)),
+            amr: claims.amr.map_or(Vec::new(), |amr| amr.as_slice().to_vec()),
+            acr: claims.acr.as_deref().and_then(word),
+            expires,
+            issuer: claims.iss,
+            subject: claims.sub,
+        })
+    }
+}
+
+impl Email {
+    /// `address`, if it could be one. Whether mail may go there is for `mail` to say.
+    pub(super) fn of(address: &str, verified: Option<bool>) -> Option<Self> {
+        let could_be = address.len() <= LONGEST_ADDRESS
+            && address.contains('@')
+            && !address.contains(|c: char| c.is_control() || c.is_whitespace());
+        could_be.then(|| Email {
+            address: address.to_owned(),
+            verified,
+        })
+    }
+}
+
+/// What makes a token a program's own.
+struct ServiceMark<'a> {
+    client: &'a str,
+    /// Whether the issuer says so in words that no person can choose. A mere
+    /// name takes from whoever bears it and gives nothing.
+    sure: bool,
+}
+
+impl<'a> ServiceMark<'a> {
+    fn of(claims: &'a Claims) -> Option<Self> {
+        let sure = |client| Some(ServiceMark { client, sure: true });
+        let clients = || {
+            [&claims.client_id, &claims.azp]
+                .into_iter()
+                .filter_map(|client| client.as_deref())
+        };
+        // RFC 9068 section 2.2: where no person is involved, `sub` is the client.
+        if let Some(client) = clients().find(|client| *client == claims.sub) {
+            return sure(client);
+        }
+        let any = clients().next().unwrap_or(&claims.sub);
+        let by_grant = claims
+            .gty
+            .as_ref()
+            .is_some_and(|grant| grant.contains("client-credentials"));
+        if by_grant || claims.token_type.as_deref() == Some("client_credentials") {
+            return sure(any);
+        }
+        let account = claims
+            .preferred_username
+            .as_deref()?
+            .strip_prefix(SERVICE_ACCOUNT)?;
+        // Keycloak writes user names in lower case, client ids as they are.
+        match clients().find(|client| client.to_lowercase() == account) {
+            Some(client) => sure(client),
+            None => Some(ServiceMark {
+                client: any,
+                sure: false,
+            }),
+        }
+    }
+}
+
+/// A word that identifies, kept exactly or not at all.
+fn word(text: &str) -> Option<String> {
+    let fits = !text.is_empty()
+        && text.chars().count() <= LONGEST_WORD
+        && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned())
+}

@@ -1,0 +1,161 @@
+//! Gets the keys of an issuer from where the settings say: discovery, an address, a file.
+
+use std::error::Error;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::SystemTime;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::io::AsyncReadExt;
+use url::Url;
+
+use super::keys::{KeyDocument, NoUsableKey};
+use super::outbound::{DEADLINE, LONGEST_BODY, Outbound, OutboundError};
+use super::refusal::quote;
+use super::settings::{AuthSetupError, check_address};
+
+/// What the issuer says of itself (OpenID Connect Discovery 1.0 section 3), as far as we use it.
+#[derive(Deserialize)]
+struct Discovery {
+    issuer: Option<String>,
+    jwks_uri: Option<Url>,
+    userinfo_endpoint: Option<Url>,
+}
+
+/// How a file looked when it was read.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct FileMark {
+    modified: Option<SystemTime>,
+    length: u64,
+    inode: u64,
+}
+
+/// Why no keys came.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FetchError {
+    #[error("cannot fetch {url}")]
+    Fetch {
+        url: String,
+        #[source]
+        source: OutboundError,
+    },
+    #[error("the discovery document is that of {0}")]
+    OtherIssuer(String),
+    #[error("the discovery document names no {0}")]
+    Missing(&'static str),
+    #[error("the discovery document names an address that is not asked")]
+    Address(#[from] AuthSetupError),
+    #[error("the discovery document of an https issuer names a plain http address")]
+    Downgrade,
+    #[error(transparent)]
+    NoKey(#[from] NoUsableKey),
+    #[error("cannot read {path}")]
+    File {
+        path: String,
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    #[error("the fetch was broken off")]
+    BrokenOff,
+}
+
+/// The JWK set at `url`.
+pub(super) async fn document(outbound: &Outbound, url: &Url) -> Result<KeyDocument, FetchError> {
+    get(outbound, url).await
+}
+
+/// Where `issuer` says that its keys and its people's addresses are.
+pub(super) async fn discover(
+    outbound: &Outbound,
+    issuer: &str,
+) -> Result<(Url, Option<Url>), FetchError> {
+    let at = format!(
+        "{}/.well-known/openid-configuration",
+        issuer.trim_end_matches('/')
+    );
+    let at = Url::parse(&at).map_err(|_| AuthSetupError::NoDiscovery {
+        issuer: issuer.to_owned(),
+    })?;
+    let document: Discovery = get(outbound, &at).await?;
+    match document.issuer.as_deref() {
+        Some(theirs) if theirs == issuer => {}
+        Some(theirs) => return Err(FetchError::OtherIssuer(quote(theirs))),
+        None => return Err(FetchError::Missing("issuer")),
+    }
+    let keys = document.jwks_uri.ok_or(FetchError::Missing("jwks_uri"))?;
+    for url in [Some(&keys), document.userinfo_endpoint.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        check_address(url)?;
+        if at.scheme() == "https" && url.scheme() != "https" {
+            return Err(FetchError::Downgrade);
+        }
+    }
+    Ok((keys, document.userinfo_endpoint))
+}
+
+/// The file's mark, and its JWK set unless it still looks as `known` says.
+pub(super) async fn file(
+    path: &Path,
+    known: Option<FileMark>,
+) -> Result<(FileMark, Option<KeyDocument>), FetchError> {
+    tokio::time::timeout(DEADLINE, read_file(path, known))
+        .await
+        .unwrap_or_else(|_| Err("the disk does not answer".into()))
+        .map_err(|source| FetchError::File {
+            path: path.display().to_string(),
+            source,
+        })
+}
+
+async fn get<T: DeserializeOwned>(outbound: &Outbound, url: &Url) -> Result<T, FetchError> {
+    outbound
+        .get_json(url, None)
+        .await
+        .map_err(|source| FetchError::Fetch {
+            url: without_query(url),
+            source,
+        })
+}
+
+async fn read_file(
+    path: &Path,
+    known: Option<FileMark>,
+) -> Result<(FileMark, Option<KeyDocument>), Box<dyn Error + Send + Sync>> {
+    let metadata = tokio::fs::metadata(path).await?;
+    if !metadata.is_file() {
+        return Err("it is no regular file".into());
+    }
+    let mark = FileMark {
+        modified: metadata.modified().ok(),
+        length: metadata.len(),
+        inode: metadata.ino(),
+    };
+    if known == Some(mark) && mark.modified.is_some() {
+        return Ok((mark, None));
+    }
+    let limit = LONGEST_BODY as u64;
+    let mut bytes = Vec::new();
+    let file = tokio::fs::File::open(path).await?;
+    file.take(limit + 1).read_to_end(&mut bytes).await?;
+    if bytes.len() as u64 > limit {
+        return Err("it is longer than a JWK set can be".into());
+    }
+    let document = serde_json::from_slice(&bytes).map_err(|e| {
+        format!(
+            "it is no JWK set (line {}, column {})",
+            e.line(),
+            e.column()
+        )
+    })?;
+    Ok((mark, Some(document)))
+}
+
+/// An address for the log: a query may hold more than a name.
+fn without_query(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.to_string()
+}

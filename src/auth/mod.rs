@@ -1,0 +1,31 @@
+//! Who is calling: access tokens (RFC 9068) and the issuers that sign them.
+//!
+//! A [`Verifier`] turns a bearer token into a [`Caller`]. The unverified `iss`
+//! picks the issuer's key set, `kid` and algorithm pick one key in it, that key
+//! alone checks the signature, and only then are claims looked at. Keys come
+//! from the settings and from nowhere else: nothing that a token says makes
+//! this server open a connection to a place of the token's choice.
+
+mod caller;
+mod claims;
+mod fetch;
+mod keys;
+mod outbound;
+mod refusal;
+mod settings;
+mod source;
+mod token;
+mod verifier;
+
+#[cfg(test)]
+mod tests;
+
+pub use caller::{Caller, Email, LoginService, Person};
+pub use outbound::{Answer, DEADLINE, LONGEST_BODY, Outbound, OutboundError};
+pub use refusal::{CODES, FORBIDDEN, INVALID_TOKEN, UNAUTHENTICATED, no_token};
+pub use settings::{
+    ADMIN_SCOPE, AuthSetupError, IssuerSettings, KeySource, SHORTEST_SECRET, SigningAlgorithm,
+    VERIFY_SCOPE, check_address,
+};
+pub use token::LONGEST_TOKEN;
+pub use verifier::Verifier;

@@ -1,0 +1,279 @@
+//! Keeps the keys of one issuer at hand: fetches, refreshes, and knows when they are too old.
+//!
+//! A token whose key is known needs no lock and no network. All fetches of an
+//! issuer pass through one lock, so there is one at a time, however many wait.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use url::Url;
+
+use super::fetch::{self, FetchError, FileMark};
+use super::keys::{Key, KeySet, Pick};
+use super::outbound::Outbound;
+use super::refusal::{Refusal, quote, unavailable};
+use super::settings::{IssuerSettings, KeySource, SigningAlgorithm};
+use super::token::Unverified;
+use crate::base::{Clock, Failure, Timestamp};
+
+/// Seconds between two fetches because of a key that is not known.
+pub(super) const REFETCH_AFTER: u64 = 10;
+
+/// For how many seconds after the last good fetch keys are believed while the issuer is silent.
+pub(super) const LONGEST_SILENCE: u64 = 24 * 60 * 60;
+
+/// How long a request waits for a fetch, its own or another's: discovery and keys, each in its time.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// How often keys are fetched without being asked for, so that removed ones go.
+const REFRESH_EVERY: Duration = Duration::from_secs(5 * 60);
+
+/// How often a file is looked at, and an issuer that did not answer is asked again.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// What is held of an issuer.
+struct Held {
+    keys: Arc<KeySet>,
+    userinfo: Option<Url>,
+    /// The last time that the issuer, or its file, confirmed them.
+    confirmed: Timestamp,
+}
+
+/// What only the one fetch under way may touch.
+#[derive(Default)]
+struct Flight {
+    last_attempt: Option<Timestamp>,
+    file: Option<FileMark>,
+}
+
+/// The keys of one issuer, and how to get them.
+pub(super) struct Source {
+    pub settings: IssuerSettings,
+    outbound: Outbound,
+    clock: Arc<dyn Clock>,
+    held: ArcSwapOption<Held>,
+    /// Why the last fetch failed; `None` after a good one.
+    trouble: ArcSwap<Option<String>>,
+    flight: Arc<Mutex<Flight>>,
+}
+
+impl Source {
+    pub fn new(settings: IssuerSettings, outbound: Outbound, clock: Arc<dyn Clock>) -> Self {
+        let source = Source {
+            settings,
+            outbound,
+            clock,
+            held: ArcSwapOption::empty(),
+            trouble: ArcSwap::from_pointee(None),
+            flight: Arc::default(),
+        };
+        if let KeySource::Hs256(secret) = &source.settings.keys {
+            source.held.store(Some(Arc::new(Held {
+                keys: Arc::new(KeySet::secret(secret.expose())),
+                userinfo: None,
+                confirmed: Timestamp::MAX,
+            })));
+        }
+        source
+    }
+
+    /// Whether the issuer may sign in this way.
+    pub fn accepts(&self, algorithm: SigningAlgorithm) -> bool {
+        match self.settings.keys {
+            KeySource::Hs256(_) => algorithm == SigningAlgorithm::Hs256,
+            _ => self.settings.algorithms.contains(&algorithm),
+        }
+    }
+
+    /// The key that `token` asks for. Fetches only where it is not known.
+    pub async fn key_for(self: &Arc<Self>, token: &Unverified<'_>) -> Result<Arc<Key>, Failure> {
+        match self.pick(token) {
+            Some(Pick::Found(key)) => return Ok(key),
+            Some(Pick::Refused(refusal)) => return Err(refusal.into()),
+            Some(Pick::Unknown) | None => self.refresh_if_due().await,
+        }
+        match self.pick(token) {
+            Some(Pick::Found(key)) => Ok(key),
+            Some(Pick::Refused(refusal)) => Err(refusal.into()),
+            // The issuer may have a new key and be unable to tell: that is no fault of the token.
+            Some(Pick::Unknown) if self.trouble.load().is_none() => {
+                Err(Refusal::UnknownKey(quote(token.kid.as_deref().unwrap_or(""))).into())
+            }
+            Some(Pick::Unknown) | None => Err(unavailable(REFETCH_AFTER, self.why_not())),
+        }
+    }
+
+    /// Where to ask for a person's address.
+    pub fn userinfo(&self) -> Option<Url> {
+        self.settings
+            .userinfo
+            .clone()
+            .or_else(|| self.held.load().as_ref().and_then(|h| h.userinfo.clone()))
+    }
+
+    /// Fetches now, after whatever fetch is under way.
+    pub async fn refresh(self: &Arc<Self>) -> Result<(), FetchError> {
+        let flight = Arc::clone(&self.flight).lock_owned().await;
+        self.fetch(flight).await
+    }
+
+    /// Refreshes for ever.
+    pub async fn keep_fresh(self: Arc<Self>) {
+        self.keep_fresh_every(REFRESH_EVERY, LOOK_EVERY).await;
+    }
+
+    pub(super) async fn keep_fresh_every(self: Arc<Self>, refresh: Duration, look: Duration) {
+        if matches!(self.settings.keys, KeySource::Hs256(_)) {
+            return std::future::pending().await;
+        }
+        loop {
+            let well = self.trouble.load().is_none() && self.held.load().is_some();
+            let pause = match self.settings.keys {
+                KeySource::File(_) => look,
+                _ if well => refresh,
+                _ => look,
+            };
+            tokio::time::sleep(pause).await;
+            // What went wrong has been logged and is kept for `health`.
+            let _ = self.refresh().await;
+        }
+    }
+
+    /// Why no token of this issuer can be judged, if none can.
+    pub fn health(&self) -> Result<(), String> {
+        match self.fresh() {
+            Some(_) => Ok(()),
+            None => Err(self.why_not()),
+        }
+    }
+
+    fn pick(&self, token: &Unverified<'_>) -> Option<Pick> {
+        let held = self.fresh()?;
+        Some(held.keys.pick(token.kid.as_deref(), token.algorithm))
+    }
+
+    /// What is held, unless it is too old.
+    fn fresh(&self) -> Option<Arc<Held>> {
+        let held = self.held.load_full()?;
+        (self.clock.now().since(held.confirmed) < LONGEST_SILENCE).then_some(held)
+    }
+
+    fn why_not(&self) -> String {
+        let state = match self.held.load().as_ref() {
+            None => "no keys have come yet".to_owned(),
+            Some(held) => format!("its keys were last confirmed at {}", held.confirmed),
+        };
+        let cause = match self.trouble.load().as_ref() {
+            Some(trouble) => format!(": {trouble}"),
+            None => String::new(),
+        };
+        format!("issuer {}: {state}{cause}", self.settings.issuer)
+    }
+
+    /// Fetches, unless that was done a moment ago; waits for a fetch under way.
+    async fn refresh_if_due(self: &Arc<Self>) {
+        let waiting = async {
+            let flight = Arc::clone(&self.flight).lock_owned().await;
+            let now = self.clock.now();
+            // A clock that was set back must not keep us from asking.
+            let just_now = flight
+                .last_attempt
+                .is_some_and(|last| last <= now && now.since(last) < REFETCH_AFTER);
+            if !just_now {
+                // Logged where it happens; the caller looks at what is held.
+                let _ = self.fetch(flight).await;
+            }
+        };
+        let _ = tokio::time::timeout(LONGEST_WAIT, waiting).await;
+    }
+
+    /// One fetch, in its own task: a client that hangs up does not break it off.
+    async fn fetch(
+        self: &Arc<Self>,
+        mut flight: OwnedMutexGuard<Flight>,
+    ) -> Result<(), FetchError> {
+        let source = Arc::clone(self);
+        tokio::spawn(async move {
+            flight.last_attempt = Some(source.clock.now());
+            let outcome = source.load(&mut flight).await;
+            source.note(&outcome);
+            flight.last_attempt = Some(source.clock.now());
+            outcome
+        })
+        .await
+        .unwrap_or(Err(FetchError::BrokenOff))
+    }
+
+    async fn load(&self, flight: &mut Flight) -> Result<(), FetchError> {
+        let allowed = &self.settings.algorithms;
+        match &self.settings.keys {
+            KeySource::Hs256(_) => return Ok(()),
+            KeySource::Url(url) => {
+                let document = fetch::document(&self.outbound, url).await?;
+                self.hold(Arc::new(KeySet::read(document, allowed)?), None);
+            }
+            KeySource::Discovery => {
+                let (url, userinfo) =
+                    fetch::discover(&self.outbound, &self.settings.issuer).await?;
+                let document = fetch::document(&self.outbound, &url).await?;
+                self.hold(Arc::new(KeySet::read(document, allowed)?), userinfo);
+            }
+            KeySource::File(path) => {
+                let held = self.held.load_full();
+                let known = held.as_ref().and(flight.file);
+                let (mark, document) = fetch::file(path, known).await?;
+                match (document, held) {
+                    (Some(document), _) => {
+                        self.hold(Arc::new(KeySet::read(document, allowed)?), None);
+                    }
+                    (None, Some(held)) => self.hold(Arc::clone(&held.keys), None),
+                    (None, None) => return Err(FetchError::BrokenOff),
+                }
+                flight.file = Some(mark);
+            }
+        }
+        Ok(())
+    }
+
+    fn hold(&self, keys: Arc<KeySet>, userinfo: Option<Url>) {
+        self.held.store(Some(Arc::new(Held {
+            keys,
+            userinfo,
+            confirmed: self.clock.now(),
+        })));
+    }
+
+    fn note(&self, outcome: &Result<(), FetchError>) {
+        let issuer = self.settings.issuer.as_str();
+        match outcome {
+            Ok(()) => {
+                let keys = self.held.load().as_ref().map_or(0, |held| held.keys.len());
+                if self.trouble.swap(Arc::new(None)).is_some() {
+                    tracing::info!(issuer, keys, "the issuer's keys have come again");
+                } else {
+                    tracing::debug!(issuer, keys, "the issuer's keys were refreshed");
+                }
+            }
+            Err(error) => {
+                let why = with_causes(error);
+                tracing::warn!(issuer, why, "the issuer's keys could not be refreshed");
+                self.trouble.store(Arc::new(Some(why)));
+            }
+        }
+    }
+}
+
+/// The error and what lies under it, in one line.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

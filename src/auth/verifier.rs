@@ -1,0 +1,184 @@
+//! The face of the room: a token in, a caller out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use tokio::task::JoinSet;
+
+use super::caller::{Caller, Email, Person};
+use super::claims::verified;
+use super::outbound::{Outbound, OutboundError};
+use super::refusal::{Refusal, quote, unavailable};
+use super::settings::{AuthSetupError, IssuerSettings, check_all};
+use super::source::{REFETCH_AFTER, Source};
+use super::token::Unverified;
+use crate::base::{Clock, Failure};
+
+/// Judges access tokens. Clones share their keys.
+#[derive(Clone)]
+pub struct Verifier(Arc<Inner>);
+
+struct Inner {
+    sources: HashMap<String, Arc<Source>>,
+    outbound: Outbound,
+    clock: Arc<dyn Clock>,
+}
+
+/// What the userinfo endpoint says (OpenID Connect Core section 5.3.2), as far as we use it.
+#[derive(Deserialize)]
+struct UserInfo {
+    sub: String,
+    email: Option<String>,
+    #[serde(default, deserialize_with = "verified")]
+    email_verified: Option<bool>,
+}
+
+impl Verifier {
+    /// Believes `issuers`. Asks none of them yet: that is [`Verifier::prime`].
+    ///
+    /// # Errors
+    /// Where tokens could not be judged safely, in words for whoever wrote the settings.
+    pub fn new(
+        issuers: Vec<IssuerSettings>,
+        outbound: Outbound,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, AuthSetupError> {
+        check_all(&issuers)?;
+        let sources = issuers
+            .into_iter()
+            .map(|settings| {
+                let source = Source::new(settings, outbound.clone(), Arc::clone(&clock));
+                (source.settings.issuer.clone(), Arc::new(source))
+            })
+            .collect();
+        Ok(Verifier(Arc::new(Inner {
+            sources,
+            outbound,
+            clock,
+        })))
+    }
+
+    #[cfg(test)]
+    pub(super) fn source(&self, issuer: &str) -> Arc<Source> {
+        Arc::clone(&self.0.sources[issuer])
+    }
+
+    /// Who shows `token`. No network and no lock where its key is known.
+    ///
+    /// # Errors
+    /// `invalid_token` where it is not believed, with the reason for the log
+    /// alone; `unavailable` where its issuer must be asked first and does not answer.
+    pub async fn caller(&self, token: &str) -> Result<Caller, Failure> {
+        let token = Unverified::read(token)?;
+        let source = self
+            .0
+            .sources
+            .get(&token.issuer)
+            .ok_or_else(|| Refusal::UnknownIssuer(quote(&token.issuer)))?;
+        let settings = &source.settings;
+        if !source.accepts(token.algorithm) {
+            return Err(Refusal::Algorithm(token.algorithm.name().to_owned()).into());
+        }
+        if settings.strict_type && !token.typed {
+            return Err(Refusal::Type(quote("JWT")).into());
+        }
+        let key = source.key_for(&token).await?;
+        let claims = token.verify(&key)?;
+        let now = self.0.clock.now();
+        claims.check(&settings.issuer, &settings.audience, now)?;
+        Ok(Caller::of(claims, settings, now))
+    }
+
+    /// Fetches the keys of all issuers, for the start and for `mfad check`.
+    ///
+    /// # Errors
+    /// `unavailable` with the first reason, where any issuer has no keys to give.
+    pub async fn prime(&self) -> Result<(), Failure> {
+        let mut fetches = JoinSet::new();
+        for source in self.0.sources.values() {
+            let source = Arc::clone(source);
+            fetches.spawn(async move { source.refresh().await });
+        }
+        let mut outcome = Ok(());
+        while let Some(fetched) = fetches.join_next().await {
+            let failure = match fetched {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => unavailable(REFETCH_AFTER, error),
+                Err(broken_off) => Failure::internal(broken_off),
+            };
+            outcome = outcome.and(Err(failure));
+        }
+        outcome
+    }
+
+    /// Why tokens of some issuer cannot be judged, if that is so: it has never
+    /// given keys, or has been silent for a day.
+    ///
+    /// # Errors
+    /// The reasons, for `/readyz` and the operator.
+    pub fn health(&self) -> Result<(), String> {
+        let mut reasons: Vec<String> = self
+            .0
+            .sources
+            .values()
+            .filter_map(|source| source.health().err())
+            .collect();
+        reasons.sort();
+        if reasons.is_empty() {
+            Ok(())
+        } else {
+            Err(reasons.join("; "))
+        }
+    }
+
+    /// Refreshes all keys every few minutes, so that removed ones are
+    /// forgotten. Runs for ever; dropping it stops it.
+    pub async fn keep_fresh(&self) {
+        let mut tasks = JoinSet::new();
+        for source in self.0.sources.values() {
+            tasks.spawn(Arc::clone(source).keep_fresh());
+        }
+        while tasks.join_next().await.is_some() {}
+        std::future::pending().await
+    }
+
+    /// The address of `person`: from the token, else from the issuer's userinfo
+    /// endpoint, which is shown `token`. `None` where the issuer names none.
+    ///
+    /// # Errors
+    /// `unavailable` where the issuer does not answer, or answers of somebody else.
+    pub async fn email_of(&self, person: &Person, token: &str) -> Result<Option<Email>, Failure> {
+        if let Some(email) = &person.email {
+            return Ok(Some(email.clone()));
+        }
+        let source = self
+            .0
+            .sources
+            .get(&person.issuer)
+            .ok_or_else(|| Refusal::UnknownIssuer(quote(&person.issuer)))?;
+        let Some(url) = source.userinfo() else {
+            return Ok(None);
+        };
+        let info: UserInfo = match self.0.outbound.get_json(&url, Some(token)).await {
+            Ok(info) => info,
+            // The token, good as it is here, does not open userinfo: it lacks the scope `openid`.
+            Err(OutboundError::Status(status @ (401 | 403))) => {
+                tracing::debug!(status, "userinfo does not accept the person's token");
+                return Ok(None);
+            }
+            Err(error) => return Err(unavailable(REFETCH_AFTER, error)),
+        };
+        // OpenID Connect Core section 5.3.2: what is said of another `sub` must not be used.
+        if info.sub != person.subject {
+            return Err(unavailable(
+                REFETCH_AFTER,
+                "userinfo spoke of another subject than the token",
+            ));
+        }
+        Ok(info
+            .email
+            .as_deref()
+            .and_then(|address| Email::of(address, info.email_verified)))
+    }
+}
