@@ -1,0 +1,83 @@
+//! One letter to one person.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::address::Address;
+use super::notice::Content;
+use super::template::Template;
+use crate::base::{Entropy, Failure, MessageId};
+
+/// One letter, in words and in HTML. Its body may hold a code: `Debug` shows
+/// only the identifier and the masked address.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Letter {
+    /// Part of the Message-ID: the same each time the letter is sent again, so
+    /// that mail programs can tell a copy.
+    pub id: MessageId,
+    /// Whom we write to.
+    pub to: Address,
+    /// One line.
+    pub subject: String,
+    /// The words for text programs, LF at the end of lines.
+    pub text: String,
+    /// The same in HTML.
+    pub html: String,
+}
+
+impl Letter {
+    /// Writes `content` to `to`.
+    ///
+    /// # Errors
+    /// `internal` where the template cannot be rendered, and as [`Entropy::fill`].
+    pub fn compose(
+        to: Address,
+        content: &impl Content,
+        entropy: &dyn Entropy,
+    ) -> Result<Letter, Failure> {
+        let rendered = Template::of(content)?;
+        Ok(Letter {
+            id: MessageId::draw(entropy)?,
+            to,
+            subject: rendered.subject,
+            text: rendered.text,
+            html: rendered.html,
+        })
+    }
+}
+
+impl fmt::Debug for Letter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Letter({} to {:?})", self.id, self.to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::OsEntropy;
+    use crate::mail::{CodeLetter, Purpose};
+
+    #[test]
+    fn a_letter_shows_neither_its_code_nor_its_address() {
+        let content = CodeLetter {
+            service_name: "Example",
+            contact: None,
+            code: "481516",
+            purpose: Purpose::SignIn,
+            minutes: 5,
+        };
+        let to: Address = "alice@example.com".parse().unwrap();
+        let letter = Letter::compose(to, &content, &OsEntropy).unwrap();
+        assert!(letter.text.contains("481516") && letter.html.contains("481516"));
+        let shown = format!("{letter:?}");
+        assert!(
+            !shown.contains("481516") && !shown.contains("alice"),
+            "{shown}"
+        );
+        assert!(!letter.subject.contains("481516"), "gateways log subjects");
+        let json = serde_json::to_string(&letter).unwrap();
+        assert!(serde_json::from_str::<Letter>(&json).unwrap() == letter);
+    }
+}

@@ -1,0 +1,189 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::base::Timestamp;
+use crate::mail::{
+    BackupCodeUsed, BackupCodesRegenerated, CodeLetter, FactorAdded, FactorDisabled, FactorLocked,
+    FactorRemoved, FactorReplaced, FactorUnlocked, FactorsReset, Occasion, Purpose,
+};
+
+const NOON: Timestamp = Timestamp::from_unix(1_795_521_600);
+
+/// Every letter, with `text` wherever a text goes.
+fn all(text: &str, contact: Option<&str>, number: u64) -> Vec<(&'static str, Rendered)> {
+    fn row<C: Content>(content: C) -> (&'static str, Rendered) {
+        (C::TEMPLATE, Template::of(&content).unwrap())
+    }
+    let occasion = Occasion {
+        service_name: text,
+        contact,
+        at: NOON,
+        ip: contact.map(|_| "2001:db8::7".parse().unwrap()),
+    };
+    let (kind, name) = (text, text);
+    vec![
+        row(CodeLetter {
+            service_name: text,
+            contact,
+            code: "012345",
+            purpose: Purpose::TurnOn,
+            minutes: number,
+        }),
+        row(FactorAdded {
+            occasion,
+            kind,
+            name,
+        }),
+        row(FactorRemoved {
+            occasion,
+            kind,
+            name,
+            by_operator: number == 1,
+        }),
+        row(FactorReplaced {
+            occasion,
+            kind,
+            name,
+        }),
+        row(FactorsReset { occasion }),
+        row(BackupCodesRegenerated { occasion }),
+        row(BackupCodeUsed {
+            occasion,
+            left: number,
+        }),
+        row(FactorLocked {
+            occasion,
+            kind,
+            until: NOON.plus(900),
+        }),
+        row(FactorUnlocked { occasion, kind }),
+        row(FactorDisabled {
+            occasion,
+            kind,
+            name,
+            wrong: number,
+        }),
+    ]
+}
+
+#[test]
+fn every_folder_of_templates_is_a_letter_that_can_be_written() {
+    let written: BTreeSet<String> = all("x", None, 1)
+        .into_iter()
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    let folders: BTreeSet<String> = Files::iter()
+        .filter_map(|file| file.split_once('/').map(|(folder, _)| folder.to_owned()))
+        .filter(|folder| folder != "shared")
+        .collect();
+    assert_eq!(written, folders);
+}
+
+#[test]
+fn hostile_values_stay_values() {
+    let hostile = "<img src=x onerror=alert(1)>\r\nBcc: eve@evil.example\r\n\r\n\u{202e}Click\0 \"'&{{ code }}{% raw %}";
+    for (name, letter) in all(hostile, Some(hostile), 3) {
+        let Rendered {
+            subject,
+            text,
+            html,
+        } = letter;
+        assert!(!subject.contains(char::is_control), "{name}: {subject:?}");
+        assert!(
+            !html.contains("<img") && html.contains("&lt;img"),
+            "{name}: {html}"
+        );
+        assert!(!html.contains("alert(1)>"), "{name}");
+        assert!(html.contains("{{ code }}"), "{name}: not a template again");
+        for body in [&text, &html] {
+            assert!(!body.contains(['\r', '\0', '\u{202e}']), "{name}: {body}");
+            // The value's second line has not become a line.
+            assert!(
+                !body.lines().any(|l| l == "Bcc: eve@evil.example"),
+                "{name}"
+            );
+        }
+        assert!(!text.contains("&lt;"), "{name}: text is not escaped");
+    }
+}
+
+#[test]
+fn a_value_begins_no_paragraph_of_its_own() {
+    let plain = all("x y", None, 1);
+    for ((name, letter), (_, plain)) in all("x\n\n  y", None, 1).into_iter().zip(plain) {
+        assert!(letter == plain, "{name}: {}", letter.text);
+    }
+}
+
+#[test]
+fn text_bodies_fit_a_narrow_window_and_html_asks_for_nothing_from_outside() {
+    let long = "Verein für Rechenkunst und verwandte Künste an der Universität, Abteilung 7";
+    for text in ["Example", long] {
+        for contact in [None, Some("security@example.com")] {
+            for number in [0, 1, 2, 100] {
+                for (name, letter) in all(text, contact, number) {
+                    for line in letter.text.lines() {
+                        assert!(line.chars().count() <= COLUMNS, "{name}: {line}");
+                    }
+                    assert!(!letter.text.contains("\n\n\n"), "{name}: {}", letter.text);
+                    for part in ["http", "src=", "href", "url(", "<script", "<img", "<a "] {
+                        assert!(!letter.html.contains(part), "{name}: {part}");
+                        assert!(!letter.text.contains(part), "{name}: {part}");
+                    }
+                    assert!(letter.html.starts_with("<!DOCTYPE html>"), "{name}");
+                    for body in [&letter.text, &letter.html] {
+                        assert!(body.contains(text.split(' ').next().unwrap()), "{name}");
+                        let advice = ["If it was not you", "If you did not,"];
+                        assert!(advice.iter().any(|a| body.contains(a)), "{name}: {body}");
+                        assert!(contact.is_none_or(|c| body.contains(c)), "{name}: {body}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn letters_say_what_happened() {
+    let letters = all("Example", Some("the help desk"), 1);
+    let expected: &[(&str, &[&str])] = &[
+        ("code", &["012345", "turn on email codes", "1 minute."]),
+        (
+            "factor_added",
+            &["24 November 2026, 12:00 UTC", "2001:db8::7"],
+        ),
+        ("factor_removed", &["by an operator"]),
+        ("backup_code_used", &["One is left"]),
+        ("factor_locked", &["24 November 2026, 12:15 UTC"]),
+        (
+            "factor_disabled",
+            &["1 wrong codes", "ask the help desk to reset it"],
+        ),
+    ];
+    for (name, words) in expected {
+        let (_, letter) = letters.iter().find(|(n, _)| n == name).unwrap();
+        let text = letter.text.replace('\n', " ");
+        for word in *words {
+            assert!(text.contains(word), "{name}: {text}");
+            assert!(letter.html.contains(word), "{name}: {}", letter.html);
+        }
+    }
+}
+
+#[test]
+fn a_missing_value_or_letter_is_a_fault_and_no_gap() {
+    let failure = Template::render("code", &serde_json::json!({"service_name": "x"}));
+    assert!(failure.is_err());
+    assert!(Template::render("nothing", &()).is_err());
+    assert!(Template::render("../code", &()).is_err());
+}
+
+#[test]
+fn paragraphs_flow_and_indented_lines_stand() {
+    let typed = "\n\none two\nthree\n\n\n\n    a  b\n  c\n\nend\n\n";
+    assert_eq!(flow(typed), "one two three\n\n    a  b\n  c\n\nend\n");
+    let words = "word ".repeat(40);
+    assert!(flow(&words).lines().all(|l| l.len() <= COLUMNS));
+    let long = "x".repeat(100);
+    assert_eq!(flow(&format!("a {long} b")), format!("a\n{long}\nb\n"));
+}
