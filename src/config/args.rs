@@ -1,0 +1,285 @@
+//! The command line. Each setting is said here once: its flag, its variable,
+//! its default and what it means. Help, the settings table and the keys of the
+//! file are read off these definitions.
+//!
+//! Values stay text here, so that all that is wrong with them can be told at once.
+
+use clap::{Args, Parser, Subcommand};
+
+/// A multi-factor authentication server: one binary, one file.
+#[derive(Parser)]
+#[command(
+    name = "mfad",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    after_help = "Examples:\n  \
+        mfad demo\n      Try the whole product in a browser, with nothing to set up.\n  \
+        mfad serve --public-url https://mfa.example.org --issuer https://login.example.org\n      \
+        Serve people and login services, behind a proxy that speaks TLS.\n  \
+        mfad check --config /etc/mfad/mfad.toml\n      Say what is wrong with a set-up, and what to do.\n\n\
+        Each setting is a flag, an MFAD_... variable or a key of the --config file, in that order.\n\
+        Exit codes: 0 done, 64 wrong usage, 74 input or output failed, 75 try again later, 78 wrong settings."
+)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: CliCommand,
+}
+
+#[derive(Subcommand)]
+pub(super) enum CliCommand {
+    /// Run the server
+    #[command(after_help = SETTINGS_HELP)]
+    Serve(Box<SettingsArgs>),
+    /// Try the whole product: own store, own sign-in, own mailbox; this machine only, not for production
+    Demo(DemoArgs),
+    /// Check the settings, the store, the issuer and the mail server, and say what is wrong and what to do
+    #[command(after_help = SETTINGS_HELP)]
+    Check(Box<SettingsArgs>),
+    /// Print the settings in effect and where each comes from, as a file for --config
+    #[command(after_help = SETTINGS_HELP)]
+    Config(Box<SettingsArgs>),
+    /// Print the OpenAPI document of the HTTP interface
+    Openapi,
+}
+
+const SETTINGS_HELP: &str = "The file is TOML, its keys are the flags without their dashes:\n  \
+    public-url = \"https://mfa.example.org\"\n  \
+    issuer = \"https://login.example.org\"\n  \
+    audience = [\"https://mfa.example.org\", \"mfa\"]\n\n\
+    Variables that hold several values part them with commas. An empty variable counts as absent.\n\
+    Secrets are read from files only. They must be readable by this user alone.";
+
+#[derive(Args)]
+pub(super) struct SettingsArgs {
+    /// A TOML file with settings
+    #[arg(long, value_name = "FILE", env = "MFAD_CONFIG", hide_env_values = true)]
+    pub(super) config: Option<String>,
+
+    /// Where to listen: host:port, or unix:/path for a proxy on this machine
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "MFAD_LISTEN",
+        hide_env_values = true,
+        default_value = "127.0.0.1:8080"
+    )]
+    pub(super) listen: String,
+
+    /// The address that browsers see: https, or http for localhost. No IP address, because security keys know none
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "MFAD_PUBLIC_URL",
+        hide_env_values = true,
+        default_value = "http://localhost:8080"
+    )]
+    pub(super) public_url: String,
+
+    /// The domain that security keys are bound to: the host of the public URL, unless a parent domain lets login pages beside it use the same keys. Changing it makes all enrolled keys useless
+    #[arg(long, value_name = "HOST", env = "MFAD_RP_ID", hide_env_values = true)]
+    pub(super) rp_id: Option<String>,
+
+    /// A further web origin whose pages may use security keys, beside the public URL's. Repeatable
+    #[arg(long, value_name = "URL", env = "MFAD_ORIGIN", hide_env_values = true)]
+    pub(super) origin: Vec<String>,
+
+    /// The folder of the store and the key. STATE_DIRECTORY, which systemd sets, comes before the default
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "MFAD_DATA_DIR",
+        hide_env_values = true,
+        default_value = "./mfad-data"
+    )]
+    pub(super) data_dir: String,
+
+    /// The master key, 32 bytes, which seals what the store holds; made at the first start. The systemd credential master-key is used where this is absent, else master.key in the data folder
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MFAD_MASTER_KEY_FILE",
+        hide_env_values = true
+    )]
+    pub(super) master_key_file: Option<String>,
+
+    /// The issuer of access tokens, exactly as in their iss. Its discovery document says where its keys are
+    #[arg(long, value_name = "URL", env = "MFAD_ISSUER", hide_env_values = true)]
+    pub(super) issuer: Option<String>,
+
+    /// The issuer's public keys as a JWKS file, instead of discovery. Read again when it changes
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MFAD_JWKS_FILE",
+        hide_env_values = true
+    )]
+    pub(super) jwks_file: Option<String>,
+
+    /// Where the issuer's public keys are, instead of discovery
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "MFAD_JWKS_URL",
+        hide_env_values = true
+    )]
+    pub(super) jwks_url: Option<String>,
+
+    /// A secret shared with the issuer, at least 32 bytes, for HS256 tokens instead of public keys
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MFAD_HS256_SECRET_FILE",
+        hide_env_values = true
+    )]
+    pub(super) hs256_secret_file: Option<String>,
+
+    /// An accepted aud of access tokens; the public URL where none is given. Repeatable
+    #[arg(
+        long,
+        value_name = "AUD",
+        env = "MFAD_AUDIENCE",
+        hide_env_values = true
+    )]
+    pub(super) audience: Vec<String>,
+
+    /// The OpenID Connect client of the settings page at the issuer
+    #[arg(
+        long,
+        value_name = "ID",
+        env = "MFAD_CLIENT_ID",
+        hide_env_values = true
+    )]
+    pub(super) client_id: Option<String>,
+
+    /// The scope that lets a login service ask for verification
+    #[arg(
+        long,
+        value_name = "SCOPE",
+        env = "MFAD_VERIFY_SCOPE",
+        hide_env_values = true,
+        default_value = "mfa:verify"
+    )]
+    pub(super) verify_scope: String,
+
+    /// The scope that makes a person an operator
+    #[arg(
+        long,
+        value_name = "SCOPE",
+        env = "MFAD_ADMIN_SCOPE",
+        hide_env_values = true,
+        default_value = "mfa:admin"
+    )]
+    pub(super) admin_scope: String,
+
+    /// Whether tokens of the issuer can make anybody an operator
+    #[arg(
+        long,
+        value_name = BOOLEAN,
+        env = "MFAD_ISSUER_MAY_GRANT_ADMIN",
+        hide_env_values = true,
+        default_value = "true"
+    )]
+    pub(super) issuer_may_grant_admin: String,
+
+    /// The mail server: smtps://user@host:465, or smtp://host:587?tls=required (also opportunistic; none for this machine only). Without it no codes are mailed
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "MFAD_SMTP_URL",
+        hide_env_values = true
+    )]
+    pub(super) smtp_url: Option<String>,
+
+    /// The password for the mail server. The systemd credential smtp-password is used where this is absent
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MFAD_SMTP_PASSWORD_FILE",
+        hide_env_values = true
+    )]
+    pub(super) smtp_password_file: Option<String>,
+
+    /// The sender of mails: mfa@example.org, or "Example <mfa@example.org>"
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "MFAD_MAIL_FROM",
+        hide_env_values = true
+    )]
+    pub(super) mail_from: Option<String>,
+
+    /// Further certificate authorities (PEM) to trust at the issuer and the mail server
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MFAD_CA_FILE",
+        hide_env_values = true
+    )]
+    pub(super) ca_file: Option<String>,
+
+    /// What people see in authenticator apps, mails and on pages
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "MFAD_SERVICE_NAME",
+        hide_env_values = true,
+        default_value = "mfad"
+    )]
+    pub(super) service_name: String,
+
+    /// How many connections are served at once; others wait
+    #[arg(
+        long,
+        value_name = NUMBER,
+        env = "MFAD_MAX_CONNECTIONS",
+        hide_env_values = true,
+        default_value = "512"
+    )]
+    pub(super) max_connections: String,
+
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+}
+
+/// The value names that tell the file's reader to expect something other than text.
+pub(super) const BOOLEAN: &str = "true|false";
+pub(super) const NUMBER: &str = "N";
+
+#[derive(Args)]
+pub(super) struct LogArgs {
+    /// How the log on standard error is written; text on a terminal, else json
+    #[arg(
+        long,
+        value_name = "text|json",
+        env = "MFAD_LOG_FORMAT",
+        hide_env_values = true
+    )]
+    pub(super) log_format: Option<String>,
+
+    /// How much is logged: error, warn, info, debug or trace
+    #[arg(
+        long = "log",
+        id = "log",
+        value_name = "LEVEL",
+        env = "MFAD_LOG",
+        hide_env_values = true,
+        default_value = "info"
+    )]
+    pub(super) level: String,
+}
+
+#[derive(Args)]
+pub(super) struct DemoArgs {
+    /// Where to listen, on this machine only. Port 0 takes any free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(super) listen: String,
+
+    /// A folder that keeps what you do; without it a temporary one that goes at the end
+    #[arg(long, value_name = "DIR")]
+    pub(super) data_dir: Option<String>,
+
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+}

@@ -1,0 +1,243 @@
+//! From text to settings, with all that is wrong told at once.
+
+use std::path::{Path, PathBuf};
+
+use super::args::{DemoArgs, LogArgs};
+use super::files;
+use super::layers::{Layers, Source};
+use super::problem::Problems;
+use super::settings::{DemoSettings, LogConfig, LogFormat, LogLevel, Settings};
+use crate::base::{ListenAddress, Secret, display_text};
+
+/// The most connections that can be asked for: a descriptor each.
+const MOST_CONNECTIONS: usize = 65_536;
+/// The longest service name, in characters.
+const LONGEST_NAME: usize = 64;
+
+/// Collects what is wrong with the settings of some layers.
+pub(super) struct Check<'a> {
+    pub(super) layers: &'a Layers,
+    pub(super) problems: Problems,
+}
+
+impl Layers {
+    /// The settings, checked. Reads the secret files that they name.
+    ///
+    /// # Errors
+    /// All that is wrong. A missing issuer is wrong: nobody could sign in.
+    pub fn settings(&self) -> Result<Settings, Problems> {
+        let mut check = Check {
+            layers: self,
+            problems: Problems::default(),
+        };
+        match check.settings() {
+            Some(settings) if check.problems.0.is_empty() => Ok(settings),
+            _ => Err(check.problems),
+        }
+    }
+}
+
+impl Check<'_> {
+    /// Says what is wrong with the setting of that id, and gives nothing for it.
+    pub(super) fn wrong<T>(
+        &mut self,
+        id: &str,
+        cause: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Option<T> {
+        let key = id.replace('_', "-");
+        let subject = match self.layers.source(id) {
+            Source::Default => key,
+            source => format!("{key} (from {source})"),
+        };
+        self.problems.add(subject, cause, hint);
+        None
+    }
+
+    /// Each part is looked at before the first `?`, so that none hides another's problem.
+    fn settings(&mut self) -> Option<Settings> {
+        let layers = self.layers;
+        let args = &layers.args;
+        let listen = self.listen(&args.listen);
+        let public_url = self.public_url(&args.public_url);
+        let origins = self.origins(public_url.as_ref(), &args.origin);
+        let rp_id = self.rp_id(public_url.as_ref(), &origins, args.rp_id.as_deref());
+        let data_dir = self.path("data_dir", &args.data_dir);
+        let master_key_file = self.master_key_file();
+        let issuer = self.issuer(public_url.as_ref());
+        let smtp = self.smtp();
+        let ca_file = self.ca_file();
+        let service_name = self.service_name(&args.service_name);
+        let max_connections = self.max_connections(&args.max_connections);
+        let log = log(&args.log, layers.terminal, &mut self.problems);
+        Some(Settings {
+            listen: listen?,
+            public_url: public_url?,
+            rp_id: rp_id?,
+            origins,
+            data_dir: data_dir?,
+            master_key_file,
+            issuer,
+            smtp,
+            ca_file,
+            service_name: service_name?,
+            max_connections: max_connections?,
+            log: log?,
+        })
+    }
+
+    fn listen(&mut self, text: &str) -> Option<ListenAddress> {
+        match text.parse::<ListenAddress>() {
+            Ok(listen) => Some(listen),
+            Err(error) => self.wrong(
+                "listen",
+                format!("{text:?} is no address to listen on: {error}"),
+                "use 127.0.0.1:8080 or unix:/run/mfad/mfad.sock behind a proxy on this machine, \
+                 0.0.0.0:8080 for others",
+            ),
+        }
+    }
+
+    pub(super) fn path(&mut self, id: &str, text: &str) -> Option<PathBuf> {
+        if text.is_empty() {
+            return self.wrong(
+                id,
+                "the path is empty",
+                "name a path, or leave the setting out",
+            );
+        }
+        Some(PathBuf::from(text))
+    }
+
+    fn master_key_file(&mut self) -> Option<PathBuf> {
+        let layers = self.layers;
+        let path = match &layers.args.master_key_file {
+            Some(path) => self.path("master_key_file", path)?,
+            None => return layers.credential("master-key"),
+        };
+        if path.exists() {
+            self.closed_to_others("master_key_file", &path)?;
+        }
+        Some(path)
+    }
+
+    fn ca_file(&mut self) -> Option<PathBuf> {
+        let path = self.path("ca_file", self.layers.args.ca_file.as_deref()?)?;
+        match files::certificates(&path) {
+            Ok(()) => Some(path),
+            Err(cause) => self.wrong(
+                "ca_file",
+                cause,
+                "name a PEM file with certificates of authorities",
+            ),
+        }
+    }
+
+    fn service_name(&mut self, name: &str) -> Option<String> {
+        if display_text(name, LONGEST_NAME).as_deref() != Some(name) || name.contains(':') {
+            return self.wrong(
+                "service_name",
+                format!(
+                    "{name:?} is no name of 1 to {LONGEST_NAME} visible characters without a colon"
+                ),
+                "choose one that people recognise in their authenticator app, such as Example Ltd",
+            );
+        }
+        Some(name.to_owned())
+    }
+
+    fn max_connections(&mut self, text: &str) -> Option<usize> {
+        match text.parse() {
+            Ok(number @ 1..=MOST_CONNECTIONS) => Some(number),
+            _ => self.wrong(
+                "max_connections",
+                format!("{text:?} is no number from 1 to {MOST_CONNECTIONS}"),
+                "512 is enough for most",
+            ),
+        }
+    }
+
+    fn closed_to_others(&mut self, id: &str, path: &Path) -> Option<()> {
+        match files::closed_to_others(path, self.layers.credentials.as_deref()) {
+            Ok(()) => Some(()),
+            Err(refused) => self.wrong(id, refused.cause, refused.hint),
+        }
+    }
+
+    pub(super) fn secret(&mut self, id: &str, path: &Path) -> Option<Secret<Vec<u8>>> {
+        match files::secret(path, self.layers.credentials.as_deref()) {
+            Ok(secret) => Some(secret),
+            Err(refused) => self.wrong(id, refused.cause, refused.hint),
+        }
+    }
+}
+
+/// How to log, from its two arguments.
+fn log(args: &LogArgs, terminal: bool, problems: &mut Problems) -> Option<LogConfig> {
+    let format = match args.log_format.as_deref() {
+        Some("text") => Some(LogFormat::Text),
+        Some("json") => Some(LogFormat::Json),
+        None if terminal => Some(LogFormat::Text),
+        None => Some(LogFormat::Json),
+        Some(other) => {
+            problems.add(
+                "log-format",
+                format!("{other:?} is no format of the log"),
+                "use text or json",
+            );
+            None
+        }
+    };
+    let level = match args.level.as_str() {
+        "error" => Some(LogLevel::Error),
+        "warn" => Some(LogLevel::Warn),
+        "info" => Some(LogLevel::Info),
+        "debug" => Some(LogLevel::Debug),
+        "trace" => Some(LogLevel::Trace),
+        other => {
+            problems.add(
+                "log",
+                format!("{other:?} is no level of the log"),
+                "use error, warn, info, debug or trace",
+            );
+            None
+        }
+    };
+    Some(LogConfig {
+        format: format?,
+        level: level?,
+    })
+}
+
+/// What `mfad demo` is told, checked.
+pub(super) fn demo(args: &DemoArgs, terminal: bool) -> Result<DemoSettings, Problems> {
+    let mut problems = Problems::default();
+    let log = log(&args.log, terminal, &mut problems);
+    let listen = match args.listen.parse::<ListenAddress>() {
+        Ok(listen @ ListenAddress::Tcp { .. }) if listen.is_local() => Some(listen),
+        Ok(listen) => {
+            problems.add(
+                "listen",
+                format!("the demo lets anybody sign in as anybody, so it does not listen on {listen}"),
+                "use 127.0.0.1:8080, or 127.0.0.1:0 for any free port; for other machines, run: mfad serve",
+            );
+            None
+        }
+        Err(error) => {
+            problems.add(
+                "listen",
+                format!("{:?} is no address to listen on: {error}", args.listen),
+                "use 127.0.0.1:8080, or 127.0.0.1:0 for any free port",
+            );
+            None
+        }
+    };
+    match (listen, log) {
+        (Some(listen), Some(log)) => Ok(DemoSettings {
+            listen,
+            data_dir: args.data_dir.as_ref().map(PathBuf::from),
+            log,
+        }),
+        _ => Err(problems),
+    }
+}

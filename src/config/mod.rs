@@ -1,0 +1,68 @@
+//! The settings: the only reader of arguments, variables and secret files.
+//!
+//! `args` says which settings there are; `layers` lets flags win over
+//! variables, these over the file, and it over the defaults; `check` turns the
+//! text into [`Settings`] and tells all that is wrong at once. A setting has one
+//! place: its field in `args`.
+
+mod args;
+mod check;
+mod describe;
+mod file;
+mod files;
+mod issuer;
+mod layers;
+mod problem;
+mod settings;
+mod smtp;
+#[cfg(test)]
+mod tests;
+mod web;
+
+use std::ffi::OsString;
+
+pub use describe::{SettingRow, settings_table};
+pub use layers::{Layers, Refused, Source, Surroundings};
+pub use problem::{Exit, Problem, Problems};
+pub use settings::{
+    DemoSettings, IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, Settings, SmtpConfig,
+    SmtpSecurity,
+};
+
+use layers::Asked;
+
+/// What the command line asks for.
+pub enum Command {
+    /// Run the server.
+    Serve(Box<Settings>),
+    /// Run the demo.
+    Demo(DemoSettings),
+    /// Check a set-up.
+    Check(Box<Settings>),
+    /// Print the settings in effect, with [`Layers::describe`].
+    Config(Layers),
+    /// Print the OpenAPI document.
+    Openapi,
+}
+
+/// Reads `arguments`, the first of which is the program's name, and what they point to.
+///
+/// # Errors
+/// Where there is nothing to run: help was asked for, the command line cannot
+/// be understood, or settings are wrong. [`Refused::report`] says so.
+pub fn read(
+    arguments: impl IntoIterator<Item = OsString>,
+    surroundings: &Surroundings<'_>,
+) -> Result<Command, Refused> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let settings = |layers: Layers| layers.settings().map(Box::new).map_err(Refused::Settings);
+    Ok(match layers::read(&arguments, surroundings)? {
+        Asked::Serve(layers) => Command::Serve(settings(layers)?),
+        Asked::Check(layers) => Command::Check(settings(layers)?),
+        Asked::Config(layers) => Command::Config(layers),
+        Asked::Demo(args, terminal) => {
+            Command::Demo(check::demo(&args, terminal).map_err(Refused::Settings)?)
+        }
+        Asked::Openapi => Command::Openapi,
+    })
+}

@@ -1,0 +1,142 @@
+//! The settings, checked: plain values that other rooms' types are made from.
+
+use std::path::PathBuf;
+
+use url::Url;
+
+use crate::base::{ListenAddress, Secret};
+
+/// All that `mfad serve` is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen. A socket from systemd wins over it.
+    pub listen: ListenAddress,
+    /// What browsers see: scheme, host and port alone; its path is `/`.
+    pub public_url: Url,
+    /// The WebAuthn RP ID: the host of each origin or a parent domain of it.
+    pub rp_id: String,
+    /// Whose pages may use security keys; the first is that of `public_url`.
+    pub origins: Vec<Url>,
+    /// The folder of the store and, without `master_key_file`, of the key.
+    pub data_dir: PathBuf,
+    /// The master key, if not in the data folder. It may not exist yet.
+    pub master_key_file: Option<PathBuf>,
+    /// Whose tokens are believed. `mfad serve` never goes without.
+    pub issuer: Option<IssuerConfig>,
+    /// How mail leaves; without it no codes are mailed.
+    pub smtp: Option<SmtpConfig>,
+    /// Further roots (PEM, at least one certificate) for issuer and SMTP server.
+    pub ca_file: Option<PathBuf>,
+    /// 1 to 64 visible characters without a colon.
+    pub service_name: String,
+    /// How many connections are served at once, 1 to 65,536.
+    pub max_connections: usize,
+    /// How the log is written.
+    pub log: LogConfig,
+}
+
+/// Whose tokens are believed, and how far.
+#[derive(Clone, Debug)]
+pub struct IssuerConfig {
+    /// Exactly as in `iss`. A URL, where keys come by discovery.
+    pub issuer: String,
+    /// What signatures are checked with.
+    pub keys: KeySource,
+    /// Accepted `aud`; never empty.
+    pub audiences: Vec<String>,
+    /// The OIDC client of the settings page.
+    pub client_id: Option<String>,
+    /// The scope of login services.
+    pub verify_scope: String,
+    /// The scope of operators.
+    pub admin_scope: String,
+    /// Whether the issuer's tokens can make anybody an operator.
+    pub may_grant_admin: bool,
+}
+
+/// What signatures are checked with.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// The issuer's discovery document says where its keys are.
+    Discovery,
+    /// A JWKS in a file, which is there.
+    JwksFile(PathBuf),
+    /// A JWKS at an address: https, or http on this machine.
+    JwksUrl(Url),
+    /// A shared secret of at least 32 bytes.
+    Hs256(Secret<Vec<u8>>),
+}
+
+/// How mail leaves.
+#[derive(Clone, Debug)]
+pub struct SmtpConfig {
+    /// Name or address; an IPv6 address without its brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// What the connection is protected by.
+    pub security: SmtpSecurity,
+    /// Whom to log in as; `None` without a login.
+    pub username: Option<String>,
+    /// There exactly where `username` is.
+    pub password: Option<Secret<String>>,
+    /// `address` or `name <address>`.
+    pub from: String,
+}
+
+/// What a connection to the SMTP server is protected by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmtpSecurity {
+    /// TLS from the first byte (`smtps:`).
+    Tls,
+    /// STARTTLS, or nothing is sent.
+    StartTls,
+    /// STARTTLS where it is offered. Never with a login.
+    Opportunistic,
+    /// None; this machine only.
+    Plain,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// In which shape.
+    pub format: LogFormat,
+    /// The least grave that is written.
+    pub level: LogLevel,
+}
+
+/// In which shape the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs, an object a line.
+    Json,
+}
+
+/// The least grave that is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What went wrong.
+    Error,
+    /// And what is odd.
+    Warn,
+    /// And what happens.
+    Info,
+    /// And how.
+    Debug,
+    /// And every step.
+    Trace,
+}
+
+/// What `mfad demo` is told.
+#[derive(Clone, Debug)]
+pub struct DemoSettings {
+    /// A TCP address that only this machine reaches.
+    pub listen: ListenAddress,
+    /// A folder to keep; without it a temporary one.
+    pub data_dir: Option<PathBuf>,
+    /// How the log is written.
+    pub log: LogConfig,
+}

@@ -1,0 +1,366 @@
+//! Which values are taken, and what is said of the others.
+
+use super::*;
+
+#[test]
+fn each_refusal_names_its_setting_and_what_to_do() {
+    let folder = Folder::new();
+    let open = folder.write("open", &"k".repeat(40), 0o640);
+    let short = folder.write("short", "too short\n", 0o600);
+    let empty = folder.write("empty", "\n", 0o600);
+    let jwks = folder.write("jwks", "{}", 0o644);
+    let text = folder.write("text", "no certificate", 0o644);
+    let broken = folder.write(
+        "broken",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        0o644,
+    );
+    let smtp = |url: &'static str| vec!["--mail-from", "m@a.org", "--smtp-url", url];
+    let table: Vec<(&str, Vec<&str>)> = vec![
+        ("listen", vec!["--listen", "8080"]),
+        ("public-url", vec!["--public-url", "http://mfa.example.org"]),
+        ("public-url", vec!["--public-url", "https://192.0.2.1"]),
+        ("public-url", vec!["--public-url", "http://127.0.0.1:8080"]),
+        ("public-url", vec!["--public-url", "https://[::1]"]),
+        ("public-url", vec!["--public-url", "https://a.org/mfa"]),
+        ("public-url", vec!["--public-url", "https://a.org/?q"]),
+        ("public-url", vec!["--public-url", "https://u@a.org"]),
+        ("public-url", vec!["--public-url", "ftp://a.org"]),
+        ("public-url", vec!["--public-url", "a.org"]),
+        ("origin", vec!["--origin", "http://localhost/x"]),
+        ("origin", vec!["--origin", "null"]),
+        ("rp-id", vec!["--origin", "https://other.org"]),
+        ("rp-id", vec!["--rp-id", "example.org"]),
+        (
+            "rp-id",
+            vec!["--public-url", "https://a.org", "--rp-id", "org"],
+        ),
+        (
+            "rp-id",
+            vec!["--public-url", "https://a.org", "--rp-id", "192.0.2.1"],
+        ),
+        (
+            "rp-id",
+            vec!["--public-url", "https://a.org", "--rp-id", "https://a.org"],
+        ),
+        (
+            "rp-id",
+            vec!["--public-url", "https://aa.org", "--rp-id", "a.org"],
+        ),
+        ("data-dir", vec!["--data-dir", ""]),
+        ("master-key-file", vec!["--master-key-file", &open]),
+        ("jwks-file", vec!["--jwks-file", "/nowhere"]),
+        (
+            "jwks-url",
+            vec!["--jwks-file", &jwks, "--jwks-url", "https://a.org"],
+        ),
+        ("jwks-url", vec!["--jwks-url", "http://a.org/jwks"]),
+        ("hs256-secret-file", vec!["--hs256-secret-file", &open]),
+        ("hs256-secret-file", vec!["--hs256-secret-file", &short]),
+        ("hs256-secret-file", vec!["--hs256-secret-file", &empty]),
+        ("hs256-secret-file", vec!["--hs256-secret-file", "/nowhere"]),
+        ("audience", vec!["--audience", ""]),
+        ("client-id", vec!["--client-id", ""]),
+        ("verify-scope", vec!["--verify-scope", "a b"]),
+        ("admin-scope", vec!["--admin-scope", "mfa:verify"]),
+        (
+            "issuer-may-grant-admin",
+            vec!["--issuer-may-grant-admin", "yes"],
+        ),
+        ("mail-from", vec!["--mail-from", "m@a.org"]),
+        ("mail-from", vec!["--smtp-url", "smtp://a.org"]),
+        (
+            "mail-from",
+            vec!["--smtp-url", "smtp://a.org", "--mail-from", "M <m>"],
+        ),
+        (
+            "mail-from",
+            vec![
+                "--smtp-url",
+                "smtp://a.org",
+                "--mail-from",
+                "m@a.org\r\nBcc: x@y.org",
+            ],
+        ),
+        ("smtp-password-file", vec!["--smtp-password-file", &short]),
+        ("smtp-password-file", smtp("smtps://u@a.org")),
+        (
+            "smtp-url",
+            [smtp("smtps://a.org"), vec!["--smtp-password-file", &short]].concat(),
+        ),
+        ("smtp-url", smtp("smtps://a.org?tls=required")),
+        ("smtp-url", smtp("smtp://a.org?tls=none")),
+        ("smtp-url", smtp("smtp://a.org?tls=maybe")),
+        ("smtp-url", smtp("smtp://a.org?tls=required&tls=none")),
+        ("smtp-url", smtp("smtp://a.org?verify=no")),
+        ("smtp-url", smtp("smtp://a.org/path")),
+        ("smtp-url", smtp("smtp:a.org")),
+        ("smtp-url", smtp("https://a.org")),
+        ("smtp-url", smtp("a.org:25")),
+        ("ca-file", vec!["--ca-file", "/nowhere"]),
+        ("ca-file", vec!["--ca-file", &text]),
+        ("ca-file", vec!["--ca-file", &broken]),
+        ("service-name", vec!["--service-name", ""]),
+        ("service-name", vec!["--service-name", "a:b"]),
+        ("service-name", vec!["--service-name", "a\u{202e}b"]),
+        ("max-connections", vec!["--max-connections", "0"]),
+        ("max-connections", vec!["--max-connections", "many"]),
+        ("log", vec!["--log", "lettre=trace"]),
+        ("log-format", vec!["--log-format", "xml"]),
+    ];
+    for (key, arguments) in table {
+        let problems = problems(&[ENOUGH, &arguments].concat());
+        let told = Problems(problems.clone()).to_string();
+        assert_eq!(problems.len(), 1, "{arguments:?}: {told}");
+        let subject = problems[0].subject.split(' ').next();
+        assert_eq!(subject, Some(key), "{arguments:?}: {told}");
+        assert!(problems[0].hint.len() > 8, "{told}");
+    }
+    let alone = problems(&["--jwks-file", &jwks]);
+    assert!(alone.iter().any(|p| p.subject.starts_with("jwks-file")));
+    let none = &problems(&[])[0];
+    assert_eq!(none.subject, "issuer");
+    assert!(none.hint.contains("mfad demo"), "{none}");
+    for issuer in [
+        "http://login.example.org",
+        "login",
+        "",
+        "https://u:p@login.example.org",
+    ] {
+        assert_eq!(
+            problems(&["--issuer", issuer])[0].subject,
+            "issuer (from flag)"
+        );
+    }
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once() {
+    let told = serve(&[
+        "--listen",
+        "x",
+        "--public-url",
+        "http://a.org",
+        "--origin",
+        "http://b.org",
+        "--rp-id",
+        "192.0.2.1",
+        "--data-dir",
+        "",
+        "--verify-scope",
+        "",
+        "--smtp-url",
+        "smtp://c?x",
+        "--issuer-may-grant-admin",
+        "x",
+        "--service-name",
+        "",
+        "--max-connections",
+        "-",
+        "--log",
+        "x",
+        "--log-format",
+        "x",
+        "--ca-file",
+        "/nowhere",
+        "--hs256-secret-file",
+        "/nowhere",
+    ])
+    .unwrap_err();
+    let subjects: Vec<&str> = told
+        .0
+        .iter()
+        .filter_map(|p| p.subject.split(' ').next())
+        .collect();
+    for key in [
+        "listen",
+        "public-url",
+        "origin",
+        "rp-id",
+        "data-dir",
+        "verify-scope",
+        "smtp-url",
+        "mail-from",
+        "issuer-may-grant-admin",
+        "service-name",
+        "max-connections",
+        "log",
+        "log-format",
+        "ca-file",
+        "hs256-secret-file",
+        "issuer",
+    ] {
+        assert!(subjects.contains(&key), "{key} is not in\n{told}");
+    }
+}
+
+#[test]
+fn each_way_to_a_mail_server_has_its_protection() {
+    let folder = Folder::new();
+    let password = folder.write("password", "p@ss word\r\n", 0o600);
+    let table = [
+        (
+            "smtps://u@a.org",
+            "a.org",
+            465,
+            SmtpSecurity::Tls,
+            Some("u"),
+        ),
+        (
+            "smtps://u%40b.org@a.org:4650",
+            "a.org",
+            4650,
+            SmtpSecurity::Tls,
+            Some("u@b.org"),
+        ),
+        (
+            "smtps://a+b@a.org/",
+            "a.org",
+            465,
+            SmtpSecurity::Tls,
+            Some("a+b"),
+        ),
+        ("smtp://a.org", "a.org", 587, SmtpSecurity::StartTls, None),
+        (
+            "smtp://u@a.org:25?tls=required",
+            "a.org",
+            25,
+            SmtpSecurity::StartTls,
+            Some("u"),
+        ),
+        (
+            "smtp://a.org?tls=opportunistic",
+            "a.org",
+            587,
+            SmtpSecurity::Opportunistic,
+            None,
+        ),
+        (
+            "smtp://localhost:25?tls=none",
+            "localhost",
+            25,
+            SmtpSecurity::Plain,
+            None,
+        ),
+        (
+            "smtp://[::1]:25?tls=none",
+            "::1",
+            25,
+            SmtpSecurity::Plain,
+            None,
+        ),
+        (
+            "smtp://u@127.0.0.1?tls=none",
+            "127.0.0.1",
+            587,
+            SmtpSecurity::Plain,
+            Some("u"),
+        ),
+    ];
+    for (url, host, port, security, username) in table {
+        let mut arguments = [ENOUGH, &["--smtp-url", url, "--mail-from", "M <m@a.org>"]].concat();
+        if username.is_some() {
+            arguments.extend(["--smtp-password-file", &password]);
+        }
+        let smtp = serve(&arguments).unwrap().smtp.unwrap();
+        assert_eq!((smtp.host.as_str(), smtp.port), (host, port), "{url}");
+        assert_eq!(smtp.security, security, "{url}");
+        assert_eq!(smtp.username.as_deref(), username, "{url}");
+        let read = smtp.password.as_ref().map(|p| p.expose().as_str());
+        assert_eq!(read, username.map(|_| "p@ss word"), "{url}");
+    }
+}
+
+#[test]
+fn one_domain_can_hold_the_keys_of_several_origins() {
+    let settings = serve(&[
+        "--issuer",
+        "https://i.org",
+        "--public-url",
+        "https://MFA.example.org/",
+        "--origin",
+        "https://login.example.org:8443",
+        "--origin",
+        "https://mfa.example.org",
+        "--rp-id",
+        "Example.org",
+    ])
+    .unwrap();
+    assert_eq!(settings.rp_id, "example.org");
+    let origins: Vec<&str> = settings.origins.iter().map(|url| url.as_str()).collect();
+    assert_eq!(
+        origins,
+        [
+            "https://mfa.example.org/",
+            "https://login.example.org:8443/"
+        ]
+    );
+    assert_eq!(serve(ENOUGH).unwrap().rp_id, "localhost");
+    let own = ["--public-url", "http://mfa.localhost:8080"];
+    assert_eq!(
+        serve(&[ENOUGH, &own].concat()).unwrap().rp_id,
+        "mfa.localhost"
+    );
+}
+
+#[test]
+fn no_secret_is_shown() {
+    const CANARY: &str = "canary-canary-canary-canary-canary";
+    let folder = Folder::new();
+    let secret = folder.write("secret", CANARY, 0o600);
+    let variables: Variables<'_> = &[("CREDENTIALS_DIRECTORY", folder.0.path().to_str().unwrap())];
+    folder.write("smtp-password", CANARY, 0o600);
+    let arguments = [
+        ENOUGH,
+        &[
+            "--hs256-secret-file",
+            &secret,
+            "--smtp-url",
+            "smtps://u@a.org",
+            "--mail-from",
+            "m@a.org",
+        ],
+    ]
+    .concat();
+    let settings = serve_with(&arguments, variables).unwrap();
+    assert!(!format!("{settings:?}").contains("canary"));
+    let described = configured(&arguments, variables).describe();
+    assert!(!described.contains("canary"), "{described}");
+    assert!(described.contains("smtp-password: <set>"), "{described}");
+
+    for url in [
+        format!("smtps://u:{CANARY}@a.org"),
+        format!("smtps://u:{CANARY}@:x"),
+        format!("smtps://u:a/{CANARY}@a.org:999999"),
+    ] {
+        let arguments = [ENOUGH, &["--smtp-url", &url, "--mail-from", "m@a.org"]].concat();
+        let told = serve(&arguments).unwrap_err();
+        assert!(!format!("{told} {told:?}").contains("canary"), "{told}");
+        let described = configured(&arguments, &[]).describe();
+        assert!(!described.contains("canary"), "{described}");
+        assert!(described.contains("u:***@"), "{described}");
+    }
+}
+
+#[test]
+fn the_demo_is_for_this_machine_alone() {
+    let demo = |arguments: &[&str]| match run(&[&["demo"], arguments].concat(), &[]) {
+        Ok(Command::Demo(settings)) => Ok(settings),
+        Err(Refused::Settings(problems)) => Err(problems),
+        _ => panic!("neither demo nor refusal"),
+    };
+    assert_eq!(demo(&[]).unwrap().listen.to_string(), "127.0.0.1:8080");
+    for listen in ["127.0.0.1:0", "[::1]:0", "localhost:1"] {
+        assert_eq!(
+            demo(&["--listen", listen]).unwrap().listen.to_string(),
+            listen
+        );
+    }
+    for listen in ["0.0.0.0:80", "192.0.2.1:80", "[::]:80", "unix:/m.sock", "x"] {
+        let told = demo(&["--listen", listen]).unwrap_err();
+        assert!(
+            told.to_string().contains("hint: use 127.0.0.1:8080"),
+            "{told}"
+        );
+    }
+}
