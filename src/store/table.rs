@@ -92,6 +92,28 @@ impl Key for Vec<u8> {
     }
 }
 
+impl Key for String {
+    fn encode(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        String::from_utf8(bytes.to_vec()).ok()
+    }
+}
+
+/// In the order of the number: when something is due, say.
+impl<B: Key> Key for (u64, B) {
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.0.encode();
+        bytes.extend(self.1.encode());
+        bytes
+    }
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (number, rest) = bytes.split_first_chunk::<8>()?;
+        Some((u64::from_be_bytes(*number), B::decode(rest)?))
+    }
+}
+
 impl Key for PersonKey {
     fn encode(&self) -> Vec<u8> {
         self.as_bytes().to_vec()

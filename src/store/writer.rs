@@ -175,6 +175,11 @@ impl Store {
             .map_err(|_| storage_unavailable().because("the store ended"))?
     }
 
+    /// The keys under which the contents are sealed, people are named and codes are hashed.
+    pub fn sealer(&self) -> &Sealer {
+        &self.shared.sealer
+    }
+
     /// Removes all rows whose time was up at `now`. Gives how many transactions it took.
     ///
     /// # Errors

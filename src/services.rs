@@ -1,0 +1,39 @@
+//! The tools that every room gets: where things are kept, what time it is, who
+//! is believed, how mail leaves.
+
+use std::sync::Arc;
+
+use crate::auth::Verifier;
+use crate::base::{Clock, Entropy, Timestamp};
+use crate::crypto::Sealer;
+use crate::mail::Mailer;
+use crate::store::Store;
+
+/// The tools. Clones share them.
+#[derive(Clone)]
+pub struct Services {
+    /// Where everything is kept.
+    pub store: Store,
+    /// What time it is. A request asks once and passes the answer on.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Who is calling.
+    pub verifier: Verifier,
+    /// How mail leaves; `None` where no SMTP server is set.
+    pub mailer: Option<Mailer>,
+    /// The service, as people know it: at most 64 characters, no `:`.
+    pub service_name: Arc<str>,
+}
+
+impl Services {
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The keys that name people and hash codes.
+    pub fn keys(&self) -> &Sealer {
+        self.store.sealer()
+    }
+}
