@@ -1,0 +1,47 @@
+use crate::base::{Failure, PersonKey, Timestamp};
+use crate::store::{Read, Tx};
+
+use super::rule::{Standing, Tally};
+
+/// Whether answers of this `kind` of factor may be judged.
+///
+/// # Errors
+/// Those of the store.
+pub fn standing(
+    read: &dyn Read,
+    person: PersonKey,
+    kind: &str,
+    now: Timestamp,
+) -> Result<Standing, Failure> {
+    let tally: Option<Tally> = read.get(&(person, kind.to_owned()))?;
+    Ok(tally.unwrap_or_default().standing(now))
+}
+
+/// Counts a wrong answer. Gives the tally with it.
+///
+/// # Errors
+/// Those of the store.
+pub fn miss(
+    tx: &mut Tx<'_>,
+    person: PersonKey,
+    kind: &str,
+    now: Timestamp,
+) -> Result<Tally, Failure> {
+    let key = (person, kind.to_owned());
+    let tally = tx.get::<Tally>(&key)?.unwrap_or_default().missed(now);
+    tx.put(&key, &tally)?;
+    Ok(tally)
+}
+
+/// Forgets the misses of this `kind` alone: after a right answer of it, when
+/// it is set up anew, or when somebody brings it back.
+///
+/// # Errors
+/// Those of the store.
+pub fn clear(tx: &mut Tx<'_>, person: PersonKey, kind: &str) -> Result<(), Failure> {
+    let key = (person, kind.to_owned());
+    if tx.get::<Tally>(&key)?.is_some() {
+        tx.delete::<Tally>(&key);
+    }
+    Ok(())
+}

@@ -1,0 +1,27 @@
+use serde::{Deserialize, Serialize};
+
+use crate::base::{PersonKey, Timestamp};
+use crate::mail::Address;
+use crate::store::Record;
+
+/// What is known of a person. Learnt from their own tokens, never from a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Who vouches for them: the exact `iss`.
+    pub issuer: String,
+    /// Their `sub` at that issuer.
+    pub subject: String,
+    /// Their tenant, where the issuer has tenants.
+    pub tenant: Option<String>,
+    /// `preferred_username`.
+    pub username: Option<String>,
+    /// The address that the issuer last named, for notices.
+    pub email: Option<Address>,
+    /// When they first changed anything here.
+    pub met_at: Timestamp,
+}
+
+impl Record for Profile {
+    type Key = PersonKey;
+    const TABLE: &'static str = "people";
+}
