@@ -1,0 +1,306 @@
+//! Request bodies: JSON, bounded, and every misfit reported at once in the
+//! words of FastAPI and Pydantic 2. What was submitted is never echoed.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_TYPE;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::base::{Failure, Violation};
+
+use super::LONGEST_BODY;
+use super::problem::{BAD_REQUEST, Refused, TIMEOUT, TOO_LARGE, UNSUPPORTED_MEDIA};
+
+/// How long a body may take to arrive.
+const BODY_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A request body, read.
+pub struct Body<T>(pub T);
+
+/// What a request body is read into.
+pub trait FromBody: Sized {
+    /// Whether a request may come without a body.
+    const OPTIONAL: bool = false;
+
+    /// Takes what it needs out of `fields`, which remembers what does not fit.
+    /// `None` where something needed is missing.
+    fn from_body(fields: &mut Fields<'_>) -> Option<Self>;
+}
+
+/// A code, as many requests bring one.
+#[derive(Debug)]
+pub struct CodeRequest {
+    /// A code from the authenticator app, a mailed code, a backup code, or a proof made by a security key.
+    pub code: String,
+}
+
+impl FromBody for CodeRequest {
+    fn from_body(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(CodeRequest {
+            code: fields.string("code")?,
+        })
+    }
+}
+
+/// Requests that need no body take none, or any object.
+pub struct Nothing;
+
+impl FromBody for Nothing {
+    const OPTIONAL: bool = true;
+
+    fn from_body(_: &mut Fields<'_>) -> Option<Self> {
+        Some(Nothing)
+    }
+}
+
+/// Names schemas of the OpenAPI document that are all read as a [`CodeRequest`].
+macro_rules! code_requests {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(utoipa::ToSchema)]
+        #[expect(dead_code, reason = "describes a body that CodeRequest reads")]
+        struct $name {
+            /// A code from the authenticator app, a mailed code, a backup code, or a proof made by a security key.
+            code: String,
+        }
+    )*};
+}
+pub(crate) use code_requests;
+
+impl<S: Send + Sync, T: FromBody> FromRequest<S> for Body<T> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refused> {
+        let is_json = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .map(|value| is_json(value.as_bytes()));
+        let bytes = read(request).await?;
+        if bytes.is_empty() && (T::OPTIONAL || is_json.is_none()) {
+            let mut fields = Fields {
+                object: &Map::new(),
+                violations: Vec::new(),
+            };
+            return match T::from_body(&mut fields) {
+                Some(value) if T::OPTIONAL => Ok(Body(value)),
+                _ => Err(invalid(violation(&[], "missing", "Field required"))),
+            };
+        }
+        if is_json != Some(true) {
+            let detail = "Send the body as JSON, with the header Content-Type: application/json.";
+            return Err(Refused(Failure::new(UNSUPPORTED_MEDIA, detail)));
+        }
+        parse(&bytes).map(Body)
+    }
+}
+
+fn parse<T: FromBody>(bytes: &[u8]) -> Result<T, Refused> {
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| {
+        let at = byte_offset(bytes, error.line(), error.column());
+        invalid(violation(
+            &[Value::from(at)],
+            "json_invalid",
+            "JSON decode error",
+        ))
+    })?;
+    let Value::Object(object) = value else {
+        let msg = "Input should be a valid dictionary or object to extract fields from";
+        return Err(invalid(violation(&[], "model_attributes_type", msg)));
+    };
+    let mut fields = Fields {
+        object: &object,
+        violations: Vec::new(),
+    };
+    match T::from_body(&mut fields) {
+        Some(value) if fields.violations.is_empty() => Ok(value),
+        _ => Err(Refused(Failure::invalid(fields.violations))),
+    }
+}
+
+async fn read(request: Request) -> Result<Bytes, Refused> {
+    let collected = tokio::time::timeout(
+        BODY_DEADLINE,
+        Limited::new(request.into_body(), LONGEST_BODY).collect(),
+    )
+    .await;
+    match collected {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(e)) if e.is::<LengthLimitError>() => Err(Refused(Failure::new(
+            TOO_LARGE,
+            "The body is longer than 64 KiB.",
+        ))),
+        Ok(Err(e)) => Err(Refused(
+            Failure::new(BAD_REQUEST, "The body did not arrive whole.").because(e),
+        )),
+        Err(_) => Err(Refused(Failure::new(
+            TIMEOUT,
+            "The body took longer than 10 seconds to arrive.",
+        ))),
+    }
+}
+
+/// `application/json`, or a suffix of it, whatever its parameters.
+fn is_json(content_type: &[u8]) -> bool {
+    let essence = content_type
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii()
+        .to_ascii_lowercase();
+    essence == b"application/json"
+        || (essence.starts_with(b"application/") && essence.ends_with(b"+json"))
+}
+
+fn byte_offset(bytes: &[u8], line: usize, column: usize) -> usize {
+    let before: usize = bytes
+        .split_inclusive(|byte| *byte == b'\n')
+        .take(line.saturating_sub(1))
+        .map(<[u8]>::len)
+        .sum();
+    before + column.saturating_sub(1)
+}
+
+fn violation(path: &[Value], kind: &'static str, msg: impl Into<Cow<'static, str>>) -> Violation {
+    let mut loc = vec![Value::from("body")];
+    loc.extend_from_slice(path);
+    Violation {
+        loc,
+        msg: msg.into(),
+        kind,
+    }
+}
+
+fn invalid(violation: Violation) -> Refused {
+    Refused(Failure::invalid(vec![violation]))
+}
+
+/// The members of the body's object. Those that nobody asks for are ignored.
+pub struct Fields<'a> {
+    object: &'a Map<String, Value>,
+    violations: Vec<Violation>,
+}
+
+impl Fields<'_> {
+    /// A string that must be there.
+    pub fn string(&mut self, name: &'static str) -> Option<String> {
+        match self.object.get(name) {
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(_) => self.misfit(name, "string_type", "Input should be a valid string"),
+            None => self.misfit(name, "missing", "Field required"),
+        }
+    }
+
+    /// A string that may be absent or null.
+    pub fn optional_string(&mut self, name: &'static str) -> Option<String> {
+        match self.object.get(name) {
+            None | Some(Value::Null) => None,
+            Some(_) => self.string(name),
+        }
+    }
+
+    /// An object that must be there and be a `T`.
+    pub fn object<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
+        match self.object.get(name) {
+            // By way of text: the types of WebAuthn read byte strings from it in more ways.
+            Some(value @ Value::Object(_)) => match serde_json::from_str(&value.to_string()) {
+                Ok(read) => Some(read),
+                Err(_) => self.misfit(
+                    name,
+                    "value_error",
+                    "Input should be an object of the kind that the browser makes",
+                ),
+            },
+            Some(_) => self.misfit(name, "dict_type", "Input should be a valid dictionary"),
+            None => self.misfit(name, "missing", "Field required"),
+        }
+    }
+
+    fn misfit<T>(
+        &mut self,
+        name: &'static str,
+        kind: &'static str,
+        msg: &'static str,
+    ) -> Option<T> {
+        self.violations
+            .push(violation(&[Value::from(name)], kind, msg));
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[derive(Debug)]
+    struct Two;
+
+    impl FromBody for Two {
+        fn from_body(fields: &mut Fields<'_>) -> Option<Self> {
+            let (a, b) = (fields.string("a"), fields.object::<Map<String, Value>>("b"));
+            fields.optional_string("c");
+            a.and(b).map(|_| Two)
+        }
+    }
+
+    fn detail(body: &[u8]) -> Value {
+        json!(parse::<Two>(body).unwrap_err().0.violations())
+    }
+
+    #[test]
+    fn every_misfit_is_told_at_once_in_pydantics_words_and_nothing_is_echoed() {
+        assert!(parse::<Two>(br#"{"a":"x","b":{},"c":null,"d":[1]}"#).is_ok());
+        assert_eq!(
+            detail(br#"{"a":4711,"c":["canary"]}"#),
+            json!([
+                {"loc": ["body", "a"], "msg": "Input should be a valid string", "type": "string_type"},
+                {"loc": ["body", "b"], "msg": "Field required", "type": "missing"},
+                {"loc": ["body", "c"], "msg": "Input should be a valid string", "type": "string_type"},
+            ])
+        );
+        for (body, kind) in [
+            (&b"[]"[..], "model_attributes_type"),
+            (b"null", "model_attributes_type"),
+            (b"{\"a\":\"x\"", "json_invalid"),
+            (b"\xff", "json_invalid"),
+            (b"\xef\xbb\xbf{}", "json_invalid"),
+            (br#"{"a":"\ud800","b":{}}"#, "json_invalid"),
+            (b"{\"a\":NaN}", "json_invalid"),
+        ] {
+            assert_eq!(
+                detail(body)[0]["type"],
+                kind,
+                "{}",
+                String::from_utf8_lossy(body)
+            );
+        }
+        let deep = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
+        assert_eq!(detail(deep.as_bytes())[0]["type"], "json_invalid");
+        assert_eq!(detail(b"{\n  \"a\": x}")[0]["loc"], json!(["body", 9]));
+    }
+
+    #[test]
+    fn only_json_is_json() {
+        for yes in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/problem+json",
+        ] {
+            assert!(is_json(yes.as_bytes()), "{yes}");
+        }
+        for no in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "text/json",
+            "application/jsonx",
+            "",
+        ] {
+            assert!(!is_json(no.as_bytes()), "{no}");
+        }
+    }
+}

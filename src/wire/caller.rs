@@ -1,0 +1,73 @@
+//! Who is asking, as proved by the request itself. A handler that takes one of
+//! these types cannot be reached without the proof.
+
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+
+use crate::audit::Origin;
+use crate::auth::{self, Person};
+use crate::base::{Failure, PersonKey, Secret};
+use crate::services::Services;
+
+use super::problem::Refused;
+
+/// The person who asks, about themselves.
+pub struct Me {
+    /// As their token describes them.
+    pub person: Person,
+    /// As the store knows them.
+    pub key: PersonKey,
+    /// From where they ask.
+    pub origin: Origin,
+    /// The token, for the issuer's userinfo.
+    pub token: Secret<String>,
+}
+
+impl<S> FromRequestParts<S> for Me
+where
+    S: Send + Sync,
+    Services: FromRef<S>,
+{
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let services = Services::from_ref(state);
+        let origin = *parts.extensions.get::<Origin>().ok_or_else(|| {
+            Failure::internal("the request passed no edge that says where it comes from")
+        })?;
+        let token = Secret::new(bearer_token(&parts.headers)?.to_owned());
+        let person = services
+            .verifier
+            .caller(token.expose())
+            .await?
+            .into_person()?;
+        let key = services.keys().person(&person.issuer, &person.subject);
+        Ok(Me {
+            person,
+            key,
+            origin,
+            token,
+        })
+    }
+}
+
+/// The token of `Authorization: Bearer …` (RFC 6750 section 2.1). Tokens in
+/// URLs and bodies are not looked at.
+///
+/// # Errors
+/// `unauthenticated` without exactly one such header.
+pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Failure> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(auth::no_token());
+    };
+    let text = value.to_str().map_err(|_| auth::no_token())?;
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+            Ok(token.trim_matches(' '))
+        }
+        _ => Err(auth::no_token()),
+    }
+}

@@ -1,0 +1,19 @@
+//! From HTTP to types and back: who is asking, what they ask, and how a failure
+//! is written. The rooms above speak HTTP through this one alone.
+
+mod body;
+mod caller;
+mod document;
+mod problem;
+
+pub(crate) use body::code_requests;
+pub use body::{Body, CodeRequest, Fields, FromBody, Nothing};
+pub use caller::{Me, bearer_token};
+pub use document::{
+    AuthorizationHeader, ChangeRefusals, HttpValidationError, Problem, ReadRefusals,
+    ValidationError,
+};
+pub use problem::{CODES, METHOD_NOT_ALLOWED, Refused, TIMEOUT, problem};
+
+/// Bytes of a request's body at the most.
+pub const LONGEST_BODY: usize = 64 * 1024;
