@@ -1,0 +1,260 @@
+//! One change by one person: one transaction, one line in the audit.
+
+use std::sync::Arc;
+
+use crate::audit::{self, Actor, Event, Origin, Outcome};
+use crate::auth::Person;
+use crate::base::{DeviceId, Failure, PersonKey, Timestamp};
+use crate::lockout;
+use crate::mail::{Address, Content, FactorAdded, FactorRemoved, Letter, Occasion};
+use crate::outbox;
+use crate::people;
+use crate::store::{Read, Tx};
+use crate::wire::Me;
+
+use super::{Desk, Device, Factor};
+
+/// Why a deed was not done.
+#[derive(Debug)]
+pub enum Refusal {
+    /// As the rules say: tallies and audit are kept.
+    Refused(Failure),
+    /// Something broke: nothing is kept.
+    Broken(Failure),
+}
+
+/// What fails on the way, by `?`, is broken; a refusal is said by name.
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Refusal::Broken(failure)
+    }
+}
+
+/// A refusal that the audit shall remember.
+pub fn refuse<T>(failure: Failure) -> Result<T, Refusal> {
+    Err(Refusal::Refused(failure))
+}
+
+/// One change by one person, while its transaction runs.
+pub struct Deed<'a, 'tx> {
+    /// The tools and factors.
+    pub desk: &'a Desk,
+    /// The transaction.
+    pub tx: &'a mut Tx<'tx>,
+    /// About whom.
+    pub person: PersonKey,
+    /// From where.
+    pub origin: Origin,
+    /// When: one moment for the whole deed.
+    pub now: Timestamp,
+    /// With which kind of factor the person proved themselves, once they have.
+    pub(super) proved_with: Option<&'static str>,
+    device: Option<DeviceId>,
+}
+
+impl Desk {
+    /// Runs `work` as one change by `me`, and writes its line in the audit whether it is done or refused.
+    ///
+    /// # Errors
+    /// What `work` was refused for, after the refusal is on disk; those of the store.
+    pub async fn act<T, F>(
+        self: &Arc<Self>,
+        me: &Me,
+        action: &'static str,
+        work: F,
+    ) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Deed<'_, '_>) -> Result<T, Refusal> + Send + 'static,
+    {
+        self.run(me, work, move |deed, outcome| {
+            let reason = outcome.map(|failure| failure.code().name.to_owned());
+            audit::append(deed.tx, &deed.line(action, reason))
+        })
+        .await
+    }
+
+    /// Runs `work` as a step towards a change by `me`: only its refusal is a line in the audit.
+    ///
+    /// # Errors
+    /// As [`Desk::act`].
+    pub async fn prepare<T, F>(
+        self: &Arc<Self>,
+        me: &Me,
+        action: &'static str,
+        work: F,
+    ) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Deed<'_, '_>) -> Result<T, Refusal> + Send + 'static,
+    {
+        self.run(me, work, move |deed, outcome| match outcome {
+            Some(failure) => audit::append(
+                deed.tx,
+                &deed.line(action, Some(failure.code().name.to_owned())),
+            ),
+            None => Ok(()),
+        })
+        .await
+    }
+
+    async fn run<T, F, A>(self: &Arc<Self>, me: &Me, work: F, record: A) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Deed<'_, '_>) -> Result<T, Refusal> + Send + 'static,
+        A: Fn(&mut Deed<'_, '_>, Option<&Failure>) -> Result<(), Failure> + Send + 'static,
+    {
+        let (desk, person, key, origin) =
+            (self.clone(), Person::clone(&me.person), me.key, me.origin);
+        let now = self.tools.now();
+        self.tools
+            .store
+            .write(move |tx| {
+                people::meet(tx, key, &person, now)?;
+                let mut deed = Deed {
+                    desk: &desk,
+                    tx,
+                    person: key,
+                    origin,
+                    now,
+                    proved_with: None,
+                    device: None,
+                };
+                let outcome = match work(&mut deed) {
+                    Ok(value) => Ok(value),
+                    Err(Refusal::Refused(failure)) => Err(failure),
+                    Err(Refusal::Broken(failure)) => return Err(failure),
+                };
+                record(&mut deed, outcome.as_ref().err())?;
+                Ok(outcome)
+            })
+            .await?
+    }
+}
+
+impl Deed<'_, '_> {
+    /// Names the device that the deed is about, for the audit.
+    pub fn about(&mut self, device: DeviceId) {
+        self.device = Some(device);
+    }
+
+    fn line(&self, action: &str, reason: Option<String>) -> Event {
+        Event {
+            at: self.now,
+            person: self.person,
+            actor: Actor::Person,
+            action: action.to_owned(),
+            outcome: if reason.is_some() {
+                Outcome::Refused
+            } else {
+                Outcome::Done
+            },
+            reason,
+            factor: self.proved_with.map(str::to_owned),
+            device: self.device,
+            origin: self.origin,
+        }
+    }
+
+    /// A factor was confirmed: its old misses are forgotten, the person is told, and where it is their first
+    /// they get backup codes, which are shown this once.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn added(
+        &mut self,
+        factor: &dyn Factor,
+        device: &Device,
+    ) -> Result<Option<Vec<String>>, Failure> {
+        self.about(device.device_id);
+        lockout::clear(self.tx, self.person, factor.kind())?;
+        let name = device.name.clone();
+        self.tell(|occasion| FactorAdded {
+            occasion,
+            kind: factor.words(),
+            name: &name,
+        })?;
+        self.desk
+            .factors
+            .backup_codes
+            .first_set(&self.desk.tools, self.tx, self.person, self.now)
+    }
+
+    /// A factor was removed. `notified` are addresses that are told besides those still known.
+    /// With the last factor go the backup codes, which have nothing left to stand in for.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn removed(
+        &mut self,
+        factor: &dyn Factor,
+        device: &Device,
+        notified: Vec<Address>,
+    ) -> Result<(), Failure> {
+        self.about(device.device_id);
+        if !factor.is_active(self.tx, self.person)? {
+            lockout::clear(self.tx, self.person, factor.kind())?;
+        }
+        if !self.desk.factors.any_active(self.tx, self.person)? {
+            self.desk
+                .factors
+                .backup_codes
+                .forget(self.tx, self.person)?;
+            lockout::clear(self.tx, self.person, self.desk.factors.backup_codes.kind())?;
+        }
+        let name = device.name.clone();
+        let notice = |occasion| FactorRemoved {
+            occasion,
+            kind: factor.words(),
+            name: &name,
+            by_operator: false,
+        };
+        self.tell_also(notified, notice)
+    }
+
+    /// Puts a notice to the person into the outbox, to every address of theirs that is known.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn tell<'c, C: Content>(
+        &mut self,
+        content: impl FnOnce(Occasion<'c>) -> C,
+    ) -> Result<(), Failure>
+    where
+        Self: 'c,
+    {
+        self.tell_also(Vec::new(), content)
+    }
+
+    fn tell_also<'c, C: Content>(
+        &mut self,
+        mut addresses: Vec<Address>,
+        content: impl FnOnce(Occasion<'c>) -> C,
+    ) -> Result<(), Failure>
+    where
+        Self: 'c,
+    {
+        let desk = self.desk;
+        if desk.tools.mailer.is_none() {
+            return Ok(());
+        }
+        let read: &dyn Read = self.tx;
+        addresses.extend(people::profile(read, self.person)?.and_then(|profile| profile.email));
+        for factor in desk.factors.all() {
+            addresses.extend(factor.addresses(read, self.person)?);
+        }
+        addresses.sort();
+        addresses.dedup();
+        let content = content(Occasion {
+            service_name: &desk.tools.service_name,
+            contact: None,
+            at: self.now,
+            ip: self.origin.ip,
+        });
+        for address in addresses {
+            let letter = Letter::compose(address, &content, &*desk.tools.entropy)?;
+            outbox::put(self.tx, letter, self.now)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::base::Failure;
+use crate::factor::http::{Confirmed, Disabled};
+use crate::factor::{Answer, Desk};
+use crate::wire::{
+    AuthorizationHeader, Body, ChangeRefusals, CodeRequest, Me, Nothing, Refused, code_requests,
+};
+
+use super::service::{self, Sent};
+
+pub fn routes() -> OpenApiRouter<Arc<Desk>> {
+    OpenApiRouter::new()
+        .routes(routes!(confirm))
+        .routes(routes!(disable))
+        .routes(routes!(enable))
+        .routes(routes!(send))
+}
+
+code_requests! {
+    EmailMFAConfirmRequest;
+    DisableEmailMFARequest;
+}
+
+/// A code is on its way.
+#[derive(Serialize, ToSchema)]
+struct EmailSent {
+    device_id: String,
+    /// The address, masked: `a•••@example.com`.
+    sent_to: String,
+    /// When the code is no longer good.
+    #[schema(format = DateTime)]
+    expires_at: String,
+    /// Seconds until another may be asked for.
+    resend_after: u64,
+}
+
+impl From<Sent> for EmailSent {
+    fn from(sent: Sent) -> Self {
+        EmailSent {
+            device_id: sent.device_id.to_string(),
+            sent_to: sent.to.masked(),
+            expires_at: sent.expires_at.to_string(),
+            resend_after: sent.resend_after,
+        }
+    }
+}
+
+/// Confirm email MFA setup with the code sent to the user's email.
+#[utoipa::path(post, path = "/api/v1/me/mfa/email/confirm", operation_id = "confirm_email_mfa", summary = "Confirm Email Mfa",
+    tag = "mfa", params(AuthorizationHeader), request_body = EmailMFAConfirmRequest,
+    responses((status = 200, description = "Email codes are on", body = Confirmed), ChangeRefusals))]
+async fn confirm(
+    State(desk): State<Arc<Desk>>,
+    me: Me,
+    Body(request): Body<CodeRequest>,
+) -> Result<Json<Confirmed>, Refused> {
+    let answer = Answer::read(&request.code);
+    let (device, backup_codes) = desk
+        .act(&me, "email.confirm", move |deed| {
+            service::confirm(deed, &answer)
+        })
+        .await?;
+    Ok(Json(Confirmed {
+        enabled: true,
+        device,
+        backup_codes,
+    }))
+}
+
+/// Disable email MFA. Requires current TOTP code for verification.
+#[utoipa::path(post, path = "/api/v1/me/mfa/email/disable", operation_id = "disable_email_mfa", summary = "Disable Email Mfa",
+    tag = "mfa", params(AuthorizationHeader), request_body = DisableEmailMFARequest,
+    responses((status = 200, description = "Email codes are off", body = Disabled), ChangeRefusals))]
+async fn disable(
+    State(desk): State<Arc<Desk>>,
+    me: Me,
+    Body(request): Body<CodeRequest>,
+) -> Result<Json<Disabled>, Refused> {
+    let answer = Answer::read(&request.code);
+    desk.act(&me, "email.disable", move |deed| {
+        service::disable(deed, &answer)
+    })
+    .await?;
+    Ok(Json(Disabled { enabled: false }))
+}
+
+/// Enable email-based MFA. Sends a verification code to the user's email.
+#[utoipa::path(post, path = "/api/v1/me/mfa/email/enable", operation_id = "enable_email_mfa", summary = "Enable Email Mfa",
+    tag = "mfa", params(AuthorizationHeader), responses((status = 200, description = "A code is on its way", body = EmailSent), ChangeRefusals))]
+async fn enable(
+    State(desk): State<Arc<Desk>>,
+    me: Me,
+    Body(Nothing): Body<Nothing>,
+) -> Result<Json<EmailSent>, Refused> {
+    // A client that hangs up must not leave a mail behind whose code is unknown.
+    let sent = tokio::spawn(async move { service::enable(&desk, &me).await })
+        .await
+        .map_err(Failure::internal)?;
+    Ok(Json(sent?.into()))
+}
+
+/// Mail a code to a person whose email codes are on.
+#[utoipa::path(post, path = "/api/v1/me/mfa/email/send", operation_id = "send_email_code", summary = "Send Email Code",
+    tag = "mfa", params(AuthorizationHeader), responses((status = 200, description = "A code is on its way", body = EmailSent), ChangeRefusals))]
+async fn send(
+    State(desk): State<Arc<Desk>>,
+    me: Me,
+    Body(Nothing): Body<Nothing>,
+) -> Result<Json<EmailSent>, Refused> {
+    let sent = tokio::spawn(async move { service::send_code(&desk, &me).await })
+        .await
+        .map_err(Failure::internal)?;
+    Ok(Json(sent?.into()))
+}

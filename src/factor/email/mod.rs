@@ -1,0 +1,124 @@
+//! Codes by mail: six digits, one live code a purpose, single use. A weaker
+//! factor than the others, as whoever reads the mailbox has it.
+
+mod http;
+mod record;
+mod rule;
+mod service;
+
+use crate::base::{Code, Failure, Kind, PersonKey, Timestamp};
+use crate::mail::Address;
+use crate::services::Services;
+use crate::store::{Read, Tx};
+
+use super::{Answer, Device, Factor, Verdict};
+use record::{Active, MailedCode, Pending, Purpose};
+
+pub use http::routes;
+
+/// The issuer names no address that we could write to.
+pub const EMAIL_UNKNOWN: Code = Code {
+    name: "email_unknown",
+    kind: Kind::Conflict,
+    title: "No email address is known",
+};
+/// The issuer says that the address is not checked.
+pub const EMAIL_UNVERIFIED: Code = Code {
+    name: "email_unverified",
+    kind: Kind::Conflict,
+    title: "The email address is not verified",
+};
+/// Too many mails.
+pub const RATE_LIMITED: Code = Code {
+    name: "rate_limited",
+    kind: Kind::TooMany,
+    title: "Too many mails",
+};
+
+/// The codes of this room.
+pub const CODES: &[Code] = &[EMAIL_UNKNOWN, EMAIL_UNVERIFIED, RATE_LIMITED];
+
+const KIND: &str = "email";
+
+/// Codes by mail.
+pub struct EmailCodes {
+    /// Whether mail can leave.
+    pub offered: bool,
+}
+
+impl Factor for EmailCodes {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn words(&self) -> &'static str {
+        "email codes"
+    }
+
+    fn offered(&self) -> bool {
+        self.offered
+    }
+
+    fn guessable(&self) -> bool {
+        true
+    }
+
+    fn is_active(&self, read: &dyn Read, person: PersonKey) -> Result<bool, Failure> {
+        Ok(read.get::<Active>(&person)?.is_some())
+    }
+
+    fn devices(
+        &self,
+        read: &dyn Read,
+        person: PersonKey,
+        now: Timestamp,
+    ) -> Result<Vec<Device>, Failure> {
+        let active = read.get::<Active>(&person)?.map(|active| active.device());
+        let pending = read
+            .get::<Pending>(&person)?
+            .filter(|pending| now < pending.expires_at);
+        Ok(active
+            .into_iter()
+            .chain(pending.map(|pending| pending.device()))
+            .collect())
+    }
+
+    fn takes(&self, answer: &Answer) -> bool {
+        matches!(answer, Answer::Digits(_) | Answer::Unreadable)
+    }
+
+    fn judge(
+        &self,
+        tools: &Services,
+        tx: &mut Tx<'_>,
+        person: PersonKey,
+        answer: &Answer,
+        now: Timestamp,
+    ) -> Result<Verdict, Failure> {
+        let verdict = service::judge_code(tools, tx, person, Purpose::Change, answer, now)?;
+        if verdict == Verdict::Right
+            && let Some(mut active) = tx.get::<Active>(&person)?
+        {
+            active.last_used_at = Some(now);
+            tx.put(&person, &active)?;
+        }
+        Ok(verdict)
+    }
+
+    fn addresses(&self, read: &dyn Read, person: PersonKey) -> Result<Vec<Address>, Failure> {
+        Ok(read
+            .get::<Active>(&person)?
+            .map(|active| active.address)
+            .into_iter()
+            .collect())
+    }
+
+    fn forget(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
+        tx.delete::<Active>(&person);
+        tx.delete::<Pending>(&person);
+        for purpose in Purpose::ALL {
+            tx.delete::<MailedCode>(&(person, purpose.name().to_owned()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,387 @@
+//! A code is sent in three steps: a place is reserved, so that a hundred
+//! requests at once send one mail; the mail is handed to the SMTP server; and
+//! only when that has taken it does anything change. Where it does not take
+//! it, the place is given back and nothing has happened.
+
+use std::sync::Arc;
+
+use crate::auth::{self, Person};
+use crate::base::{DeviceId, Failure, MessageId, PersonKey, Secret, Timestamp, codes};
+use crate::crypto::DigitCode;
+use crate::factor::proof::{BackupCodes, expired};
+use crate::factor::{
+    ALREADY_ENABLED, Answer, Deed, Desk, Device, Factor, NOT_ENABLED, NOT_OFFERED, NOT_PENDING,
+    Refusal, Verdict, refuse,
+};
+use crate::lockout;
+use crate::mail::{Address, CodeLetter, Letter, Mailer};
+use crate::services::Services;
+use crate::store::Tx;
+use crate::wire::Me;
+
+use super::record::{Active, MailedCode, Pending, Purpose, Quota};
+use super::rule::{self, CODE_TRIES, CODE_TTL, Counted, PENDING_TTL, RESEND_AFTER, SENDING};
+use super::{EMAIL_UNKNOWN, EMAIL_UNVERIFIED, RATE_LIMITED};
+
+/// A code is on its way.
+pub struct Sent {
+    pub to: Address,
+    pub expires_at: Timestamp,
+    pub resend_after: u64,
+    pub device_id: DeviceId,
+}
+
+/// Mails a code to the address that the issuer has of the person, to turn on email codes.
+pub async fn enable(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
+    const ACTION: &str = "email.enable";
+    let mailer = mailer(desk, me, ACTION).await?;
+    let address = match known_address(&desk.tools, &me.person, &me.token).await {
+        Err(failure)
+            if failure.code() == codes::UNAVAILABLE || failure.code() == codes::INTERNAL =>
+        {
+            return Err(failure);
+        }
+        other => other.map_err(|failure| Remembered(failure.code(), failure.detail().to_owned())),
+    };
+    let (address, ticket) = desk
+        .prepare(me, ACTION, {
+            move |deed| {
+                let address = match &address {
+                    Ok(address) => address.clone(),
+                    Err(remembered) => {
+                        return refuse(Failure::new(remembered.0, remembered.1.clone()));
+                    }
+                };
+                if deed.tx.get::<Active>(&deed.person)?.is_some() {
+                    return refuse(Failure::new(
+                        ALREADY_ENABLED,
+                        "Email codes are turned on already.",
+                    ));
+                }
+                let ticket = reserve(deed, &address)?;
+                Ok((address, ticket))
+            }
+        })
+        .await?;
+    let (code, to) = (
+        send(desk, me, &mailer, &address, Purpose::TurnOn, ticket).await?,
+        address.clone(),
+    );
+    desk.act(me, ACTION, move |deed| {
+        keep(deed, &address, Purpose::TurnOn, &code)?;
+        // A resend goes on with the same device.
+        let known = deed
+            .tx
+            .get::<Pending>(&deed.person)?
+            .filter(|p| p.address == address && deed.now < p.expires_at);
+        let (device_id, created_at) = match known {
+            Some(pending) => (pending.device_id, pending.created_at),
+            None => (DeviceId::draw(&*deed.desk.tools.entropy)?, deed.now),
+        };
+        let expires_at = deed.now.plus(PENDING_TTL);
+        let pending = Pending {
+            device_id,
+            address: address.clone(),
+            created_at,
+            expires_at,
+        };
+        deed.tx.put_until(&deed.person, &pending, expires_at)?;
+        deed.about(device_id);
+        Ok((device_id, expires_at))
+    })
+    .await
+    .map(|(device_id, expires_at)| Sent {
+        to,
+        expires_at,
+        resend_after: RESEND_AFTER,
+        device_id,
+    })
+}
+
+/// Mails a code to a person whose email codes are on, to allow a change.
+pub async fn send_code(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
+    const ACTION: &str = "email.send";
+    let mailer = mailer(desk, me, ACTION).await?;
+    let (active, ticket) = desk
+        .prepare(me, ACTION, |deed| {
+            let active = require_active(deed)?;
+            let standing = lockout::standing(deed.tx, deed.person, super::KIND, deed.now)?;
+            // A mail that could not be answered would only be noise.
+            deed.admit(standing)?;
+            let ticket = reserve(deed, &active.address)?;
+            Ok((active, ticket))
+        })
+        .await?;
+    let code = send(desk, me, &mailer, &active.address, Purpose::Change, ticket).await?;
+    let (to, device_id) = (active.address.clone(), active.device_id);
+    desk.act(me, ACTION, move |deed| {
+        deed.about(active.device_id);
+        keep(deed, &active.address, Purpose::Change, &code)?;
+        Ok(deed.now.plus(CODE_TTL))
+    })
+    .await
+    .map(|expires_at| Sent {
+        to,
+        expires_at,
+        resend_after: RESEND_AFTER,
+        device_id,
+    })
+}
+
+/// Confirms the pending address with the code that was mailed to it.
+pub fn confirm(
+    deed: &mut Deed<'_, '_>,
+    answer: &Answer,
+) -> Result<(Device, Option<Vec<String>>), Refusal> {
+    let factor = &deed.desk.factors.email;
+    let Some(pending) = deed.tx.get::<Pending>(&deed.person)? else {
+        return refuse(Failure::new(
+            NOT_PENDING,
+            "No address waits for confirmation. Ask for a code first.",
+        ));
+    };
+    deed.about(pending.device_id);
+    let standing = lockout::standing(deed.tx, deed.person, factor.kind(), deed.now)?;
+    deed.admit(standing)?;
+    match judge_code(
+        &deed.desk.tools,
+        deed.tx,
+        deed.person,
+        Purpose::TurnOn,
+        answer,
+        deed.now,
+    )? {
+        Verdict::Right => {}
+        Verdict::Wrong => deed.missed(factor)?,
+        Verdict::Expired | Verdict::NothingSent => return refuse(expired()),
+    }
+    let active = Active {
+        device_id: pending.device_id,
+        address: pending.address,
+        created_at: deed.now,
+        last_used_at: None,
+    };
+    deed.tx.put(&deed.person, &active)?;
+    deed.tx.delete::<Pending>(&deed.person);
+    let device = active.device();
+    let codes = deed.added(factor, &device)?;
+    Ok((device, codes))
+}
+
+/// Turns email codes off.
+pub fn disable(deed: &mut Deed<'_, '_>, answer: &Answer) -> Result<(), Refusal> {
+    let active = require_active(deed)?;
+    deed.prove(answer, BackupCodes::Taken)?;
+    let factor = &deed.desk.factors.email;
+    factor.forget(deed.tx, deed.person)?;
+    Ok(deed.removed(factor, &active.device(), vec![active.address])?)
+}
+
+/// Judges `answer` against the live code of `purpose`. A right one is spent, and so is one that was missed too often.
+pub fn judge_code(
+    tools: &Services,
+    tx: &mut Tx<'_>,
+    person: PersonKey,
+    purpose: Purpose,
+    answer: &Answer,
+    now: Timestamp,
+) -> Result<Verdict, Failure> {
+    let key = (person, purpose.name().to_owned());
+    let Some(mut mailed) = tx.get::<MailedCode>(&key)? else {
+        return Ok(Verdict::NothingSent);
+    };
+    if now >= mailed.expires_at || mailed.misses >= CODE_TRIES {
+        return Ok(Verdict::Expired);
+    }
+    let right = match answer {
+        Answer::Digits(digits) => {
+            hash(tools, person, purpose, &mailed.address, digits) == mailed.hash
+        }
+        _ => false,
+    };
+    if right {
+        tx.delete::<MailedCode>(&key);
+        return Ok(Verdict::Right);
+    }
+    mailed.misses = mailed.misses.saturating_add(1);
+    let expires_at = mailed.expires_at;
+    tx.put_until(&key, &mailed, expires_at)?;
+    Ok(Verdict::Wrong)
+}
+
+fn hash(
+    tools: &Services,
+    person: PersonKey,
+    purpose: Purpose,
+    to: &Address,
+    digits: &str,
+) -> crate::crypto::CodeHash {
+    let owner = [
+        b"email code",
+        person.as_bytes().as_slice(),
+        purpose.name().as_bytes(),
+        to.as_str().as_bytes(),
+    ];
+    tools.keys().code_hash(&owner, digits)
+}
+
+fn require_active(deed: &mut Deed<'_, '_>) -> Result<Active, Refusal> {
+    match deed.tx.get::<Active>(&deed.person)? {
+        Some(active) => Ok(active),
+        None => refuse(Failure::new(NOT_ENABLED, "Email codes are not turned on.")),
+    }
+}
+
+/// A refusal that was found before the transaction that remembers it.
+struct Remembered(crate::base::Code, String);
+
+async fn mailer(desk: &Arc<Desk>, me: &Me, action: &'static str) -> Result<Mailer, Failure> {
+    match &desk.tools.mailer {
+        Some(mailer) => Ok(mailer.clone()),
+        None => {
+            desk.prepare(me, action, |_| {
+                refuse(Failure::new(
+                    NOT_OFFERED,
+                    "This server sends no mail, so it offers no email codes.",
+                ))
+            })
+            .await
+        }
+    }
+}
+
+/// The address that the issuer has of the person: as claimed in the token, else from userinfo.
+async fn known_address(
+    tools: &Services,
+    person: &Person,
+    token: &Secret<String>,
+) -> Result<Address, Failure> {
+    let email: Option<auth::Email> = tools.verifier.email_of(person, token.expose()).await?;
+    let Some(email) = email else {
+        return Err(Failure::new(
+            EMAIL_UNKNOWN,
+            "Your sign-in provider does not tell us an email address of yours.",
+        ));
+    };
+    if email.verified == Some(false) {
+        return Err(Failure::new(
+            EMAIL_UNVERIFIED,
+            "Your sign-in provider has not verified your email address.",
+        ));
+    }
+    email.address.parse::<Address>().map_err(|e| {
+        Failure::new(
+            EMAIL_UNKNOWN,
+            "The email address that your sign-in provider has of you cannot be written to.",
+        )
+        .because(e)
+    })
+}
+
+fn person_key(person: PersonKey) -> Vec<u8> {
+    [b"p".as_slice(), person.as_bytes()].concat()
+}
+
+fn address_key(tools: &Services, address: &Address) -> Vec<u8> {
+    let hash = tools.keys().code_hash(&[b"address"], address.as_str());
+    [b"a".as_slice(), hash.as_bytes()].concat()
+}
+
+/// Takes the place for one mail, if the limits leave one.
+fn reserve(deed: &mut Deed<'_, '_>, address: &Address) -> Result<MessageId, Refusal> {
+    let (person, to) = (
+        person_key(deed.person),
+        address_key(&deed.desk.tools, address),
+    );
+    let mut quota = deed.tx.get::<Quota>(&person)?.unwrap_or_default();
+    let at_address = deed.tx.get::<Quota>(&to)?.unwrap_or_default();
+    let waits = [
+        rule::wait(&quota, Counted::Person, deed.now),
+        rule::wait(&at_address, Counted::Address, deed.now),
+    ];
+    if let Some(seconds) = waits.into_iter().flatten().max() {
+        let detail = "A code was mailed a short while ago, or too many were. Wait before you ask for another.";
+        return refuse(Failure::new(RATE_LIMITED, detail).retry_after(seconds));
+    }
+    let ticket = MessageId::draw(&*deed.desk.tools.entropy)?;
+    quota.sending = Some((ticket, deed.now.plus(SENDING)));
+    put_quota(deed.tx, person, &quota, deed.now)?;
+    Ok(ticket)
+}
+
+fn put_quota(tx: &mut Tx<'_>, key: Vec<u8>, quota: &Quota, now: Timestamp) -> Result<(), Failure> {
+    tx.put_until(&key, quota, now.plus(86_400))
+}
+
+/// Hands one code to the SMTP server, or gives the place back.
+async fn send(
+    desk: &Arc<Desk>,
+    me: &Me,
+    mailer: &Mailer,
+    to: &Address,
+    purpose: Purpose,
+    ticket: MessageId,
+) -> Result<Arc<DigitCode>, Failure> {
+    let tools = &desk.tools;
+    let attempt = async {
+        let code = DigitCode::draw(&*tools.entropy)?;
+        let content = CodeLetter {
+            service_name: &tools.service_name,
+            contact: None,
+            code: code.as_str(),
+            purpose: purpose.in_words(),
+            minutes: CODE_TTL / 60,
+        };
+        let letter = Letter::compose(to.clone(), &content, &*tools.entropy)?;
+        mailer.send(&letter).await?;
+        Ok(Arc::new(code))
+    };
+    let sent: Result<_, Failure> = attempt.await;
+    if sent.is_err() {
+        let (key, now) = (person_key(me.key), tools.now());
+        let given_back = tools.store.write(move |tx| {
+            let Some(mut quota) = tx.get::<Quota>(&key)? else {
+                return Ok(());
+            };
+            if quota.sending.is_some_and(|(holder, _)| holder == ticket) {
+                quota.sending = None;
+                put_quota(tx, key.clone(), &quota, now)?;
+            }
+            Ok(())
+        });
+        if let Err(failure) = given_back.await {
+            // The place frees itself after SENDING seconds.
+            tracing::warn!(
+                ?failure,
+                "the place of a mail that did not leave could not be given back"
+            );
+        }
+    }
+    sent
+}
+
+/// Counts the mail and keeps its code as the one live code of its purpose.
+fn keep(
+    deed: &mut Deed<'_, '_>,
+    to: &Address,
+    purpose: Purpose,
+    code: &DigitCode,
+) -> Result<(), Refusal> {
+    let tools = &deed.desk.tools;
+    for key in [person_key(deed.person), address_key(tools, to)] {
+        let quota = rule::sent(deed.tx.get::<Quota>(&key)?.unwrap_or_default(), deed.now);
+        put_quota(deed.tx, key, &quota, deed.now)?;
+    }
+    let mailed = MailedCode {
+        hash: hash(tools, deed.person, purpose, to, code.as_str()),
+        address: to.clone(),
+        expires_at: deed.now.plus(CODE_TTL),
+        misses: 0,
+    };
+    let expires_at = mailed.expires_at;
+    Ok(deed.tx.put_until(
+        &(deed.person, purpose.name().to_owned()),
+        &mailed,
+        expires_at,
+    )?)
+}

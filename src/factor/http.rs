@@ -1,0 +1,288 @@
+//! The person's overview, their history, and bringing back a disabled factor.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::audit::{self, Event, Outcome};
+use crate::base::{Failure, Violation};
+use crate::lockout::{self, Standing};
+use crate::wire::{
+    AuthorizationHeader, Body, ChangeRefusals, Fields, FromBody, Me, ReadRefusals, Refused,
+};
+
+use super::proof::{Answer, BackupCodes};
+use super::{BackupCodesLeft, Desk, Device, NOT_ENABLED, Status, refuse};
+
+pub fn routes() -> OpenApiRouter<Arc<Desk>> {
+    OpenApiRouter::new()
+        .routes(routes!(overview))
+        .routes(routes!(unlock))
+        .routes(routes!(events))
+}
+
+/// Everything about a person's second factors.
+#[derive(Serialize, ToSchema)]
+struct Overview {
+    /// Whether the person has any second factor.
+    enabled: bool,
+    /// What they have, and what they are setting up.
+    devices: Vec<Device>,
+    /// Null before the first factor.
+    #[schema(required)]
+    backup_codes: Option<BackupCodesLeft>,
+    /// What this server asks and allows.
+    policy: Policy,
+}
+
+/// What this server asks and allows.
+#[derive(Serialize, ToSchema)]
+struct Policy {
+    /// Whether the person must have a second factor.
+    required: bool,
+    /// The kinds that can be set up here.
+    allowed: Vec<&'static str>,
+}
+
+/// List all MFA devices/methods for the current user.
+#[utoipa::path(get, path = "/api/v1/me/mfa", operation_id = "list_mfa_methods", summary = "List Mfa Methods",
+    tag = "mfa", params(AuthorizationHeader), responses((status = 200, description = "The overview", body = Overview), ReadRefusals))]
+async fn overview(State(desk): State<Arc<Desk>>, me: Me) -> Result<Json<Overview>, Refused> {
+    let now = desk.tools.now();
+    let overview = desk.tools.store.read(|read| {
+        let mut devices = Vec::new();
+        for factor in desk.factors.all() {
+            let mut own = factor.devices(read, me.key, now)?;
+            if factor.guessable()
+                && lockout::standing(read, me.key, factor.kind(), now)? == Standing::Disabled
+            {
+                own.iter_mut()
+                    .filter(|d| d.status == Status::Active)
+                    .for_each(|d| d.status = Status::Disabled);
+            }
+            devices.extend(own);
+        }
+        Ok(Overview {
+            enabled: desk.factors.any_active(read, me.key)?,
+            devices,
+            backup_codes: desk.factors.backup_codes.left(read, me.key)?,
+            policy: Policy {
+                required: false,
+                allowed: desk
+                    .factors
+                    .all()
+                    .iter()
+                    .filter(|f| f.stands_alone() && f.offered())
+                    .map(|f| f.kind())
+                    .collect(),
+            },
+        })
+    })?;
+    Ok(Json(overview))
+}
+
+/// Which factor to bring back, and the proof by another.
+#[derive(ToSchema)]
+struct UnlockRequest {
+    /// `totp` or `email`.
+    r#type: String,
+    /// A proof by another factor than that one.
+    code: String,
+}
+
+impl FromBody for UnlockRequest {
+    fn from_body(fields: &mut Fields<'_>) -> Option<Self> {
+        let (r#type, code) = (fields.string("type"), fields.string("code"));
+        Some(UnlockRequest {
+            r#type: r#type?,
+            code: code?,
+        })
+    }
+}
+
+/// The factor is brought back.
+#[derive(Serialize, ToSchema)]
+struct Unlocked {
+    /// Always true.
+    unlocked: bool,
+}
+
+/// Bring back a factor that too many wrong codes have locked or disabled, by proof of another.
+#[utoipa::path(post, path = "/api/v1/me/mfa/unlock", operation_id = "unlock_factor", summary = "Unlock Factor",
+    tag = "mfa", params(AuthorizationHeader), request_body = UnlockRequest,
+    responses((status = 200, description = "It can be used again", body = Unlocked), ChangeRefusals))]
+async fn unlock(
+    State(desk): State<Arc<Desk>>,
+    me: Me,
+    Body(request): Body<UnlockRequest>,
+) -> Result<Json<Unlocked>, Refused> {
+    let Some(kind) = desk
+        .factors
+        .all()
+        .iter()
+        .find(|f| f.guessable() && f.kind() == request.r#type)
+        .map(|f| f.kind())
+    else {
+        let loc = vec!["body".into(), "type".into()];
+        let violation = Violation {
+            loc,
+            msg: "Input should be 'totp' or 'email'".into(),
+            kind: "enum",
+        };
+        return Err(Refused(Failure::invalid(vec![violation])));
+    };
+    let answer = Answer::read(&request.code);
+    desk.act(&me, "factor.unlock", move |deed| {
+        let factors = deed.desk.factors.all();
+        let Some(factor) = factors.into_iter().find(|factor| factor.kind() == kind) else {
+            return refuse(Failure::not_found());
+        };
+        if !factor.is_active(deed.tx, deed.person)? {
+            return refuse(Failure::new(NOT_ENABLED, "This factor is not set up."));
+        }
+        // While it is locked, an answer of its own is refused here like anywhere.
+        deed.prove(&answer, BackupCodes::Taken)?;
+        Ok(lockout::clear(deed.tx, deed.person, kind)?)
+    })
+    .await?;
+    Ok(Json(Unlocked { unlocked: true }))
+}
+
+/// A factor is set up.
+#[derive(Serialize, ToSchema)]
+pub struct Confirmed {
+    /// Always true.
+    pub enabled: bool,
+    /// The factor.
+    pub device: Device,
+    /// Ten codes with the person's first factor, shown this once; else null.
+    #[schema(required)]
+    pub backup_codes: Option<Vec<String>>,
+}
+
+/// A factor is turned off.
+#[derive(Serialize, ToSchema)]
+pub struct Disabled {
+    /// Always false.
+    pub enabled: bool,
+}
+
+/// How far back to read.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct EventsQuery {
+    /// Lines at the most, 1 to 100; 20 where absent.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<u64>,
+}
+
+/// A page of a person's history.
+#[derive(Serialize, ToSchema)]
+struct Events {
+    /// The newest first.
+    events: Vec<EventView>,
+    /// Asks for what is older; null at the end.
+    #[schema(required)]
+    next_cursor: Option<u64>,
+}
+
+/// One line of a person's history.
+#[derive(Serialize, ToSchema)]
+struct EventView {
+    /// Its number.
+    id: u64,
+    /// When.
+    #[schema(format = DateTime)]
+    at: String,
+    /// What was asked: `totp.confirm`.
+    action: String,
+    /// `done` or `refused`.
+    #[schema(value_type = String)]
+    outcome: Outcome,
+    /// Why it was refused.
+    #[schema(required)]
+    reason: Option<String>,
+    /// The kind of factor that was used to prove it.
+    #[schema(required)]
+    factor: Option<String>,
+    /// The device it is about.
+    #[schema(required)]
+    device_id: Option<String>,
+    /// The client's address.
+    #[schema(required)]
+    ip: Option<String>,
+    /// As in `X-Request-Id`.
+    request_id: String,
+}
+
+impl EventView {
+    fn new(id: u64, event: Event) -> Self {
+        EventView {
+            id,
+            at: event.at.to_string(),
+            action: event.action,
+            outcome: event.outcome,
+            reason: event.reason,
+            factor: event.factor,
+            device_id: event.device.map(|device| device.to_string()),
+            ip: event.origin.ip.map(|ip| ip.to_string()),
+            request_id: event.origin.request.to_string(),
+        }
+    }
+}
+
+/// Read one's own history, the newest first.
+#[utoipa::path(get, path = "/api/v1/me/mfa/events", operation_id = "list_events", summary = "List Events",
+    tag = "mfa", params(AuthorizationHeader, EventsQuery), responses((status = 200, description = "A page", body = Events), ReadRefusals))]
+async fn events(
+    State(desk): State<Arc<Desk>>,
+    me: Me,
+    query: Result<Query<EventsQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Events>, Refused> {
+    let misfit = |name: &'static str, msg: &'static str, kind| {
+        Refused(Failure::invalid(vec![Violation {
+            loc: vec!["query".into(), name.into()],
+            msg: msg.into(),
+            kind,
+        }]))
+    };
+    let Ok(Query(query)) = query else {
+        return Err(misfit(
+            "limit",
+            "Input should be a valid integer",
+            "int_parsing",
+        ));
+    };
+    let limit = match query.limit {
+        None => 20,
+        Some(limit @ 1..=100) => limit as usize,
+        Some(_) => {
+            return Err(misfit(
+                "limit",
+                "Input should be from 1 to 100",
+                "less_than_equal",
+            ));
+        }
+    };
+    let mut lines = desk
+        .tools
+        .store
+        .read(|read| audit::history(read, me.key, query.cursor, limit + 1))?;
+    let more = lines.len() > limit;
+    lines.truncate(limit);
+    let next_cursor = lines.last().filter(|_| more).map(|(number, _)| *number);
+    Ok(Json(Events {
+        events: lines
+            .into_iter()
+            .map(|(number, event)| EventView::new(number, event))
+            .collect(),
+        next_cursor,
+    }))
+}

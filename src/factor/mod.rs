@@ -1,0 +1,268 @@
+//! Second factors: what every one of them can do, and the list of those there are.
+//!
+//! A new factor is a folder here and two lines in [`Factors`].
+
+pub mod backup_codes;
+mod deed;
+mod device;
+pub mod email;
+mod http;
+mod proof;
+pub mod totp;
+pub mod webauthn;
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::base::{Code, Failure, Kind, PersonKey, Timestamp};
+use crate::mail::Address;
+use crate::services::Services;
+use crate::store::{Read, Tx};
+
+use backup_codes::BackupCodes;
+use email::EmailCodes;
+use totp::Totp;
+use webauthn::SecurityKeys;
+
+pub use deed::{Deed, Refusal, refuse};
+pub use device::{Device, Status};
+pub use proof::Answer;
+pub use webauthn::{RelyingParty, RelyingPartyError};
+
+/// The factor is set up already.
+pub const ALREADY_ENABLED: Code = Code {
+    name: "already_enabled",
+    kind: Kind::Conflict,
+    title: "Already set up",
+};
+/// The factor is not set up.
+pub const NOT_ENABLED: Code = Code {
+    name: "not_enabled",
+    kind: Kind::Conflict,
+    title: "Not set up",
+};
+/// There is nothing that waits for this answer.
+pub const NOT_PENDING: Code = Code {
+    name: "not_pending",
+    kind: Kind::Conflict,
+    title: "Nothing waits for this",
+};
+/// This server does not offer the factor.
+pub const NOT_OFFERED: Code = Code {
+    name: "not_offered",
+    kind: Kind::Conflict,
+    title: "Not offered here",
+};
+/// The code is not right.
+pub const WRONG_CODE: Code = Code {
+    name: "wrong_code",
+    kind: Kind::BadProof,
+    title: "The code is not right",
+};
+/// The code came too late.
+pub const CODE_EXPIRED: Code = Code {
+    name: "code_expired",
+    kind: Kind::BadProof,
+    title: "The code has expired",
+};
+/// Too many wrong answers: wait.
+pub const LOCKED: Code = Code {
+    name: "locked",
+    kind: Kind::TooMany,
+    title: "Locked for a while",
+};
+/// Far too many wrong answers: waiting does not help.
+pub const FACTOR_DISABLED: Code = Code {
+    name: "factor_disabled",
+    kind: Kind::Conflict,
+    title: "Disabled after too many wrong codes",
+};
+
+/// The codes that all factors answer with.
+pub const CODES: &[Code] = &[
+    ALREADY_ENABLED,
+    NOT_ENABLED,
+    NOT_PENDING,
+    NOT_OFFERED,
+    WRONG_CODE,
+    CODE_EXPIRED,
+    LOCKED,
+    FACTOR_DISABLED,
+];
+
+/// What one kind of factor can do. All of it happens inside a transaction.
+pub trait Factor: Send + Sync {
+    /// Its stable name in the API, the lockout and the audit: `totp`.
+    fn kind(&self) -> &'static str;
+
+    /// What people call it: `authenticator app`.
+    fn words(&self) -> &'static str;
+
+    /// Whether people can set it up here.
+    fn offered(&self) -> bool {
+        true
+    }
+
+    /// Whether its answers are short enough to be guessed, so that misses must lock it.
+    /// A lock on what cannot be guessed would only shut its owner out.
+    fn guessable(&self) -> bool;
+
+    /// Whether the person can prove themselves with it alone (backup codes only stand in for others).
+    fn stands_alone(&self) -> bool {
+        true
+    }
+
+    /// Whether the person has it.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn is_active(&self, read: &dyn Read, person: PersonKey) -> Result<bool, Failure>;
+
+    /// What of it the person has and is setting up.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn devices(
+        &self,
+        read: &dyn Read,
+        person: PersonKey,
+        now: Timestamp,
+    ) -> Result<Vec<Device>, Failure>;
+
+    /// Whether an answer of this shape is for this factor.
+    fn takes(&self, answer: &Answer) -> bool;
+
+    /// Judges the answer and, where it is right, marks what must not be used again.
+    ///
+    /// # Errors
+    /// Those of the store. A wrong answer is a verdict, no error.
+    fn judge(
+        &self,
+        tools: &Services,
+        tx: &mut Tx<'_>,
+        person: PersonKey,
+        answer: &Answer,
+        now: Timestamp,
+    ) -> Result<Verdict, Failure>;
+
+    /// Addresses of the person that this factor knows.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn addresses(&self, _read: &dyn Read, _person: PersonKey) -> Result<Vec<Address>, Failure> {
+        Ok(Vec::new())
+    }
+
+    /// Removes everything of it that the person has.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn forget(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure>;
+}
+
+/// What a factor makes of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Right, and from now on used up.
+    Right,
+    /// Wrong: a miss.
+    Wrong,
+    /// Its time was up, whatever it was: no miss.
+    Expired,
+    /// Nothing was sent that could be answered: no miss.
+    NothingSent,
+}
+
+/// The one list of factors, in the order in which they are asked about a code.
+pub struct Factors {
+    /// Authenticator apps.
+    pub totp: Totp,
+    /// Codes by mail.
+    pub email: EmailCodes,
+    /// Security keys.
+    pub webauthn: SecurityKeys,
+    /// Backup codes.
+    pub backup_codes: BackupCodes,
+}
+
+impl Factors {
+    /// All of them.
+    pub fn all(&self) -> [&dyn Factor; 4] {
+        [&self.totp, &self.email, &self.webauthn, &self.backup_codes]
+    }
+
+    /// Whether the person has any second factor.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn any_active(&self, read: &dyn Read, person: PersonKey) -> Result<bool, Failure> {
+        for factor in self
+            .all()
+            .into_iter()
+            .filter(|factor| factor.stands_alone())
+        {
+            if factor.is_active(read, person)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// The tools and the factors: the state of every route.
+pub struct Desk {
+    /// The tools.
+    pub tools: Services,
+    /// The factors.
+    pub factors: Factors,
+}
+
+impl Desk {
+    /// A desk for the relying party of the settings. Email codes are offered where mail can leave.
+    pub fn new(
+        tools: Services,
+        relying_party: &RelyingParty,
+    ) -> Result<Arc<Desk>, RelyingPartyError> {
+        let factors = Factors {
+            totp: Totp,
+            email: EmailCodes {
+                offered: tools.mailer.is_some(),
+            },
+            webauthn: SecurityKeys::new(relying_party, &tools.service_name)?,
+            backup_codes: BackupCodes,
+        };
+        Ok(Arc::new(Desk { tools, factors }))
+    }
+}
+
+impl FromRef<Arc<Desk>> for Services {
+    fn from_ref(desk: &Arc<Desk>) -> Services {
+        desk.tools.clone()
+    }
+}
+
+/// All routes of all factors.
+pub fn routes() -> OpenApiRouter<Arc<Desk>> {
+    OpenApiRouter::new()
+        .merge(http::routes())
+        .merge(backup_codes::routes())
+        .merge(email::routes())
+        .merge(totp::routes())
+        .merge(webauthn::routes())
+}
+
+/// How many backup codes there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct BackupCodesLeft {
+    /// How many were made.
+    pub total: usize,
+    /// How many have not been used.
+    pub remaining: usize,
+    /// When they were made.
+    #[schema(value_type = String, format = DateTime)]
+    #[serde(serialize_with = "device::rfc3339")]
+    pub created_at: Timestamp,
+}

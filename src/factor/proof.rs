@@ -1,0 +1,167 @@
+//! A person proves themselves with whichever factor they have.
+
+use zeroize::Zeroizing;
+
+use crate::base::Failure;
+use crate::crypto::{BackupCode, TypedCode, typed_code};
+use crate::lockout::{self, DISABLING_MISSES, FREE_MISSES, Standing};
+use crate::mail::{BackupCodeUsed, FactorDisabled, FactorLocked};
+
+use super::deed::{Deed, Refusal, refuse};
+use super::{
+    CODE_EXPIRED, FACTOR_DISABLED, Factor, LOCKED, NOT_ENABLED, NOT_PENDING, Verdict, WRONG_CODE,
+};
+
+/// What proofs made by a security key start with.
+pub const PROOF_PREFIX: &str = "prf_";
+
+/// What somebody answered, by its shape. One string is offered to one factor
+/// only, since a second try would be a second guess.
+#[derive(Clone)]
+pub enum Answer {
+    /// Six digits: from an app, or from a mail.
+    Digits(Zeroizing<String>),
+    /// Sixteen characters of the backup codes' alphabet.
+    Backup(std::sync::Arc<BackupCode>),
+    /// Made by a security key.
+    Proof(Zeroizing<String>),
+    /// Nothing that could be right, which is a wrong answer to what was asked for.
+    Unreadable,
+}
+
+impl Answer {
+    /// Reads what was typed.
+    pub fn read(typed: &str) -> Answer {
+        if typed.starts_with(PROOF_PREFIX) && typed.len() <= 64 {
+            return Answer::Proof(Zeroizing::new(typed.to_owned()));
+        }
+        match typed_code(typed) {
+            Some(TypedCode::Digits(digits)) => Answer::Digits(Zeroizing::new(digits)),
+            Some(TypedCode::Backup(code)) => Answer::Backup(std::sync::Arc::new(code)),
+            None => Answer::Unreadable,
+        }
+    }
+}
+
+/// Whether a backup code will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackupCodes {
+    /// It will.
+    Taken,
+    /// It will not: a thief of one would make ten.
+    NotTaken,
+}
+
+impl Deed<'_, '_> {
+    /// Has the person prove themselves: the current code of their app; a mailed code, where they have no app;
+    /// a backup code; or a proof made by a security key.
+    ///
+    /// # Errors
+    /// A refusal where they have no factor, or the answer is wrong, late, or during a lock, of which a right
+    /// answer then learns nothing and is not used up.
+    pub fn prove(&mut self, answer: &Answer, backup: BackupCodes) -> Result<(), Refusal> {
+        let desk = self.desk;
+        if !desk.factors.any_active(self.tx, self.person)? {
+            return refuse(Failure::new(NOT_ENABLED, "No second factor is set up."));
+        }
+        let candidates = desk.factors.all().into_iter().filter(|factor| {
+            factor.takes(answer) && (backup == BackupCodes::Taken || factor.stands_alone())
+        });
+        for factor in candidates {
+            if factor.is_active(self.tx, self.person)? {
+                return self.judge(factor, answer);
+            }
+        }
+        refuse(wrong(None))
+    }
+
+    fn judge(&mut self, factor: &dyn Factor, answer: &Answer) -> Result<(), Refusal> {
+        self.proved_with = Some(factor.kind());
+        let standing = lockout::standing(self.tx, self.person, factor.kind(), self.now)?;
+        if factor.guessable() {
+            self.admit(standing)?;
+        }
+        match factor.judge(&self.desk.tools, self.tx, self.person, answer, self.now)? {
+            Verdict::Right => {
+                lockout::clear(self.tx, self.person, factor.kind())?;
+                Ok(self.tell_of_spent_code(factor)?)
+            }
+            Verdict::Wrong => self.missed(factor),
+            Verdict::Expired => refuse(expired()),
+            Verdict::NothingSent => refuse(Failure::new(
+                NOT_PENDING,
+                "No code is on its way. Ask for one to be mailed first.",
+            )),
+        }
+    }
+
+    fn tell_of_spent_code(&mut self, factor: &dyn Factor) -> Result<(), Failure> {
+        let codes = &self.desk.factors.backup_codes;
+        if factor.kind() != codes.kind() {
+            return Ok(());
+        }
+        let left = codes
+            .left(self.tx, self.person)?
+            .map_or(0, |left| left.remaining as u64);
+        self.tell(|occasion| BackupCodeUsed { occasion, left })
+    }
+
+    /// Lets an answer through to its judgement, or not.
+    pub(super) fn admit(&self, standing: Standing) -> Result<(), Refusal> {
+        match standing {
+            Standing::Open => Ok(()),
+            Standing::Locked(until) => {
+                let detail = "Too many wrong codes. Wait before you try again.";
+                refuse(Failure::new(LOCKED, detail).retry_after(self.now.until(until)))
+            }
+            Standing::Disabled => refuse(Failure::new(
+                FACTOR_DISABLED,
+                "Far too many wrong codes in a row: this factor is disabled until you bring it back with another one, or an operator does.",
+            )),
+        }
+    }
+
+    /// Counts a wrong answer, tells the person where it locked the factor, and refuses.
+    pub(super) fn missed(&mut self, factor: &dyn Factor) -> Result<(), Refusal> {
+        let tally = lockout::miss(self.tx, self.person, factor.kind(), self.now)?;
+        if !factor.guessable() {
+            return refuse(wrong(None));
+        }
+        let kind = factor.words();
+        match (tally.misses(), tally.standing(self.now)) {
+            (DISABLING_MISSES, _) => {
+                let wrong = u64::from(DISABLING_MISSES);
+                self.tell(|occasion| FactorDisabled {
+                    occasion,
+                    kind,
+                    name: kind,
+                    wrong,
+                })?;
+            }
+            // Later locks follow from the first: one mail says it.
+            (FREE_MISSES, Standing::Locked(until)) => {
+                self.tell(|occasion| FactorLocked {
+                    occasion,
+                    kind,
+                    until,
+                })?;
+            }
+            _ => {}
+        }
+        refuse(wrong(Some(tally.tries_left())))
+    }
+}
+
+/// The refusal of a wrong code, with the number of tries that cost no wait.
+pub(super) fn wrong(tries_left: Option<u32>) -> Failure {
+    let failure = Failure::new(WRONG_CODE, "That code is not right.");
+    match tries_left {
+        Some(tries) => failure.with("tries_left", tries),
+        None => failure,
+    }
+}
+
+/// The refusal of a code whose time was up.
+pub(super) fn expired() -> Failure {
+    Failure::new(CODE_EXPIRED, "That code has expired. Ask for a new one.")
+}

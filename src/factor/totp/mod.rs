@@ -1,0 +1,106 @@
+//! Authenticator apps: time-based one-time passwords (RFC 6238) of six digits,
+//! HMAC-SHA-1, every 30 seconds. Each time step is accepted once, ever.
+
+mod http;
+mod qr;
+mod record;
+mod rule;
+mod service;
+
+use crate::base::{DeviceId, Failure, PersonKey, Timestamp};
+use crate::services::Services;
+use crate::store::{Read, Tx};
+
+use super::{Answer, Device, Factor, Status, Verdict};
+use record::{Active, Pending};
+use rule::Secret160;
+
+pub use http::routes;
+
+const KIND: &str = "totp";
+const NAME: &str = "Authenticator app";
+
+/// Authenticator apps.
+pub struct Totp;
+
+impl Factor for Totp {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn words(&self) -> &'static str {
+        "authenticator app"
+    }
+
+    fn guessable(&self) -> bool {
+        true
+    }
+
+    fn is_active(&self, read: &dyn Read, person: PersonKey) -> Result<bool, Failure> {
+        Ok(read.get::<Active>(&person)?.is_some())
+    }
+
+    fn devices(
+        &self,
+        read: &dyn Read,
+        person: PersonKey,
+        now: Timestamp,
+    ) -> Result<Vec<Device>, Failure> {
+        let active = read.get::<Active>(&person)?.map(|active| active.device());
+        let pending = read
+            .get::<Pending>(&person)?
+            .filter(|pending| now < pending.expires_at);
+        Ok(active
+            .into_iter()
+            .chain(pending.map(|pending| pending.device()))
+            .collect())
+    }
+
+    fn takes(&self, answer: &Answer) -> bool {
+        matches!(answer, Answer::Digits(_) | Answer::Unreadable)
+    }
+
+    fn judge(
+        &self,
+        _tools: &Services,
+        tx: &mut Tx<'_>,
+        person: PersonKey,
+        answer: &Answer,
+        now: Timestamp,
+    ) -> Result<Verdict, Failure> {
+        let Some(mut active) = tx.get::<Active>(&person)? else {
+            return Ok(Verdict::Wrong);
+        };
+        let Answer::Digits(digits) = answer else {
+            return Ok(Verdict::Wrong);
+        };
+        match rule::accepted_step(&active.secret, digits, now, Some(active.last_step)) {
+            Some(step) => {
+                active.last_step = step;
+                active.last_used_at = Some(now);
+                tx.put(&person, &active)?;
+                Ok(Verdict::Right)
+            }
+            None => Ok(Verdict::Wrong),
+        }
+    }
+
+    fn forget(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
+        tx.delete::<Active>(&person);
+        tx.delete::<Pending>(&person);
+        Ok(())
+    }
+}
+
+fn device(id: DeviceId, status: Status, created_at: Timestamp) -> Device {
+    Device {
+        device_id: id,
+        kind: KIND,
+        name: NAME.to_owned(),
+        status,
+        created_at,
+        last_used_at: None,
+        expires_at: None,
+        key: None,
+    }
+}

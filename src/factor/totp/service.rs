@@ -1,0 +1,132 @@
+use crate::base::{DeviceId, Failure, Timestamp};
+use crate::factor::proof::{BackupCodes, wrong};
+use crate::factor::{
+    ALREADY_ENABLED, Answer, Deed, Device, Factor, NOT_ENABLED, NOT_PENDING, Refusal, refuse,
+};
+use crate::lockout::{self, Standing};
+use crate::mail::FactorReplaced;
+
+use super::record::{Active, Pending};
+use super::rule::{PENDING_TTL, Secret160, accepted_step, clock_offset};
+
+/// What a new app is to be told.
+pub struct Begun {
+    pub device_id: DeviceId,
+    pub secret: Secret160,
+    pub expires_at: Timestamp,
+}
+
+/// Begins the set-up of a first app. A pending secret is replaced; an active one is never touched.
+pub fn enable(deed: &mut Deed<'_, '_>) -> Result<Begun, Refusal> {
+    if deed.tx.get::<Active>(&deed.person)?.is_some() {
+        return refuse(Failure::new(
+            ALREADY_ENABLED,
+            "An authenticator app is set up already. Replace it, or turn it off first.",
+        ));
+    }
+    begin(deed)
+}
+
+/// Begins the set-up of another app beside the active one, which stays good until the new one is confirmed.
+pub fn replace(deed: &mut Deed<'_, '_>, answer: &Answer) -> Result<Begun, Refusal> {
+    require_active(deed)?;
+    deed.prove(answer, BackupCodes::Taken)?;
+    begin(deed)
+}
+
+fn require_active(deed: &mut Deed<'_, '_>) -> Result<Active, Refusal> {
+    match deed.tx.get::<Active>(&deed.person)? {
+        Some(active) => Ok(active),
+        None => refuse(Failure::new(NOT_ENABLED, "No authenticator app is set up.")),
+    }
+}
+
+fn begin(deed: &mut Deed<'_, '_>) -> Result<Begun, Refusal> {
+    let entropy = &*deed.desk.tools.entropy;
+    let pending = Pending {
+        device_id: DeviceId::draw(entropy)?,
+        secret: Secret160::draw(entropy)?,
+        created_at: deed.now,
+        expires_at: deed.now.plus(PENDING_TTL),
+    };
+    deed.tx
+        .put_until(&deed.person, &pending, pending.expires_at)?;
+    deed.about(pending.device_id);
+    Ok(Begun {
+        device_id: pending.device_id,
+        secret: pending.secret,
+        expires_at: pending.expires_at,
+    })
+}
+
+/// Confirms the pending app with a code of its own.
+pub fn confirm(
+    deed: &mut Deed<'_, '_>,
+    answer: &Answer,
+) -> Result<(Device, Option<Vec<String>>), Refusal> {
+    let factor = &deed.desk.factors.totp;
+    let pending = deed
+        .tx
+        .get::<Pending>(&deed.person)?
+        .filter(|pending| deed.now < pending.expires_at);
+    let Some(pending) = pending else {
+        return refuse(Failure::new(
+            NOT_PENDING,
+            "No authenticator app waits for confirmation. Begin the set-up anew.",
+        ));
+    };
+    deed.about(pending.device_id);
+    // A disabled factor may be replaced: the new secret was given out against another proof.
+    match lockout::standing(deed.tx, deed.person, factor.kind(), deed.now)? {
+        Standing::Disabled => {}
+        standing => deed.admit(standing)?,
+    }
+    let step = match answer {
+        Answer::Digits(digits) => accepted_step(&pending.secret, digits, deed.now, None),
+        _ => None,
+    };
+    let Some(step) = step else {
+        let offset = match answer {
+            Answer::Digits(digits) => clock_offset(&pending.secret, digits, deed.now),
+            _ => None,
+        };
+        return match (deed.missed(factor), offset) {
+            (Err(Refusal::Refused(failure)), Some(seconds)) => {
+                refuse(failure.with("clock_offset_seconds", seconds))
+            }
+            (refused, _) => refused.and_then(|()| refuse(wrong(None))),
+        };
+    };
+    let replaced = deed.tx.get::<Active>(&deed.person)?.is_some();
+    let active = Active {
+        device_id: pending.device_id,
+        secret: pending.secret.clone(),
+        created_at: deed.now,
+        last_used_at: None,
+        last_step: step,
+    };
+    deed.tx.put(&deed.person, &active)?;
+    deed.tx.delete::<Pending>(&deed.person);
+    let device = active.device();
+    if replaced {
+        lockout::clear(deed.tx, deed.person, factor.kind())?;
+        let name = device.name.clone();
+        deed.tell(|occasion| FactorReplaced {
+            occasion,
+            kind: factor.words(),
+            name: &name,
+        })?;
+        return Ok((device, None));
+    }
+    let codes = deed.added(factor, &device)?;
+    Ok((device, codes))
+}
+
+/// Turns the app off, and forgets a pending one.
+pub fn disable(deed: &mut Deed<'_, '_>, answer: &Answer) -> Result<(), Refusal> {
+    let active = require_active(deed)?;
+    deed.prove(answer, BackupCodes::Taken)?;
+    let factor = &deed.desk.factors.totp;
+    factor.forget(deed.tx, deed.person)?;
+    Ok(deed.removed(factor, &active.device(), Vec::new())?)
+}

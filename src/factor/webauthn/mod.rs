@@ -1,0 +1,163 @@
+//! Security keys and passkeys (WebAuthn Level 3) as a pure second factor: user
+//! presence, no PIN, attestation `none`.
+//!
+//! webauthn-rs does the cryptography. What it leaves to its caller is in
+//! `rule`: the exact origin, embedding, the user handle, single use, expiry,
+//! the owner of a credential, and counters under parallel use.
+
+mod http;
+mod models;
+mod record;
+mod relying_party;
+mod rule;
+mod service;
+
+use crate::base::{Code, Failure, Kind, PersonKey, Timestamp};
+use crate::services::Services;
+use crate::store::{Order, Read, Scan, Tx};
+
+use super::{Answer, Device, Factor, Verdict};
+use record::{Ceremony, Keys, Owner, Proof, Step};
+
+pub use http::routes;
+pub use relying_party::{RelyingParty, RelyingPartyError, SecurityKeys};
+
+/// The browser's answer does not hold.
+pub const WEBAUTHN_FAILED: Code = Code {
+    name: "webauthn_failed",
+    kind: Kind::BadProof,
+    title: "The security key's answer does not verify",
+};
+/// The key is registered already, here or for somebody else.
+pub const KEY_KNOWN: Code = Code {
+    name: "key_known",
+    kind: Kind::Conflict,
+    title: "This key is registered already",
+};
+/// The person has as many keys as they may.
+pub const TOO_MANY_KEYS: Code = Code {
+    name: "too_many_keys",
+    kind: Kind::Conflict,
+    title: "Too many security keys",
+};
+
+/// The codes of this room.
+pub const CODES: &[Code] = &[WEBAUTHN_FAILED, KEY_KNOWN, TOO_MANY_KEYS];
+
+const KIND: &str = "webauthn";
+/// Live ceremonies of one person; the oldest makes room for a new one.
+const LIVE_CEREMONIES: usize = 10;
+
+impl Factor for SecurityKeys {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn words(&self) -> &'static str {
+        "security key"
+    }
+
+    /// There is nothing to guess, and no lock shuts this door.
+    fn guessable(&self) -> bool {
+        false
+    }
+
+    fn is_active(&self, read: &dyn Read, person: PersonKey) -> Result<bool, Failure> {
+        Ok(read
+            .get::<Keys>(&person)?
+            .is_some_and(|keys| !keys.credentials.is_empty()))
+    }
+
+    fn devices(
+        &self,
+        read: &dyn Read,
+        person: PersonKey,
+        now: Timestamp,
+    ) -> Result<Vec<Device>, Failure> {
+        let keys = read.get::<Keys>(&person)?.unwrap_or_default();
+        let mut devices: Vec<Device> = keys
+            .credentials
+            .iter()
+            .map(|credential| credential.device())
+            .collect();
+        for (_, ceremony) in ceremonies(read, person)? {
+            if now < ceremony.expires_at {
+                devices.extend(ceremony.pending_device());
+            }
+        }
+        Ok(devices)
+    }
+
+    fn takes(&self, answer: &Answer) -> bool {
+        matches!(answer, Answer::Proof(_))
+    }
+
+    fn judge(
+        &self,
+        tools: &Services,
+        tx: &mut Tx<'_>,
+        person: PersonKey,
+        answer: &Answer,
+        now: Timestamp,
+    ) -> Result<Verdict, Failure> {
+        let Answer::Proof(text) = answer else {
+            return Ok(Verdict::Wrong);
+        };
+        let key = service::proof_hash(tools, person, text).as_bytes().to_vec();
+        let Some(proof) = tx.get::<Proof>(&key)? else {
+            return Ok(Verdict::Wrong);
+        };
+        tx.delete::<Proof>(&key);
+        Ok(if now < proof.expires_at {
+            Verdict::Right
+        } else {
+            Verdict::Expired
+        })
+    }
+
+    fn forget(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
+        let keys = tx.get::<Keys>(&person)?.unwrap_or_default();
+        for credential in &keys.credentials {
+            tx.delete::<Owner>(&credential.id().to_vec());
+        }
+        for (key, _) in ceremonies(tx, person)? {
+            tx.delete::<Ceremony>(&key);
+        }
+        // The user handle stays: a key that is set up again is the same account to its authenticator.
+        tx.put(
+            &person,
+            &Keys {
+                credentials: Vec::new(),
+                ..keys
+            },
+        )
+    }
+}
+
+type CeremonyKey = <Ceremony as crate::store::Record>::Key;
+
+fn ceremonies(read: &dyn Read, person: PersonKey) -> Result<Vec<(CeremonyKey, Ceremony)>, Failure> {
+    let scan = Scan {
+        prefix: person.as_bytes(),
+        past: None,
+        order: Order::Ascending,
+        limit: LIVE_CEREMONIES * 2,
+    };
+    read.list(&scan)
+}
+
+impl Ceremony {
+    fn pending_device(&self) -> Option<Device> {
+        match &self.step {
+            Step::Register {
+                device_id, name, ..
+            } => Some(record::pending_device(
+                *device_id,
+                name.as_deref(),
+                self.created_at,
+                self.expires_at,
+            )),
+            Step::Verify { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What the browser says it did (`clientDataJSON`), checked to the letter
+//! (WebAuthn Level 3 sections 7.1 and 7.2). webauthn-rs compares parsed URLs
+//! and passes over embedding, so an origin with a path, or an answer made
+//! within a foreign frame, would get by.
+
+use serde::Deserialize;
+
+/// Seconds that a ceremony may take.
+pub const CEREMONY_TTL: u64 = 5 * 60;
+/// Seconds that a proof by key is good for.
+pub const PROOF_TTL: u64 = 60;
+/// Keys of one person.
+pub const MOST_KEYS: usize = 20;
+/// Bytes of a credential's id (section 7.1, step 25).
+pub const LONGEST_ID: usize = 1023;
+/// Characters of a key's name.
+pub const LONGEST_NAME: usize = 64;
+
+/// Why an answer does not hold, for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Misfit {
+    /// It is not JSON, or lacks what it must hold.
+    #[error("clientDataJSON cannot be read")]
+    Unreadable,
+    /// It was made for another purpose.
+    #[error("clientDataJSON is of another type")]
+    Type,
+    /// It was made on a page that is not ours.
+    #[error("the answer was made on another origin")]
+    Origin,
+    /// It was made in a frame of another page.
+    #[error("the answer was made in a frame of another origin")]
+    Embedded,
+    /// The key belongs to another account.
+    #[error("the user handle is another person's")]
+    UserHandle,
+    /// The id is longer than any may be.
+    #[error("the credential id is longer than {LONGEST_ID} bytes")]
+    LongId,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ClientData {
+    r#type: String,
+    origin: String,
+    #[serde(default)]
+    cross_origin: Option<bool>,
+    #[serde(default)]
+    top_origin: Option<String>,
+}
+
+/// What an answer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A new key.
+    Create,
+    /// A proof by a known one.
+    Get,
+}
+
+/// Checks what the browser says it did.
+///
+/// # Errors
+/// [`Misfit`].
+pub fn check_client_data(json: &[u8], purpose: Purpose, origins: &[String]) -> Result<(), Misfit> {
+    let data: ClientData = serde_json::from_slice(json).map_err(|_| Misfit::Unreadable)?;
+    let expected = match purpose {
+        Purpose::Create => "webauthn.create",
+        Purpose::Get => "webauthn.get",
+    };
+    if data.r#type != expected {
+        return Err(Misfit::Type);
+    }
+    if !origins.contains(&data.origin) {
+        return Err(Misfit::Origin);
+    }
+    if data.cross_origin == Some(true) || data.top_origin.is_some() {
+        return Err(Misfit::Embedded);
+    }
+    Ok(())
+}
+
+/// Checks the id of a credential.
+///
+/// # Errors
+/// [`Misfit::LongId`].
+pub fn check_id(id: &[u8]) -> Result<(), Misfit> {
+    if id.len() > LONGEST_ID {
+        Err(Misfit::LongId)
+    } else {
+        Ok(())
+    }
+}
+
+/// Checks the user handle that an authenticator sent, if it sent one.
+///
+/// # Errors
+/// [`Misfit::UserHandle`].
+pub fn check_user_handle(sent: Option<&[u8]>, ours: &[u8]) -> Result<(), Misfit> {
+    match sent {
+        Some(sent) if !sent.is_empty() && sent != ours => Err(Misfit::UserHandle),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a signature counter may follow the stored one (section 7.2, step 22): greater,
+/// or both zero, as keys without a counter send it.
+pub fn counter_advances(stored: u32, sent: u32) -> bool {
+    sent > stored || (sent == 0 && stored == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(data: serde_json::Value) -> Result<(), Misfit> {
+        let origins = [
+            "https://mfa.example.com".to_owned(),
+            "http://localhost:8080".to_owned(),
+        ];
+        check_client_data(data.to_string().as_bytes(), Purpose::Get, &origins)
+    }
+
+    #[test]
+    fn only_our_own_pages_in_no_frame_are_believed() {
+        let ours = json!({"type": "webauthn.get", "challenge": "x", "origin": "https://mfa.example.com", "crossOrigin": false});
+        assert_eq!(check(ours.clone()), Ok(()));
+        let with = |name: &str, value: serde_json::Value| {
+            let mut data = ours.clone();
+            data[name] = value;
+            check(data)
+        };
+        for origin in [
+            "https://mfa.example.com:8443",
+            "http://mfa.example.com",
+            "https://evil.mfa.example.com",
+            "https://mfa.example.com.evil",
+            "https://badmfa.example.com",
+            "https://evil@mfa.example.com",
+            "https://mfa.example.com/evil",
+            "https://MFA.example.com",
+            "https://mfa.example.com/",
+            "null",
+            "",
+        ] {
+            assert_eq!(
+                with("origin", json!(origin)),
+                Err(Misfit::Origin),
+                "{origin}"
+            );
+        }
+        assert_eq!(with("type", json!("webauthn.create")), Err(Misfit::Type));
+        assert_eq!(with("crossOrigin", json!(true)), Err(Misfit::Embedded));
+        assert_eq!(
+            with("topOrigin", json!("https://evil.example")),
+            Err(Misfit::Embedded)
+        );
+        assert_eq!(with("origin", json!(4)), Err(Misfit::Unreadable));
+        let twice = br#"{"type":"webauthn.get","origin":"https://evil","origin":"https://mfa.example.com"}"#;
+        let origins = ["https://mfa.example.com".to_owned()];
+        assert_eq!(
+            check_client_data(twice, Purpose::Get, &origins),
+            Err(Misfit::Unreadable)
+        );
+    }
+
+    #[test]
+    fn a_counter_must_grow_unless_the_key_has_none() {
+        for (stored, sent, fine) in [
+            (0, 0, true),
+            (0, 1, true),
+            (5, 6, true),
+            (5, 5, false),
+            (5, 4, false),
+            (5, 0, false),
+        ] {
+            assert_eq!(counter_advances(stored, sent), fine, "{stored} {sent}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_handle_and_an_endless_id_are_refused() {
+        assert_eq!(check_user_handle(None, b"alice"), Ok(()));
+        assert_eq!(check_user_handle(Some(b""), b"alice"), Ok(()));
+        assert_eq!(check_user_handle(Some(b"alice"), b"alice"), Ok(()));
+        assert_eq!(
+            check_user_handle(Some(b"bob"), b"alice"),
+            Err(Misfit::UserHandle)
+        );
+        assert_eq!(check_id(&[0; LONGEST_ID]), Ok(()));
+        assert_eq!(check_id(&[0; LONGEST_ID + 1]), Err(Misfit::LongId));
+    }
+}
