@@ -1,0 +1,47 @@
+//! The OpenAPI document, from the routes themselves.
+
+use std::sync::Arc;
+
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::base::Failure;
+use crate::factor::{self, Desk};
+use crate::wire::{HttpValidationError, Problem, Refused, ValidationError};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "mfad", description = "Second factors of people: set up, proved, helped.", license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
+    components(schemas(HttpValidationError, ValidationError, Problem)),
+    tags((name = "mfa", description = "What a person manages of their own second factors"), (name = "server", description = "The server itself"))
+)]
+struct Frame;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<Desk>> {
+    OpenApiRouter::with_openapi(Frame::openapi())
+        .merge(factor::routes())
+        .routes(routes!(openapi))
+}
+
+/// The document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    routes().into_openapi()
+}
+
+/// The document as JSON.
+///
+/// # Errors
+/// `internal` where it cannot be written, which a test would notice.
+pub fn document_json() -> Result<String, Failure> {
+    document().to_pretty_json().map_err(Failure::internal)
+}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", summary = "Openapi", tag = "server",
+    responses((status = 200, description = "The OpenAPI document", body = Object)))]
+async fn openapi() -> Result<Response, Refused> {
+    Ok(([(CONTENT_TYPE, "application/json")], document_json()?).into_response())
+}

@@ -1,0 +1,115 @@
+//! What every request passes: a name, a time limit, a net under panics, a line in the log.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::HeaderValue;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
+
+use crate::audit::Origin;
+use crate::base::{Clock, Entropy, Failure, PeerAddr, RequestId};
+use crate::wire::{METHOD_NOT_ALLOWED, TIMEOUT, problem};
+
+use super::headers;
+
+/// How long a request may take in all.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What the edge needs to know.
+#[derive(Clone)]
+pub struct EdgeSettings {
+    /// Whether browsers reach us over HTTPS, and shall remember it.
+    pub https: bool,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Draws the names of requests.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+pub(super) fn around(router: Router, settings: EdgeSettings) -> Router {
+    router
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(deadline))
+        .layer(middleware::from_fn_with_state(
+            settings.clone(),
+            headers::set,
+        ))
+        .layer(middleware::from_fn_with_state(settings, name))
+}
+
+/// Names the request, and tells the log how it went. Nothing that a client wrote stands in the line but
+/// the method: paths can hold what should not be kept, so the route stands for them.
+async fn name(State(settings): State<EdgeSettings>, mut request: Request, next: Next) -> Response {
+    let id = match RequestId::draw(&*settings.entropy) {
+        Ok(id) => id,
+        Err(failure) => return problem(&failure),
+    };
+    let peer = request
+        .extensions()
+        .get::<PeerAddr>()
+        .and_then(|peer| peer.0);
+    let ip = peer.map(|peer| peer.ip().to_canonical());
+    request.extensions_mut().insert(Origin { request: id, ip });
+    let method = request.method().clone();
+    let path = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("-", MatchedPath::as_str)
+        .to_owned();
+    let ip = ip.map_or_else(|| "-".to_owned(), |ip| ip.to_string());
+    let span = tracing::info_span!("request", %id, %method, path, ip);
+    async {
+        let started = tokio::time::Instant::now();
+        let mut response = next.run(request).await;
+        let status = response.status().as_u16();
+        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match status {
+            500.. => tracing::warn!(status, ms, "answered"),
+            _ => tracing::info!(status, ms, "answered"),
+        }
+        if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+            response.headers_mut().insert("x-request-id", id);
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+async fn deadline(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_DEADLINE, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => problem(&Failure::new(
+            TIMEOUT,
+            "The request took longer than 30 seconds.",
+        )),
+    }
+}
+
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let said = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or(panic.downcast_ref::<String>().map(String::as_str));
+    problem(&Failure::internal(format!(
+        "panic: {}",
+        said.unwrap_or("no message")
+    )))
+}
+
+pub(super) async fn not_found() -> Response {
+    problem(&Failure::not_found()).into_response()
+}
+
+pub(super) async fn method_not_allowed() -> Response {
+    problem(&Failure::new(
+        METHOD_NOT_ALLOWED,
+        "This path does not take that method.",
+    ))
+}

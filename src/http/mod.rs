@@ -1,0 +1,53 @@
+//! The edge: the router, what every request passes and what every response
+//! carries, health, the OpenAPI document and the page.
+
+mod assets;
+mod document;
+mod edge;
+mod headers;
+mod health;
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use crate::auth;
+use crate::base::{Code, codes};
+use crate::factor::{self, Desk};
+use crate::mail;
+use crate::server;
+use crate::wire;
+
+pub use document::{document, document_json};
+pub use edge::EdgeSettings;
+
+/// Everything that is served, for `desk`; `extra` routes pass the same edge.
+pub fn router(desk: Arc<Desk>, settings: EdgeSettings, extra: Router) -> Router {
+    let (api, _) = document::routes().split_for_parts();
+    let served = api
+        .with_state(desk.clone())
+        .merge(health::routes(desk))
+        .merge(assets::routes())
+        .merge(extra)
+        .fallback(edge::not_found)
+        .method_not_allowed_fallback(edge::method_not_allowed);
+    edge::around(served, settings)
+}
+
+/// All stable words that a problem's `code` can hold, sorted.
+pub fn all_codes() -> Vec<Code> {
+    let rooms = [
+        codes::CODES,
+        auth::CODES,
+        mail::CODES,
+        wire::CODES,
+        server::CODES,
+        factor::CODES,
+        factor::email::CODES,
+        factor::webauthn::CODES,
+    ];
+    let mut all = rooms.concat();
+    all.sort_by_key(|code| (code.kind, code.name));
+    all.dedup_by_key(|code| code.name);
+    all
+}
