@@ -1,0 +1,186 @@
+//! The demo's page and what it asks for: tokens for the personas, and the mails.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::from_fn;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::guard::same_origin_only;
+use super::issuer::{Issuer, SERVICE_CLIENT_ID, TOKEN_SECONDS};
+use super::mailbox::Mailbox;
+use super::persona::Persona;
+use super::problem;
+use crate::base::Clock;
+
+const MOST_BODY_BYTES: usize = 1024;
+
+/// Path, kind and content of what the page is made of.
+const FILES: [(&str, &str, &str); 11] = {
+    const HTML: &str = "text/html; charset=utf-8";
+    const CSS: &str = "text/css; charset=utf-8";
+    const JS: &str = "text/javascript; charset=utf-8";
+    [
+        (
+            "/demo",
+            HTML,
+            include_str!("../../../assets/demo/index.html"),
+        ),
+        (
+            "/demo/demo.css",
+            CSS,
+            include_str!("../../../assets/demo/demo.css"),
+        ),
+        (
+            "/demo/demo.js",
+            JS,
+            include_str!("../../../assets/demo/demo.js"),
+        ),
+        (
+            "/demo/api.js",
+            JS,
+            include_str!("../../../assets/demo/api.js"),
+        ),
+        (
+            "/demo/dom.js",
+            JS,
+            include_str!("../../../assets/demo/dom.js"),
+        ),
+        (
+            "/demo/factors.js",
+            JS,
+            include_str!("../../../assets/demo/factors.js"),
+        ),
+        (
+            "/demo/sign-in.js",
+            JS,
+            include_str!("../../../assets/demo/sign-in.js"),
+        ),
+        (
+            "/demo/personas.js",
+            JS,
+            include_str!("../../../assets/demo/personas.js"),
+        ),
+        (
+            "/demo/phone.js",
+            JS,
+            include_str!("../../../assets/demo/phone.js"),
+        ),
+        (
+            "/demo/webauthn.js",
+            JS,
+            include_str!("../../../assets/demo/webauthn.js"),
+        ),
+        (
+            "/demo/mailbox.js",
+            JS,
+            include_str!("../../../assets/demo/mailbox.js"),
+        ),
+    ]
+};
+
+#[derive(Clone)]
+struct Page {
+    issuer: Arc<Issuer>,
+    mailbox: Mailbox,
+    clock: Arc<dyn Clock>,
+}
+
+/// `/demo` and all below it but the issuer.
+pub fn routes(issuer: Arc<Issuer>, mailbox: Mailbox, clock: Arc<dyn Clock>) -> Router {
+    let api = Router::new()
+        .route("/demo/api/token", post(token))
+        .route("/demo/api/mails", get(mails).delete(clear_mails))
+        .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
+        .layer(from_fn(same_origin_only))
+        .with_state(Page {
+            issuer,
+            mailbox,
+            clock,
+        });
+    let slash = get(async || Redirect::permanent("/demo"));
+    FILES.into_iter().fold(
+        api.route("/demo/", slash),
+        |router, (path, kind, content)| {
+            router.route(path, get(async move || ([(CONTENT_TYPE, kind)], content)))
+        },
+    )
+}
+
+#[derive(Deserialize)]
+struct TokenRequest {
+    persona: String,
+}
+
+/// A fresh token for a persona, and what a login service needs to fetch its own.
+async fn token(State(page): State<Page>, headers: HeaderMap, body: Bytes) -> Response {
+    // A kind that no form has: a browser asks before it sends this across origins.
+    let json = headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind == "application/json");
+    if !json {
+        return problem(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "The body must be application/json.",
+        );
+    }
+    let persona = serde_json::from_slice::<TokenRequest>(&body)
+        .ok()
+        .and_then(|request| Persona::named(&request.persona));
+    let Some(persona) = persona else {
+        return problem(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid",
+            "The body must name a persona: alice, login-service or olga.",
+        );
+    };
+    let expires_at = page.clock.now().plus(TOKEN_SECONDS);
+    match page.issuer.token_for(persona) {
+        Ok(token) => {
+            let mut answer = json!({
+                "persona": persona.id(),
+                "token": token,
+                "token_type": "Bearer",
+                "expires_at": expires_at.to_string(),
+                "expires_in": TOKEN_SECONDS,
+            });
+            if let (Persona::LoginService, Some(secret), Value::Object(members)) =
+                (persona, page.issuer.service_secret(), &mut answer)
+            {
+                members.insert("client_id".to_owned(), SERVICE_CLIENT_ID.into());
+                members.insert("client_secret".to_owned(), secret.expose().as_str().into());
+                let endpoint = format!("{}/token", page.issuer.url());
+                members.insert("token_endpoint".to_owned(), endpoint.into());
+            }
+            Json(answer).into_response()
+        }
+        Err(failure) => {
+            tracing::error!(?failure, "no token could be made");
+            problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something went wrong on this server. Its log says more.",
+            )
+        }
+    }
+}
+
+async fn mails(State(page): State<Page>) -> Json<Value> {
+    Json(json!({ "mails": page.mailbox.letters() }))
+}
+
+async fn clear_mails(State(page): State<Page>) -> StatusCode {
+    page.mailbox.clear();
+    StatusCode::NO_CONTENT
+}
