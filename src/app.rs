@@ -1,0 +1,267 @@
+//! Composition: settings become a running server.
+
+use std::fs;
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+
+use crate::auth::{self, IssuerSettings, Outbound, Verifier};
+use crate::base::{Clock, Entropy};
+use crate::config::{Exit, IssuerConfig, KeySource, Problem, Settings, SmtpConfig, SmtpSecurity};
+use crate::factor::{Desk, RelyingParty};
+use crate::http::{self, EdgeSettings};
+use crate::mail::{Mailer, Security, SmtpSettings};
+use crate::outbox;
+use crate::server::{self, Limits, Listener};
+use crate::services::Services;
+use crate::store::{self, MasterKeyPlace, OpenError};
+
+/// How often what has expired is removed.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// The name of the master key in the data folder.
+const MASTER_KEY: &str = "master.key";
+
+/// Why the server did not start.
+#[derive(Debug)]
+pub struct StartError {
+    /// What the process ends with.
+    pub exit: Exit,
+    /// What is wrong, and what to do.
+    pub problem: Problem,
+}
+
+impl StartError {
+    fn new(exit: Exit, subject: &str, cause: impl ToString, hint: &str) -> Self {
+        let problem = Problem {
+            subject: subject.to_owned(),
+            cause: cause.to_string(),
+            hint: hint.to_owned(),
+        };
+        StartError { exit, problem }
+    }
+}
+
+/// Everything that runs, before it listens.
+pub struct App {
+    /// The tools and factors.
+    pub desk: Arc<Desk>,
+    limits: Limits,
+    edge: EdgeSettings,
+}
+
+impl App {
+    /// Opens the store and makes everything ready. Nothing is fetched yet.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn open(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<App, StartError> {
+        let verifier = verifier(settings, clock.clone())?;
+        let mailer = mailer(settings, clock.clone())?;
+        let store = store::open(&settings.data_dir, &master_key(settings), entropy.clone())
+            .map_err(store_problem)?;
+        let tools = Services {
+            store,
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            verifier,
+            mailer,
+            service_name: settings.service_name.as_str().into(),
+        };
+        let relying_party = RelyingParty {
+            id: settings.rp_id.clone(),
+            origins: settings.origins.clone(),
+        };
+        let desk = Desk::new(tools, &relying_party).map_err(|e| {
+            StartError::new(
+                Exit::Config,
+                "rp-id",
+                e,
+                "set --rp-id to the host of --public-url, or leave it out",
+            )
+        })?;
+        Ok(App {
+            desk,
+            limits: Limits {
+                connections: settings.max_connections,
+                ..Limits::default()
+            },
+            edge: EdgeSettings {
+                https: settings.public_url.scheme() == "https",
+                clock,
+                entropy,
+            },
+        })
+    }
+
+    /// Serves on `listener` until `stop`, then drains, and closes the store. `extra` routes are served beside our own.
+    ///
+    /// # Errors
+    /// Those of the listener.
+    pub async fn run(
+        self,
+        listener: Listener,
+        extra: Router,
+        stop: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        let router = http::router(self.desk.clone(), self.edge, extra);
+        let background = tokio::spawn(background(self.desk.clone()));
+        let served = server::serve(listener, router, self.limits, stop).await;
+        // Notices that have not left stay in the outbox.
+        background.abort();
+        self.desk.tools.store.close().await;
+        served
+    }
+}
+
+/// What goes on beside the requests.
+async fn background(desk: Arc<Desk>) {
+    let tools = &desk.tools;
+    let outbox = async {
+        match &tools.mailer {
+            Some(mailer) => {
+                let never = std::future::pending();
+                outbox::deliver(
+                    tools.store.clone(),
+                    mailer.clone(),
+                    tools.clock.clone(),
+                    never,
+                )
+                .await;
+            }
+            None => std::future::pending().await,
+        }
+    };
+    let sweep = async {
+        loop {
+            if let Err(failure) = tools.store.sweep(tools.now()).await {
+                tracing::warn!(?failure, "what has expired could not be removed");
+            }
+            tokio::time::sleep(SWEEP_INTERVAL).await;
+        }
+    };
+    tokio::join!(outbox, sweep, tools.verifier.keep_fresh());
+}
+
+fn master_key(settings: &Settings) -> MasterKeyPlace {
+    match &settings.master_key_file {
+        // What systemd hands over is guarded by its folder, and made by nobody but systemd.
+        Some(path)
+            if std::env::var_os("CREDENTIALS_DIRECTORY")
+                .is_some_and(|folder| path.starts_with(folder)) =>
+        {
+            MasterKeyPlace::Credential(path.clone())
+        }
+        Some(path) => MasterKeyPlace::Own(path.clone()),
+        None => MasterKeyPlace::Own(settings.data_dir.join(MASTER_KEY)),
+    }
+}
+
+fn store_problem(refused: OpenError) -> StartError {
+    let (exit, hint) = match &refused {
+        OpenError::InUse(_) => (
+            Exit::Temporary,
+            "another mfad is running on this store; stop it first, or choose another --data-dir",
+        ),
+        OpenError::Newer { .. } => (
+            Exit::Config,
+            "install the newer mfad again; nothing was changed",
+        ),
+        OpenError::MasterKeyLost { .. } => (
+            Exit::Config,
+            "bring the key back from where you keep it; a new one would not open what is there",
+        ),
+        OpenError::MasterKey(_) => (Exit::Config, "check --master-key-file: 32 bytes, mode 0600"),
+        OpenError::KeyRing(_) => (
+            Exit::Config,
+            "give the master key that this store was made with",
+        ),
+        OpenError::Damaged { .. } => (
+            Exit::Io,
+            "restore a backup; the damaged file was left as it is",
+        ),
+        OpenError::Foreign { .. } => (
+            Exit::Config,
+            "run as the owner of the data folder, and let it hold nothing of others",
+        ),
+        OpenError::Io { .. } => (
+            Exit::Io,
+            "check that the data folder exists, is writable and has space",
+        ),
+        OpenError::Start(_) => (Exit::Io, "try again; the system is short of something"),
+    };
+    StartError::new(exit, "store", refused, hint)
+}
+
+fn outbound(ca_file: Option<&PathBuf>) -> Result<Outbound, StartError> {
+    Outbound::new(ca_file.map(PathBuf::as_path)).map_err(|e| {
+        StartError::new(
+            Exit::Config,
+            "ca-file",
+            e,
+            "give a PEM file with at least one certificate",
+        )
+    })
+}
+
+fn verifier(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Verifier, StartError> {
+    let hint = "see mfad serve --help";
+    let issuers = settings.issuer.iter().map(issuer).collect();
+    Verifier::new(issuers, outbound(settings.ca_file.as_ref())?, clock)
+        .map_err(|e| StartError::new(Exit::Config, "issuer", e, hint))
+}
+
+fn issuer(config: &IssuerConfig) -> IssuerSettings {
+    let keys = match &config.keys {
+        KeySource::Discovery => auth::KeySource::Discovery,
+        KeySource::JwksFile(path) => auth::KeySource::File(path.clone()),
+        KeySource::JwksUrl(url) => auth::KeySource::Url(url.clone()),
+        KeySource::Hs256(secret) => auth::KeySource::Hs256(secret.clone()),
+    };
+    let mut issuer = IssuerSettings::new(config.issuer.clone(), config.audiences.clone(), keys);
+    issuer.verify_scope = config.verify_scope.clone();
+    issuer.admin_scope = config.admin_scope.clone();
+    issuer.may_grant_admin = config.may_grant_admin;
+    issuer
+}
+
+fn mailer(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Option<Mailer>, StartError> {
+    let Some(config) = &settings.smtp else {
+        return Ok(None);
+    };
+    let mut smtp = smtp(config);
+    if let Some(path) = &settings.ca_file {
+        let pem = fs::read(path)
+            .map_err(|e| StartError::new(Exit::Config, "ca-file", e, "make the file readable"))?;
+        smtp.extra_ca_pem = Some(pem);
+    }
+    let mailer = Mailer::new(&smtp, clock).map_err(|e| {
+        StartError::new(
+            Exit::Config,
+            "smtp-url",
+            e,
+            "see --smtp-url and --mail-from in mfad serve --help",
+        )
+    })?;
+    Ok(Some(mailer))
+}
+
+fn smtp(config: &SmtpConfig) -> SmtpSettings {
+    let mut smtp = SmtpSettings::new(config.host.clone(), config.port, config.from.clone());
+    smtp.security = match config.security {
+        SmtpSecurity::Tls => Security::Implicit,
+        SmtpSecurity::StartTls => Security::StartTls,
+        SmtpSecurity::Opportunistic => Security::Opportunistic,
+        SmtpSecurity::Plain => Security::None,
+    };
+    smtp.username = config.username.clone();
+    smtp.password = config.password.clone();
+    smtp
+}

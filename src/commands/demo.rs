@@ -1,0 +1,138 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, process};
+
+use url::Url;
+
+use crate::app::App;
+use crate::base::{Clock, Entropy, Failure, ListenAddress, OsEntropy, SystemClock};
+use crate::config::{self, Exit, IssuerConfig, KeySource, Settings, SmtpConfig, SmtpSecurity};
+use crate::demo::{Demo, DemoSettings, MAIL_FROM};
+use crate::server::Listener;
+
+use super::serve::{address, listen};
+use super::{asked_to_stop, block_on, problem, report};
+
+/// The service that the demo's people sign in to.
+const SERVICE_NAME: &str = "mfad demo";
+
+/// Runs the whole product on this machine alone, with nothing to set up.
+pub fn demo(settings: &config::DemoSettings) -> Exit {
+    block_on(async {
+        let (folder, kept) = match &settings.data_dir {
+            Some(folder) => (folder.clone(), true),
+            None => (
+                std::env::temp_dir().join(format!("mfad-demo-{}", process::id())),
+                false,
+            ),
+        };
+        let exit = run(settings, &folder).await;
+        if !kept && let Err(e) = fs::remove_dir_all(&folder) {
+            tracing::warn!(%e, folder = %folder.display(), "the demo's folder could not be removed");
+        }
+        exit
+    })
+}
+
+async fn run(settings: &config::DemoSettings, folder: &Path) -> Exit {
+    let listener = match listen(&settings.listen).await {
+        Ok(listener) => listener,
+        Err(exit) => return exit,
+    };
+    let hint =
+        "look into the log; the demo needs a loopback port for itself and one for its mailbox";
+    let public_url = match public_url(&listener, &settings.listen) {
+        Ok(url) => url,
+        Err(failure) => {
+            return report(
+                Exit::Usage,
+                &problem("listen", format!("{failure:?}"), hint),
+            );
+        }
+    };
+    let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
+        (Arc::new(SystemClock), Arc::new(OsEntropy));
+    let audience = public_url.origin().ascii_serialization();
+    let around = DemoSettings {
+        public_url: public_url.clone(),
+        audience: audience.clone(),
+    };
+    let (demo, mail_server) = match Demo::open(around, clock.clone(), entropy.clone()).await {
+        Ok(opened) => opened,
+        Err(failure) => return report(Exit::Io, &problem("demo", format!("{failure:?}"), hint)),
+    };
+    let server_settings = server_settings(settings, folder, &public_url, &audience, &demo);
+    let app = match App::open(&server_settings, clock, entropy) {
+        Ok(app) => app,
+        Err(refused) => return report(refused.exit, &refused.problem),
+    };
+    println!(
+        "mfad demo: everything runs on this machine alone, and nobody proves who they are. No production set-up.\n\n  \
+         Open  {audience}/demo\n\nCtrl-C ends it."
+    );
+    let (stop_mail, mail_stopped) = tokio::sync::oneshot::channel::<()>();
+    let mailbox = tokio::spawn(mail_server.serve(async move {
+        // Dropped or sent: both end the mailbox.
+        let _ = mail_stopped.await;
+    }));
+    let served = app.run(listener, demo.routes(), asked_to_stop()).await;
+    drop(stop_mail);
+    if let Err(e) = mailbox.await {
+        tracing::warn!(%e, "the mailbox did not end well");
+    }
+    match served {
+        Ok(()) => Exit::Ok,
+        Err(e) => report(Exit::Io, &problem("listen", e, hint)),
+    }
+}
+
+/// Security keys are bound to a name, so the demo has one: `localhost`.
+fn public_url(listener: &Listener, wanted: &ListenAddress) -> Result<Url, Failure> {
+    match address(listener, wanted) {
+        ListenAddress::Tcp { port, .. } => {
+            Url::parse(&format!("http://localhost:{port}/")).map_err(Failure::internal)
+        }
+        ListenAddress::Unix(_) => Err(Failure::internal(
+            "the demo is for browsers, which need a TCP port",
+        )),
+    }
+}
+
+/// The same settings that an operator would write.
+fn server_settings(
+    settings: &config::DemoSettings,
+    folder: &Path,
+    public_url: &Url,
+    audience: &str,
+    demo: &Demo,
+) -> Settings {
+    Settings {
+        listen: settings.listen.clone(),
+        public_url: public_url.clone(),
+        rp_id: "localhost".to_owned(),
+        origins: vec![public_url.clone()],
+        data_dir: PathBuf::from(folder),
+        master_key_file: None,
+        issuer: Some(IssuerConfig {
+            issuer: demo.issuer().url().to_owned(),
+            keys: KeySource::Discovery,
+            audiences: vec![audience.to_owned()],
+            client_id: Some(crate::demo::issuer::PAGE_CLIENT_ID.to_owned()),
+            verify_scope: crate::auth::VERIFY_SCOPE.to_owned(),
+            admin_scope: crate::auth::ADMIN_SCOPE.to_owned(),
+            may_grant_admin: true,
+        }),
+        smtp: Some(SmtpConfig {
+            host: demo.smtp_address().ip().to_string(),
+            port: demo.smtp_address().port(),
+            security: SmtpSecurity::Plain,
+            username: None,
+            password: None,
+            from: MAIL_FROM.to_owned(),
+        }),
+        ca_file: None,
+        service_name: SERVICE_NAME.to_owned(),
+        max_connections: 512,
+        log: settings.log,
+    }
+}

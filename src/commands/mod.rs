@@ -1,0 +1,79 @@
+//! What the commands do, from checked settings to how the process ends.
+
+mod check;
+mod demo;
+mod serve;
+
+use std::future::Future;
+
+use rustix::process::{DumpableBehavior, Resource, Rlimit};
+
+use crate::config::{Exit, Problem};
+
+pub use check::check;
+pub use demo::demo;
+pub use serve::serve;
+
+/// Says what is wrong, and gives what the process ends with.
+fn report(exit: Exit, problem: &Problem) -> Exit {
+    eprintln!("{problem}");
+    exit
+}
+
+fn problem(subject: &str, cause: impl ToString, hint: &str) -> Problem {
+    Problem {
+        subject: subject.to_owned(),
+        cause: cause.to_string(),
+        hint: hint.to_owned(),
+    }
+}
+
+/// Runs `work` on a runtime of its own, and ends with what it ends with.
+fn block_on(work: impl Future<Output = Exit>) -> Exit {
+    keep_secrets_out_of_dumps();
+    match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime.block_on(work),
+        Err(e) => report(
+            Exit::Temporary,
+            &problem("runtime", e, "try again; the system is short of threads"),
+        ),
+    }
+}
+
+/// Keys live in this process: no core dump, and no reading of its memory by the same user's other processes.
+fn keep_secrets_out_of_dumps() {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    if let Err(e) = rustix::process::setrlimit(Resource::Core, none) {
+        tracing::warn!(%e, "core dumps could not be turned off");
+    }
+    if let Err(e) = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%e, "the process could not be made undumpable");
+    }
+}
+
+/// Done when somebody asks the process to end: SIGTERM, or SIGINT from a terminal.
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let wait = |kind| async move {
+        match signal(kind) {
+            Ok(mut signals) => {
+                signals.recv().await;
+            }
+            Err(e) => {
+                tracing::warn!(%e, "a signal cannot be caught, and ends the process at once");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        () = wait(SignalKind::terminate()) => {}
+        () = wait(SignalKind::interrupt()) => {}
+    }
+    tracing::info!("stopping: finishing the requests under way");
+}
