@@ -1,0 +1,3 @@
+//! As the URLs are laid out: one file a factor.
+
+mod totp;

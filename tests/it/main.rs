@@ -1,0 +1,6 @@
+//! The server as its clients meet it: real sockets, a real store on disk, a
+//! real issuer and a real SMTP server. One binary, since each further one
+//! would link everything again.
+
+mod api;
+mod support;
