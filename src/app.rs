@@ -11,7 +11,9 @@ use axum::Router;
 
 use crate::auth::{self, IssuerSettings, Outbound, Verifier};
 use crate::base::{Clock, Entropy};
-use crate::config::{Exit, IssuerConfig, KeySource, Problem, Settings, SmtpConfig, SmtpSecurity};
+use crate::config::{
+    Exit, IssuerConfig, KeySource, MasterKeyFile, Problem, Settings, SmtpConfig, SmtpSecurity,
+};
 use crate::factor::{Desk, RelyingParty};
 use crate::http::{self, EdgeSettings};
 use crate::mail::{Mailer, Security, SmtpSettings};
@@ -151,15 +153,9 @@ async fn background(desk: Arc<Desk>) {
 }
 
 fn master_key(settings: &Settings) -> MasterKeyPlace {
-    match &settings.master_key_file {
-        // What systemd hands over is guarded by its folder, and made by nobody but systemd.
-        Some(path)
-            if std::env::var_os("CREDENTIALS_DIRECTORY")
-                .is_some_and(|folder| path.starts_with(folder)) =>
-        {
-            MasterKeyPlace::Credential(path.clone())
-        }
-        Some(path) => MasterKeyPlace::Own(path.clone()),
+    match &settings.master_key {
+        Some(MasterKeyFile::Credential(path)) => MasterKeyPlace::Credential(path.clone()),
+        Some(MasterKeyFile::Own(path)) => MasterKeyPlace::Own(path.clone()),
         None => MasterKeyPlace::Own(settings.data_dir.join(MASTER_KEY)),
     }
 }

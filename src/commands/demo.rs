@@ -112,7 +112,7 @@ fn server_settings(
         rp_id: "localhost".to_owned(),
         origins: vec![public_url.clone()],
         data_dir: PathBuf::from(folder),
-        master_key_file: None,
+        master_key: None,
         issuer: Some(IssuerConfig {
             issuer: demo.issuer().url().to_owned(),
             keys: KeySource::Discovery,

@@ -6,7 +6,7 @@ use super::args::{DemoArgs, LogArgs};
 use super::files;
 use super::layers::{Layers, Source};
 use super::problem::Problems;
-use super::settings::{DemoSettings, LogConfig, LogFormat, LogLevel, Settings};
+use super::settings::{DemoSettings, LogConfig, LogFormat, LogLevel, MasterKeyFile, Settings};
 use crate::base::{ListenAddress, Secret, display_text};
 
 /// The most connections that can be asked for: a descriptor each.
@@ -63,7 +63,7 @@ impl Check<'_> {
         let origins = self.origins(public_url.as_ref(), &args.origin);
         let rp_id = self.rp_id(public_url.as_ref(), &origins, args.rp_id.as_deref());
         let data_dir = self.path("data_dir", &args.data_dir);
-        let master_key_file = self.master_key_file();
+        let master_key = self.master_key();
         let issuer = self.issuer(public_url.as_ref());
         let smtp = self.smtp();
         let ca_file = self.ca_file();
@@ -76,7 +76,7 @@ impl Check<'_> {
             rp_id: rp_id?,
             origins,
             data_dir: data_dir?,
-            master_key_file,
+            master_key,
             issuer,
             smtp,
             ca_file,
@@ -109,16 +109,24 @@ impl Check<'_> {
         Some(PathBuf::from(text))
     }
 
-    fn master_key_file(&mut self) -> Option<PathBuf> {
+    fn master_key(&mut self) -> Option<MasterKeyFile> {
         let layers = self.layers;
         let path = match &layers.args.master_key_file {
             Some(path) => self.path("master_key_file", path)?,
-            None => return layers.credential("master-key"),
+            None => {
+                return layers
+                    .credential("master-key")
+                    .map(MasterKeyFile::Credential);
+            }
         };
         if path.exists() {
             self.closed_to_others("master_key_file", &path)?;
         }
-        Some(path)
+        Some(if layers.is_credential(&path) {
+            MasterKeyFile::Credential(path)
+        } else {
+            MasterKeyFile::Own(path)
+        })
     }
 
     fn ca_file(&mut self) -> Option<PathBuf> {
