@@ -47,7 +47,7 @@ function phoneLine(form) {
   if (!phone.hasAccount()) return null;
   const digits = h("span", { class: "digits", "aria-live": "off" }, "······");
   const left = h("span", { class: "quiet" });
-  const line = h("p", { class: "phone" }, h("span", {}, "No phone at hand? This page’s:"), digits, left,
+  const line = h("p", { class: "phone" }, h("span", {}, "No phone at hand? Here:"), digits, left,
     button("Type it", async () => form.fill((await phone.code()).code), { kind: "small" }));
   const tick = async () => {
     if (!phone.hasAccount()) return;
@@ -187,7 +187,7 @@ function render() {
   if (!overview) return;
   const on = [...new Set(overview.devices.filter((device) => device.status === "active").map((device) => KINDS[device.type] ?? device.type))];
   account.replaceChildren(h("p", { class: overview.enabled ? "pill on" : "pill" },
-    overview.enabled ? `Protected by ${on.join(" and ")}` : "Only a password protects this account"));
+    overview.enabled ? `Protected by ${new Intl.ListFormat("en").format(on)}` : "Only a password protects this account"));
   cards.replaceChildren(totp(), keys(), email(), backup(),
     h("details", {}, h("summary", {}, "The overview as the API gives it"),
       h("pre", { tabindex: "0" }, h("code", {}, JSON.stringify(overview, null, 2)))));

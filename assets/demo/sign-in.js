@@ -50,7 +50,8 @@ async function verify(challenge, proof) {
   const { token, ...said } = outcome;
   const claims = typeof token === "string" ? readClaims(token) : null;
   show(h("p", { class: "pill on" }, "Signed in"),
-    h("pre", { tabindex: "0" }, h("code", {}, JSON.stringify(said, null, 2))),
+    h("dl", { class: "outcome" }, Object.entries(said).map(([name, value]) =>
+      [h("dt", {}, name), h("dd", {}, Array.isArray(value) ? value.join(", ") : String(value))])),
     claims && h("details", {}, h("summary", {}, "What the signed result says"),
       h("pre", { tabindex: "0" }, h("code", {}, JSON.stringify(claims, null, 2)))),
     h("div", { class: "actions" }, button("Once more", () => idle(), { kind: "second" })));
