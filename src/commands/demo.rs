@@ -117,7 +117,7 @@ fn server_settings(
             issuer: demo.issuer().url().to_owned(),
             keys: KeySource::Discovery,
             audiences: vec![audience.to_owned()],
-            client_id: Some(crate::demo::issuer::PAGE_CLIENT_ID.to_owned()),
+            client_id: Some(crate::demo::issuer::SETTINGS_CLIENT_ID.to_owned()),
             verify_scope: crate::auth::VERIFY_SCOPE.to_owned(),
             admin_scope: crate::auth::ADMIN_SCOPE.to_owned(),
             may_grant_admin: true,

@@ -26,7 +26,7 @@ use crate::base::Clock;
 const MOST_BODY_BYTES: usize = 1024;
 
 /// Path, kind and content of what the page is made of.
-const FILES: [(&str, &str, &str); 11] = {
+const FILES: [(&str, &str, &str); 10] = {
     const HTML: &str = "text/html; charset=utf-8";
     const CSS: &str = "text/css; charset=utf-8";
     const JS: &str = "text/javascript; charset=utf-8";
@@ -60,11 +60,6 @@ const FILES: [(&str, &str, &str); 11] = {
             "/demo/factors.js",
             JS,
             include_str!("../../../assets/demo/factors.js"),
-        ),
-        (
-            "/demo/sign-in.js",
-            JS,
-            include_str!("../../../assets/demo/sign-in.js"),
         ),
         (
             "/demo/personas.js",

@@ -157,7 +157,7 @@ fn letters_say_what_happened() {
         ("factor_locked", &["24 November 2026, 12:15 UTC"]),
         (
             "factor_disabled",
-            &["1 wrong codes", "ask the help desk to reset it"],
+            &["1 wrong codes", "ask the help desk to help"],
         ),
     ];
     for (name, words) in expected {
