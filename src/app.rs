@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use axum::Router;
 
+use crate::audit;
 use crate::auth::{self, IssuerSettings, Outbound, Verifier};
-use crate::base::{Clock, Entropy};
+use crate::base::{Clock, Entropy, Failure};
 use crate::config::{
     Exit, IssuerConfig, KeySource, MasterKeyFile, Problem, Settings, SmtpConfig, SmtpSecurity,
 };
@@ -24,6 +25,8 @@ use crate::store::{self, MasterKeyPlace, OpenError};
 
 /// How often what has expired is removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// Lines of the audit that one transaction removes.
+const PRUNED: usize = 256;
 /// The name of the master key in the data folder.
 const MASTER_KEY: &str = "master.key";
 
@@ -141,15 +144,27 @@ async fn background(desk: Arc<Desk>) {
             None => std::future::pending().await,
         }
     };
-    let sweep = async {
+    let sweeping = async {
         loop {
-            if let Err(failure) = tools.store.sweep(tools.now()).await {
+            if let Err(failure) = sweep(tools).await {
                 tracing::warn!(?failure, "what has expired could not be removed");
             }
             tokio::time::sleep(SWEEP_INTERVAL).await;
         }
     };
-    tokio::join!(outbox, sweep, tools.verifier.keep_fresh());
+    tokio::join!(outbox, sweeping, tools.verifier.keep_fresh());
+}
+
+/// Removes what has expired, and lines of the audit that are older than they are kept.
+async fn sweep(tools: &Services) -> Result<(), Failure> {
+    let now = tools.now();
+    tools.store.sweep(now).await?;
+    while tools
+        .store
+        .write(move |tx| audit::prune(tx, now, PRUNED))
+        .await?
+    {}
+    Ok(())
 }
 
 fn master_key(settings: &Settings) -> MasterKeyPlace {
