@@ -21,7 +21,7 @@ use crate::mail::{Mailer, Security, SmtpSettings};
 use crate::outbox;
 use crate::server::{self, Limits, Listener};
 use crate::services::Services;
-use crate::store::{self, MasterKeyPlace, OpenError};
+use crate::store::{self, MasterKeyPlace, OpenError, Store};
 
 /// How often what has expired is removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -70,8 +70,7 @@ impl App {
     ) -> Result<App, StartError> {
         let verifier = verifier(settings, clock.clone())?;
         let mailer = mailer(settings, clock.clone())?;
-        let store = store::open(&settings.data_dir, &master_key(settings), entropy.clone())
-            .map_err(store_problem)?;
+        let store = open_store(settings, entropy.clone())?;
         let tools = Services {
             store,
             clock: clock.clone(),
@@ -167,6 +166,14 @@ async fn sweep(tools: &Services) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Where everything is kept, as the settings say.
+///
+/// # Errors
+/// [`StartError`].
+pub fn open_store(settings: &Settings, entropy: Arc<dyn Entropy>) -> Result<Store, StartError> {
+    store::open(&settings.data_dir, &master_key(settings), entropy).map_err(store_problem)
+}
+
 fn master_key(settings: &Settings) -> MasterKeyPlace {
     match &settings.master_key {
         Some(MasterKeyFile::Credential(path)) => MasterKeyPlace::Credential(path.clone()),
@@ -222,7 +229,11 @@ fn outbound(ca_file: Option<&PathBuf>) -> Result<Outbound, StartError> {
     })
 }
 
-fn verifier(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Verifier, StartError> {
+/// Who is believed, as the settings say.
+///
+/// # Errors
+/// [`StartError`].
+pub fn verifier(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Verifier, StartError> {
     let hint = "see mfad serve --help";
     let issuers = settings.issuer.iter().map(issuer).collect();
     Verifier::new(issuers, outbound(settings.ca_file.as_ref())?, clock)
@@ -243,7 +254,11 @@ fn issuer(config: &IssuerConfig) -> IssuerSettings {
     issuer
 }
 
-fn mailer(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Option<Mailer>, StartError> {
+/// How mail leaves, as the settings say.
+///
+/// # Errors
+/// [`StartError`].
+pub fn mailer(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Option<Mailer>, StartError> {
     let Some(config) = &settings.smtp else {
         return Ok(None);
     };
