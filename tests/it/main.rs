@@ -3,4 +3,7 @@
 //! would link everything again.
 
 mod api;
+mod house;
+mod licences;
+mod readme;
 mod support;
