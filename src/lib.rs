@@ -78,7 +78,6 @@
         clippy::expect_used,
         clippy::panic,
         clippy::indexing_slicing,
-        clippy::todo,
         clippy::unimplemented,
         clippy::unreachable
     )
