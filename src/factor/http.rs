@@ -1,10 +1,11 @@
 //! The person's overview, their history, and bringing back a disabled factor.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
-use serde::{Deserialize, Serialize};
+use axum::extract::{RawQuery, State};
+use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -18,6 +19,9 @@ use crate::wire::{
 
 use super::proof::{Answer, BackupCodes};
 use super::{BackupCodesLeft, Desk, Device, NOT_ENABLED, Status, refuse};
+
+/// Lines of a page where the request names no limit.
+const USUAL_PAGE: usize = 20;
 
 pub fn routes() -> OpenApiRouter<Arc<Desk>> {
     OpenApiRouter::new()
@@ -142,9 +146,14 @@ async fn unlock(
         let Some(factor) = factors.into_iter().find(|factor| factor.kind() == kind) else {
             return refuse(Failure::not_found());
         };
-        if !factor.is_active(deed.tx, deed.person)? {
+        let device = factor
+            .devices(deed.tx, deed.person, deed.now)?
+            .into_iter()
+            .find(|device| device.status == Status::Active);
+        let Some(device) = device else {
             return refuse(Failure::new(NOT_ENABLED, "This factor is not set up."));
-        }
+        };
+        deed.about(device.device_id);
         // While it is locked, an answer of its own is refused here like anywhere.
         deed.prove(&answer, BackupCodes::Taken)?;
         Ok(lockout::clear(deed.tx, deed.person, kind)?)
@@ -173,7 +182,7 @@ pub struct Disabled {
 }
 
 /// How far back to read.
-#[derive(Deserialize, IntoParams)]
+#[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct EventsQuery {
     /// Lines at the most, 1 to 100; 20 where absent.
@@ -181,6 +190,55 @@ struct EventsQuery {
     limit: Option<u64>,
     /// `next_cursor` of the page before.
     cursor: Option<u64>,
+}
+
+impl EventsQuery {
+    fn read(query: &str) -> Result<Self, Failure> {
+        match (
+            number(query, "limit", 1..=100),
+            number(query, "cursor", 0..=u64::MAX),
+        ) {
+            (Ok(limit), Ok(cursor)) => Ok(EventsQuery { limit, cursor }),
+            (limit, cursor) => Err(Failure::invalid(
+                limit.err().into_iter().chain(cursor.err()).collect(),
+            )),
+        }
+    }
+}
+
+/// The number of that name in a query: of several the last, as FastAPI reads them.
+fn number(
+    query: &str,
+    name: &'static str,
+    range: RangeInclusive<u64>,
+) -> Result<Option<u64>, Violation> {
+    let misfit = |kind, msg: String| Violation {
+        loc: vec!["query".into(), name.into()],
+        msg: msg.into(),
+        kind,
+    };
+    let Some((_, text)) = url::form_urlencoded::parse(query.as_bytes())
+        .filter(|(given, _)| given == name)
+        .last()
+    else {
+        return Ok(None);
+    };
+    let Ok(number) = text.parse::<i128>() else {
+        let msg = "Input should be a valid integer, unable to parse string as an integer";
+        return Err(misfit("int_parsing", msg.to_owned()));
+    };
+    let (least, most) = range.into_inner();
+    if number < i128::from(least) {
+        let msg = format!("Input should be greater than or equal to {least}");
+        return Err(misfit("greater_than_equal", msg));
+    }
+    match u64::try_from(number).ok().filter(|number| *number <= most) {
+        Some(number) => Ok(Some(number)),
+        None => {
+            let msg = format!("Input should be less than or equal to {most}");
+            Err(misfit("less_than_equal", msg))
+        }
+    }
 }
 
 /// A page of a person's history.
@@ -244,33 +302,11 @@ impl EventView {
 async fn events(
     State(desk): State<Arc<Desk>>,
     me: Me,
-    query: Result<Query<EventsQuery>, axum::extract::rejection::QueryRejection>,
+    RawQuery(query): RawQuery,
 ) -> Result<Json<Events>, Refused> {
-    let misfit = |name: &'static str, msg: &'static str, kind| {
-        Refused(Failure::invalid(vec![Violation {
-            loc: vec!["query".into(), name.into()],
-            msg: msg.into(),
-            kind,
-        }]))
-    };
-    let Ok(Query(query)) = query else {
-        return Err(misfit(
-            "limit",
-            "Input should be a valid integer",
-            "int_parsing",
-        ));
-    };
-    let limit = match query.limit {
-        None => 20,
-        Some(limit @ 1..=100) => limit as usize,
-        Some(_) => {
-            return Err(misfit(
-                "limit",
-                "Input should be from 1 to 100",
-                "less_than_equal",
-            ));
-        }
-    };
+    let query = EventsQuery::read(&query.unwrap_or_default())?;
+    let limit = query.limit.map_or(Ok(USUAL_PAGE), usize::try_from);
+    let limit = limit.map_err(Failure::internal)?;
     let mut lines = desk
         .tools
         .store

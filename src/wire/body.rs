@@ -81,7 +81,7 @@ impl<S: Send + Sync, T: FromBody> FromRequest<S> for Body<T> {
             .get(CONTENT_TYPE)
             .map(|value| is_json(value.as_bytes()));
         let bytes = read(request).await?;
-        if bytes.is_empty() && (T::OPTIONAL || is_json.is_none()) {
+        if bytes.is_empty() && (T::OPTIONAL || is_json != Some(false)) {
             let mut fields = Fields {
                 object: &Map::new(),
                 violations: Vec::new(),

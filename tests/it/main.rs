@@ -2,6 +2,7 @@
 //! real issuer and a real SMTP server. One binary, since each further one
 //! would link everything again.
 
+mod access;
 mod api;
 mod house;
 mod licences;

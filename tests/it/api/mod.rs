@@ -1,3 +1,7 @@
 //! As the URLs are laid out: one file a factor.
 
+mod backup_codes;
+mod history;
+mod input;
+mod lockout;
 mod totp;

@@ -8,11 +8,13 @@ mod clock;
 mod issuer;
 mod server;
 pub mod smtp;
+mod swarm;
 mod totp;
 
 pub use authenticator::{Assertion, Authenticator, Registration};
 pub use client::{Client, Reply};
 pub use clock::TestClock;
 pub use issuer::{Issuer, Token};
-pub use server::{Options, Server};
+pub use server::{Options, PUBLIC_URL, Server};
+pub use swarm::{at_once, tally};
 pub use totp::{App, code_at};
