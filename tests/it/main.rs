@@ -3,4 +3,6 @@
 //! would link everything again.
 
 mod api;
+mod canary;
+mod process;
 mod support;
