@@ -39,8 +39,10 @@ pub fn document_json() -> Result<String, Failure> {
     document().to_pretty_json().map_err(Failure::internal)
 }
 
+/// Openapi
+///
 /// This document.
-#[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", summary = "Openapi", tag = "server",
+#[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", tag = "server",
     responses((status = 200, description = "The OpenAPI document", body = Object)))]
 async fn openapi() -> Result<Response, Refused> {
     Ok(([(CONTENT_TYPE, "application/json")], document_json()?).into_response())

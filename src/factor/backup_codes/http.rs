@@ -30,9 +30,11 @@ struct NewBackupCodes {
     backup_codes: Vec<String>,
 }
 
+/// Regenerate Backup Codes
+///
 /// Regenerate backup codes (requires current TOTP code).
 #[utoipa::path(post, path = "/api/v1/me/mfa/backup-codes/regenerate", operation_id = "regenerate_backup_codes",
-    summary = "Regenerate Backup Codes", tag = "mfa", params(AuthorizationHeader), request_body = RegenerateBackupCodesRequest,
+    tag = "mfa", params(AuthorizationHeader), request_body = RegenerateBackupCodesRequest,
     responses((status = 200, description = "The new codes; the old ones are void", body = NewBackupCodes), ChangeRefusals))]
 async fn regenerate(
     State(desk): State<Arc<Desk>>,

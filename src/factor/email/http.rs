@@ -53,8 +53,10 @@ impl From<Sent> for EmailSent {
     }
 }
 
+/// Confirm Email Mfa
+///
 /// Confirm email MFA setup with the code sent to the user's email.
-#[utoipa::path(post, path = "/api/v1/me/mfa/email/confirm", operation_id = "confirm_email_mfa", summary = "Confirm Email Mfa",
+#[utoipa::path(post, path = "/api/v1/me/mfa/email/confirm", operation_id = "confirm_email_mfa",
     tag = "mfa", params(AuthorizationHeader), request_body = EmailMFAConfirmRequest,
     responses((status = 200, description = "Email codes are on", body = Confirmed), ChangeRefusals))]
 async fn confirm(
@@ -75,8 +77,10 @@ async fn confirm(
     }))
 }
 
+/// Disable Email Mfa
+///
 /// Disable email MFA. Requires current TOTP code for verification.
-#[utoipa::path(post, path = "/api/v1/me/mfa/email/disable", operation_id = "disable_email_mfa", summary = "Disable Email Mfa",
+#[utoipa::path(post, path = "/api/v1/me/mfa/email/disable", operation_id = "disable_email_mfa",
     tag = "mfa", params(AuthorizationHeader), request_body = DisableEmailMFARequest,
     responses((status = 200, description = "Email codes are off", body = Disabled), ChangeRefusals))]
 async fn disable(
@@ -92,8 +96,10 @@ async fn disable(
     Ok(Json(Disabled { enabled: false }))
 }
 
+/// Enable Email Mfa
+///
 /// Enable email-based MFA. Sends a verification code to the user's email.
-#[utoipa::path(post, path = "/api/v1/me/mfa/email/enable", operation_id = "enable_email_mfa", summary = "Enable Email Mfa",
+#[utoipa::path(post, path = "/api/v1/me/mfa/email/enable", operation_id = "enable_email_mfa",
     tag = "mfa", params(AuthorizationHeader), responses((status = 200, description = "A code is on its way", body = EmailSent), ChangeRefusals))]
 async fn enable(
     State(desk): State<Arc<Desk>>,
@@ -107,8 +113,10 @@ async fn enable(
     Ok(Json(sent?.into()))
 }
 
+/// Send Email Code
+///
 /// Mail a code to a person whose email codes are on.
-#[utoipa::path(post, path = "/api/v1/me/mfa/email/send", operation_id = "send_email_code", summary = "Send Email Code",
+#[utoipa::path(post, path = "/api/v1/me/mfa/email/send", operation_id = "send_email_code",
     tag = "mfa", params(AuthorizationHeader), responses((status = 200, description = "A code is on its way", body = EmailSent), ChangeRefusals))]
 async fn send(
     State(desk): State<Arc<Desk>>,

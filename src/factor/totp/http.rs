@@ -80,8 +80,10 @@ impl TotpSetup {
     }
 }
 
+/// Enable Totp
+///
 /// Begin TOTP setup - returns secret and QR code.
-#[utoipa::path(post, path = "/api/v1/me/mfa/totp/enable", operation_id = "enable_totp", summary = "Enable Totp",
+#[utoipa::path(post, path = "/api/v1/me/mfa/totp/enable", operation_id = "enable_totp",
     tag = "mfa", params(AuthorizationHeader), responses((status = 200, description = "What to tell the app", body = TotpSetup), ChangeRefusals))]
 async fn enable(
     State(desk): State<Arc<Desk>>,
@@ -92,8 +94,10 @@ async fn enable(
     Ok(Json(TotpSetup::new(begun, &desk, &me)?))
 }
 
+/// Confirm Totp
+///
 /// Confirm TOTP setup with a code from the authenticator app.
-#[utoipa::path(post, path = "/api/v1/me/mfa/totp/confirm", operation_id = "confirm_totp", summary = "Confirm Totp",
+#[utoipa::path(post, path = "/api/v1/me/mfa/totp/confirm", operation_id = "confirm_totp",
     tag = "mfa", params(AuthorizationHeader), request_body = ConfirmTotpRequest,
     responses((status = 200, description = "The app is set up", body = Confirmed), ChangeRefusals))]
 async fn confirm(
@@ -114,8 +118,10 @@ async fn confirm(
     }))
 }
 
+/// Disable Totp
+///
 /// Disable TOTP MFA.
-#[utoipa::path(post, path = "/api/v1/me/mfa/totp/disable", operation_id = "disable_totp", summary = "Disable Totp",
+#[utoipa::path(post, path = "/api/v1/me/mfa/totp/disable", operation_id = "disable_totp",
     tag = "mfa", params(AuthorizationHeader), request_body = DisableTotpRequest,
     responses((status = 200, description = "The app is turned off", body = Disabled), ChangeRefusals))]
 async fn disable(
@@ -131,8 +137,10 @@ async fn disable(
     Ok(Json(Disabled { enabled: false }))
 }
 
+/// Replace Totp
+///
 /// Begin the set-up of another authenticator app beside the active one, which stays good until the new one is confirmed.
-#[utoipa::path(post, path = "/api/v1/me/mfa/totp/replace", operation_id = "replace_totp", summary = "Replace Totp",
+#[utoipa::path(post, path = "/api/v1/me/mfa/totp/replace", operation_id = "replace_totp",
     tag = "mfa", params(AuthorizationHeader), request_body = ReplaceTotpRequest,
     responses((status = 200, description = "What to tell the new app", body = TotpSetup), ChangeRefusals))]
 async fn replace(

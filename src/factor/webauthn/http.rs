@@ -93,9 +93,11 @@ struct WebAuthnRegistered {
     backup_codes: Option<Vec<String>>,
 }
 
+/// Begin Webauthn Registration
+///
 /// Begin WebAuthn security key registration.
 #[utoipa::path(post, path = "/api/v1/me/mfa/webauthn/register/begin", operation_id = "begin_webauthn_registration",
-    summary = "Begin Webauthn Registration", tag = "mfa", params(AuthorizationHeader), request_body = Option<WebAuthnBeginRequest>,
+    tag = "mfa", params(AuthorizationHeader), request_body = Option<WebAuthnBeginRequest>,
     responses((status = 200, description = "What the browser is to do", body = WebAuthnRegistration), ChangeRefusals))]
 async fn begin_registration(
     State(desk): State<Arc<Desk>>,
@@ -124,9 +126,11 @@ async fn begin_registration(
     }))
 }
 
+/// Complete Webauthn Registration
+///
 /// Complete WebAuthn security key registration.
 #[utoipa::path(post, path = "/api/v1/me/mfa/webauthn/register/complete", operation_id = "complete_webauthn_registration",
-    summary = "Complete Webauthn Registration", tag = "mfa", params(AuthorizationHeader), request_body = WebAuthnConfirmRequest,
+    tag = "mfa", params(AuthorizationHeader), request_body = WebAuthnConfirmRequest,
     responses((status = 200, description = "The key is set up", body = WebAuthnRegistered), ChangeRefusals))]
 async fn complete_registration(
     State(desk): State<Arc<Desk>>,
@@ -159,9 +163,11 @@ struct Removed {
     removed: bool,
 }
 
+/// Remove Webauthn Device
+///
 /// Remove a WebAuthn security key.
 #[utoipa::path(delete, path = "/api/v1/me/mfa/webauthn/{device_id}", operation_id = "remove_webauthn_device",
-    summary = "Remove Webauthn Device", tag = "mfa", params(("device_id" = String, Path), AuthorizationHeader),
+    tag = "mfa", params(("device_id" = String, Path), AuthorizationHeader),
     responses((status = 200, description = "The key is removed", body = Removed), ChangeRefusals))]
 async fn remove(
     State(desk): State<Arc<Desk>>,
@@ -200,9 +206,11 @@ struct Renamed {
     device: Device,
 }
 
+/// Rename Webauthn Device
+///
 /// Rename a WebAuthn security key.
 #[utoipa::path(patch, path = "/api/v1/me/mfa/webauthn/{device_id}", operation_id = "rename_webauthn_device",
-    summary = "Rename Webauthn Device", tag = "mfa", params(("device_id" = String, Path), AuthorizationHeader), request_body = RenameRequest,
+    tag = "mfa", params(("device_id" = String, Path), AuthorizationHeader), request_body = RenameRequest,
     responses((status = 200, description = "The key has its new name", body = Renamed), ChangeRefusals))]
 async fn rename(
     State(desk): State<Arc<Desk>>,
@@ -241,9 +249,11 @@ struct WebAuthnVerification {
     expires_at: String,
 }
 
+/// Begin Webauthn Verification
+///
 /// Begin a proof by security key.
 #[utoipa::path(post, path = "/api/v1/me/mfa/webauthn/verify/begin", operation_id = "begin_webauthn_verification",
-    summary = "Begin Webauthn Verification", tag = "mfa", params(AuthorizationHeader),
+    tag = "mfa", params(AuthorizationHeader),
     responses((status = 200, description = "What the browser is to do", body = WebAuthnVerification), ChangeRefusals))]
 async fn begin_verification(
     State(desk): State<Arc<Desk>>,
@@ -290,9 +300,11 @@ struct WebAuthnProof {
     expires_at: String,
 }
 
+/// Complete Webauthn Verification
+///
 /// Complete a proof by security key.
 #[utoipa::path(post, path = "/api/v1/me/mfa/webauthn/verify/complete", operation_id = "complete_webauthn_verification",
-    summary = "Complete Webauthn Verification", tag = "mfa", params(AuthorizationHeader), request_body = WebAuthnVerifyRequest,
+    tag = "mfa", params(AuthorizationHeader), request_body = WebAuthnVerifyRequest,
     responses((status = 200, description = "A one-time proof", body = WebAuthnProof), ChangeRefusals))]
 async fn complete_verification(
     State(desk): State<Arc<Desk>>,
