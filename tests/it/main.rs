@@ -4,5 +4,7 @@
 
 mod api;
 mod canary;
+mod crash;
+mod openapi;
 mod process;
 mod support;

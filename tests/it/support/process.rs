@@ -78,6 +78,18 @@ impl Site {
         self.settings.insert(key.to_owned(), value.into());
     }
 
+    /// Leaves a setting out.
+    pub fn unset(&mut self, key: &str) {
+        self.settings.remove(key);
+    }
+
+    /// Leaves out all that is about mail.
+    pub fn without_mail(&mut self) {
+        for key in ["smtp-url", "smtp-password-file", "mail-from"] {
+            self.unset(key);
+        }
+    }
+
     /// A file of the site's own.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
