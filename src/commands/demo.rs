@@ -35,6 +35,7 @@ pub fn demo(settings: &config::DemoSettings) -> Exit {
 }
 
 async fn run(settings: &config::DemoSettings, folder: &Path) -> Exit {
+    let stop = asked_to_stop();
     let listener = match listen(&settings.listen).await {
         Ok(listener) => listener,
         Err(exit) => return exit,
@@ -75,7 +76,7 @@ async fn run(settings: &config::DemoSettings, folder: &Path) -> Exit {
         // Dropped or sent: both end the mailbox.
         let _ = mail_stopped.await;
     }));
-    let served = app.run(listener, demo.routes(), asked_to_stop()).await;
+    let served = app.run(listener, demo.routes(), stop).await;
     drop(stop_mail);
     if let Err(e) = mailbox.await {
         tracing::warn!(%e, "the mailbox did not end well");

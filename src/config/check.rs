@@ -45,12 +45,7 @@ impl Check<'_> {
         cause: impl Into<String>,
         hint: impl Into<String>,
     ) -> Option<T> {
-        let key = id.replace('_', "-");
-        let subject = match self.layers.source(id) {
-            Source::Default => key,
-            source => format!("{key} (from {source})"),
-        };
-        self.problems.add(subject, cause, hint);
+        self.problems.add(subject(self.layers, id), cause, hint);
         None
     }
 
@@ -69,7 +64,12 @@ impl Check<'_> {
         let ca_file = self.ca_file();
         let service_name = self.service_name(&args.service_name);
         let max_connections = self.max_connections(&args.max_connections);
-        let log = log(&args.log, layers.terminal, &mut self.problems);
+        let log = log(
+            &args.log,
+            layers.terminal,
+            |id| subject(layers, id),
+            &mut self.problems,
+        );
         Some(Settings {
             listen: listen?,
             public_url: public_url?,
@@ -180,8 +180,22 @@ impl Check<'_> {
     }
 }
 
-/// How to log, from its two arguments.
-fn log(args: &LogArgs, terminal: bool, problems: &mut Problems) -> Option<LogConfig> {
+/// The setting of that id, and where it comes from.
+fn subject(layers: &Layers, id: &str) -> String {
+    let key = id.replace('_', "-");
+    match layers.source(id) {
+        Source::Default => key,
+        source => format!("{key} (from {source})"),
+    }
+}
+
+/// How to log, from its two arguments; `subject` names a setting by its id.
+fn log(
+    args: &LogArgs,
+    terminal: bool,
+    subject: impl Fn(&str) -> String,
+    problems: &mut Problems,
+) -> Option<LogConfig> {
     let format = match args.log_format.as_deref() {
         Some("text") => Some(LogFormat::Text),
         Some("json") => Some(LogFormat::Json),
@@ -189,7 +203,7 @@ fn log(args: &LogArgs, terminal: bool, problems: &mut Problems) -> Option<LogCon
         None => Some(LogFormat::Json),
         Some(other) => {
             problems.add(
-                "log-format",
+                subject("log_format"),
                 format!("{other:?} is no format of the log"),
                 "use text or json",
             );
@@ -204,7 +218,7 @@ fn log(args: &LogArgs, terminal: bool, problems: &mut Problems) -> Option<LogCon
         "trace" => Some(LogLevel::Trace),
         other => {
             problems.add(
-                "log",
+                subject("log"),
                 format!("{other:?} is no level of the log"),
                 "use error, warn, info, debug or trace",
             );
@@ -220,7 +234,8 @@ fn log(args: &LogArgs, terminal: bool, problems: &mut Problems) -> Option<LogCon
 /// What `mfad demo` is told, checked.
 pub(super) fn demo(args: &DemoArgs, terminal: bool) -> Result<DemoSettings, Problems> {
     let mut problems = Problems::default();
-    let log = log(&args.log, terminal, &mut problems);
+    let flag = |id: &str| id.replace('_', "-");
+    let log = log(&args.log, terminal, flag, &mut problems);
     let listen = match args.listen.parse::<ListenAddress>() {
         Ok(listen @ ListenAddress::Tcp { .. }) if listen.is_local() => Some(listen),
         Ok(listen) => {
