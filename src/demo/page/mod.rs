@@ -26,7 +26,7 @@ use crate::base::Clock;
 const MOST_BODY_BYTES: usize = 1024;
 
 /// Path, kind and content of what the page is made of.
-const FILES: [(&str, &str, &str); 10] = {
+const FILES: [(&str, &str, &str); 11] = {
     const HTML: &str = "text/html; charset=utf-8";
     const CSS: &str = "text/css; charset=utf-8";
     const JS: &str = "text/javascript; charset=utf-8";
@@ -35,6 +35,11 @@ const FILES: [(&str, &str, &str); 10] = {
             "/demo",
             HTML,
             include_str!("../../../assets/demo/index.html"),
+        ),
+        (
+            "/demo/icon.svg",
+            "image/svg+xml",
+            include_str!("../../../assets/ui/icon.svg"),
         ),
         (
             "/demo/demo.css",
