@@ -48,10 +48,10 @@ const PERSONAS = [
 function card(persona) {
   const fallback = h("div");
   const copies = [copyButton("Copy token", async () => (await grantFor(persona.id)).token,
-    { kind: "second", fallback, label: `Copy a token for ${persona.name}` })];
+    { kind: "second", fallback, label: `Copy token for ${persona.name}` })];
   if (persona.secret) {
     copies.push(copyButton("Copy secret", async () => (await grantFor(persona.id)).client_secret,
-      { kind: "second", fallback, label: "Copy the client secret of the login service" }));
+      { kind: "second", fallback, label: "Copy secret of the login service" }));
   }
   const lines = persona.lines.map(([what, line]) => h("div", { class: "line" },
     h("div", { class: "what" }, h("span", {}, what), copyButton("Copy", () => line, { fallback, label: `Copy: ${what}` })),

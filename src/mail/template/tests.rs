@@ -171,6 +171,41 @@ fn letters_say_what_happened() {
 }
 
 #[test]
+fn a_name_that_says_no_more_than_the_kind_is_not_said_twice() {
+    let occasion = Occasion {
+        service_name: "Example",
+        contact: None,
+        at: NOON,
+        ip: None,
+    };
+    for (kind, name, said) in [
+        (
+            "authenticator app",
+            "Authenticator app",
+            ": authenticator app. ",
+        ),
+        (
+            "security key",
+            "The blue one",
+            ": security key “The blue one”. ",
+        ),
+        (
+            "email codes",
+            "a•••@example.com",
+            ": email codes “a•••@example.com”. ",
+        ),
+    ] {
+        let letter = Template::of(&FactorAdded {
+            occasion,
+            kind,
+            name,
+        });
+        let text = letter.unwrap().text.replace('\n', " ");
+        assert!(text.contains(said), "{text}");
+    }
+}
+
+#[test]
 fn a_missing_value_or_letter_is_a_fault_and_no_gap() {
     let failure = Template::render("code", &serde_json::json!({"service_name": "x"}));
     assert!(failure.is_err());
@@ -182,6 +217,7 @@ fn a_missing_value_or_letter_is_a_fault_and_no_gap() {
 fn paragraphs_flow_and_indented_lines_stand() {
     let typed = "\n\none two\nthree\n\n\n\n    a  b\n  c\n\nend\n\n";
     assert_eq!(flow(typed), "one two three\n\n    a  b\n  c\n\nend\n");
+    assert_eq!(flow("one\n--\ntwo\nthree\n"), "one\n-- \ntwo three\n");
     let words = "word ".repeat(40);
     assert!(flow(&words).lines().all(|l| l.len() <= COLUMNS));
     let long = "x".repeat(100);
