@@ -1,3 +1,5 @@
 //! As the URLs are laid out: one file a factor.
 
-mod totp;
+mod email;
+pub mod totp;
+pub mod webauthn;

@@ -10,9 +10,9 @@ mod server;
 pub mod smtp;
 mod totp;
 
-pub use authenticator::{Assertion, Authenticator, Registration};
+pub use authenticator::{Assertion, Authenticator, Registration, UP, UV};
 pub use client::{Client, Reply};
 pub use clock::TestClock;
 pub use issuer::{Issuer, Token};
-pub use server::{Options, Server};
+pub use server::{Options, PUBLIC_URL, Server};
 pub use totp::{App, code_at};
