@@ -51,7 +51,7 @@ pub enum MasterKeyError {
 }
 
 /// The key above all others.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct MasterKey(Secret<[u8; 32]>);
 
 struct Len32;
