@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use url::{Host, Url};
+use url::Url;
 
-use crate::base::Secret;
+use crate::base::{Secret, is_this_machine};
 
 /// The fewest bytes of an HS256 secret: the length of its hash (RFC 7518 section 3.2).
 pub const SHORTEST_SECRET: usize = 32;
@@ -197,12 +197,7 @@ pub(super) fn check_all(issuers: &[IssuerSettings]) -> Result<(), AuthSetupError
 /// # Errors
 /// [`AuthSetupError::Address`] otherwise, and for an address that holds a password.
 pub fn check_address(url: &Url) -> Result<(), AuthSetupError> {
-    let on_this_machine = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    };
+    let on_this_machine = url.host_str().is_some_and(is_this_machine);
     let allowed = match url.scheme() {
         "https" => url.host().is_some(),
         "http" => on_this_machine,

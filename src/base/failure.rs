@@ -83,8 +83,15 @@ pub mod codes {
         title: "The request does not fit its schema",
     };
 
+    /// The request is not HTTP as we speak it.
+    pub const BAD_REQUEST: Code = Code {
+        name: "bad_request",
+        kind: Kind::BadRequest,
+        title: "Bad request",
+    };
+
     /// All of the above.
-    pub const CODES: &[Code] = &[NOT_FOUND, UNAVAILABLE, INTERNAL, INVALID];
+    pub const CODES: &[Code] = &[NOT_FOUND, UNAVAILABLE, INTERNAL, INVALID, BAD_REQUEST];
 }
 
 /// One way in which a request does not fit its schema, in FastAPI's words.

@@ -8,6 +8,19 @@ use std::str::FromStr;
 /// The longest path that fits `sockaddr_un` on Linux, without its closing zero.
 const LONGEST_SOCKET_PATH: usize = 107;
 
+/// Whether `host` is this machine by its very name: `localhost`, or a loopback address, in brackets or
+/// without. Names below `localhost` are not: a resolver may ask the network for them.
+pub fn is_this_machine(host: &str) -> bool {
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host);
+    bare.eq_ignore_ascii_case("localhost")
+        || bare
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
 /// Where to listen: `host:port` or `unix:/path`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddress {
@@ -41,10 +54,7 @@ impl ListenAddress {
     pub fn is_local(&self) -> bool {
         match self {
             ListenAddress::Unix(_) => true,
-            ListenAddress::Tcp { host, .. } => {
-                host.eq_ignore_ascii_case("localhost")
-                    || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-            }
+            ListenAddress::Tcp { host, .. } => is_this_machine(host),
         }
     }
 }
@@ -107,6 +117,32 @@ mod tests {
         }
         for text in ["0.0.0.0:80", "[::]:80", "mfa.example.org:80"] {
             assert!(!text.parse::<ListenAddress>().unwrap().is_local(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_names_that_never_leave_this_machine_are_its_own() {
+        for own in [
+            "localhost",
+            "LocalHost",
+            "127.0.0.1",
+            "127.9.9.9",
+            "::1",
+            "[::1]",
+            "::ffff:127.0.0.1",
+        ] {
+            assert!(is_this_machine(own), "{own}");
+        }
+        for other in [
+            "a.localhost",
+            "localhost.",
+            "localhost.example",
+            "10.0.0.1",
+            "[::1",
+            "",
+            "0.0.0.0",
+        ] {
+            assert!(!is_this_machine(other), "{other}");
         }
     }
 

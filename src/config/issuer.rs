@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use url::{Host, Url};
+use url::Url;
 
 use super::check::Check;
 use super::settings::{IssuerConfig, KeySource};
-use super::web::is_this_machines_name;
+use crate::base::is_this_machine;
 
 /// The shortest secret for HS256, in bytes (RFC 7518 section 3.2).
 const SHORTEST_SECRET: usize = 32;
@@ -164,7 +164,9 @@ impl Check<'_> {
                 "write scheme, host and path alone",
             );
         }
-        if url.scheme() == "https" || (url.scheme() == "http" && is_this_machine(&url)) {
+        if url.scheme() == "https"
+            || (url.scheme() == "http" && url.host_str().is_some_and(is_this_machine))
+        {
             return Some(url);
         }
         self.wrong(
@@ -172,14 +174,5 @@ impl Check<'_> {
             "keys that come without https could be anybody's",
             "use its https address; http is for issuers on this machine only",
         )
-    }
-}
-
-fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => is_this_machines_name(name),
-        None => false,
     }
 }

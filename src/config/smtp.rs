@@ -7,8 +7,8 @@ use url::Url;
 
 use super::check::Check;
 use super::settings::{SmtpConfig, SmtpSecurity};
-use super::web::{Refused, is_this_machines_name, refused};
-use crate::base::Secret;
+use super::web::{Refused, refused};
+use crate::base::{Secret, is_this_machine};
 
 /// The port for mail that is submitted (RFC 6409), and with TLS from the start (RFC 8314).
 const SUBMISSION: u16 = 587;
@@ -176,7 +176,7 @@ fn server(text: &str) -> Result<Server, Refused> {
         _ => return Err(refused("its scheme is neither smtps nor smtp", SHAPE)),
     };
     match security {
-        SmtpSecurity::Plain if !is_this_machines_name(host) => Err(refused(
+        SmtpSecurity::Plain if !is_this_machine(host) => Err(refused(
             "tls=none would send codes in the clear to another machine",
             "use tls=required, or smtps:",
         )),

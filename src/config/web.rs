@@ -133,10 +133,3 @@ impl Check<'_> {
         }
     }
 }
-
-/// The hosts of other schemes than http are not looked into by the URL's parser.
-pub(super) fn is_this_machines_name(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    is_localhost(&bare.to_ascii_lowercase())
-        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}

@@ -3,6 +3,7 @@
 //! A new factor is a folder here and two lines in [`Factors`].
 
 pub mod backup_codes;
+mod budget;
 mod deed;
 mod device;
 pub mod email;
@@ -23,6 +24,7 @@ use crate::services::Services;
 use crate::store::{Read, Tx};
 
 use backup_codes::BackupCodes;
+use budget::Budget;
 use email::EmailCodes;
 use totp::Totp;
 use webauthn::SecurityKeys;
@@ -81,6 +83,13 @@ pub const FACTOR_DISABLED: Code = Code {
     title: "Disabled after too many wrong codes",
 };
 
+/// Too often within a while.
+pub const RATE_LIMITED: Code = Code {
+    name: "rate_limited",
+    kind: Kind::TooMany,
+    title: "Too often",
+};
+
 /// The codes that all factors answer with.
 pub const CODES: &[Code] = &[
     ALREADY_ENABLED,
@@ -91,6 +100,7 @@ pub const CODES: &[Code] = &[
     CODE_EXPIRED,
     LOCKED,
     FACTOR_DISABLED,
+    RATE_LIMITED,
 ];
 
 /// All codes that factors answer with, those of each one included.
@@ -223,6 +233,7 @@ pub struct Desk {
     pub tools: Services,
     /// The factors.
     pub factors: Factors,
+    budget: Budget,
 }
 
 impl Desk {
@@ -239,7 +250,7 @@ impl Desk {
             webauthn: SecurityKeys::new(relying_party, &tools.service_name)?,
             backup_codes: BackupCodes,
         };
-        Ok(Arc::new(Desk { tools, factors }))
+        Ok(Arc::new(Desk { tools, factors, budget: Budget::default() }))
     }
 }
 

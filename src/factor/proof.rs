@@ -85,6 +85,16 @@ impl Deed<'_, '_> {
         }
     }
 
+    /// Whether six digits are for the person's authenticator app, so that a mailed code would be a wrong one.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) fn takes_app_codes(&self) -> Result<bool, Failure> {
+        let app = &self.desk.factors.totp;
+        let standing = lockout::standing(self.tx, self.person, app.kind(), self.now)?;
+        Ok(app.is_active(self.tx, self.person)? && standing != Standing::Disabled)
+    }
+
     fn judge(
         &mut self,
         factor: &dyn Factor,

@@ -1,12 +1,11 @@
 //! How the mail server is reached.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use lettre::message::Mailbox;
 
 use super::address::{Address, AddressError};
-use crate::base::Secret;
+use crate::base::{Secret, is_this_machine};
 
 /// How the way to the mail server is protected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,11 +68,7 @@ impl SmtpSettings {
 
     /// Whether the host is this machine by its very name.
     pub(super) fn is_loopback(&self) -> bool {
-        self.host.eq_ignore_ascii_case("localhost")
-            || self
-                .host
-                .parse::<IpAddr>()
-                .is_ok_and(|ip| ip.to_canonical().is_loopback())
+        is_this_machine(&self.host)
     }
 
     /// Whether the settings contradict what we promise.

@@ -18,8 +18,8 @@ use tower::ServiceExt;
 
 use super::head::{MOST_HEADERS, Refusal};
 use super::stream::{InFlight, Judged, Shared, Verdict};
-use super::{BAD_REQUEST, HEAD_TOO_LARGE, Limits, Mood};
-use crate::base::PeerAddr;
+use super::{HEAD_TOO_LARGE, Limits, Mood};
+use crate::base::{PeerAddr, codes};
 
 /// How much hyper keeps of what it reads ahead and has still to write.
 const BUFFER: usize = 64 * 1024;
@@ -152,7 +152,7 @@ fn refuse(refusal: Refusal) -> Response<Body> {
             HEAD_TOO_LARGE,
             "The request's headers are longer or more than this server reads.",
         ),
-        Refusal::Bad(detail) => (StatusCode::BAD_REQUEST, BAD_REQUEST, detail),
+        Refusal::Bad(detail) => (StatusCode::BAD_REQUEST, codes::BAD_REQUEST, detail),
     };
     let problem = serde_json::json!({
         "type": "about:blank",

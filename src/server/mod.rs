@@ -32,12 +32,6 @@ pub use listener::{Listener, UnixSocket};
 use crate::base::{Code, Kind, PeerAddr};
 use connection::serve_connection;
 
-/// The message has no reading as HTTP/1.1, or more than one.
-pub const BAD_REQUEST: Code = Code {
-    name: "bad_request",
-    kind: Kind::BadRequest,
-    title: "Bad request",
-};
 /// The head has more bytes or lines than we read.
 pub const HEAD_TOO_LARGE: Code = Code {
     name: "head_too_large",
@@ -45,7 +39,7 @@ pub const HEAD_TOO_LARGE: Code = Code {
     title: "Request headers too large",
 };
 /// What this room answers with.
-pub const CODES: &[Code] = &[BAD_REQUEST, HEAD_TOO_LARGE];
+pub const CODES: &[Code] = &[HEAD_TOO_LARGE];
 
 /// How long to wait after the system had no socket to give (EMFILE and its like).
 const BACK_OFF: Duration = Duration::from_millis(100);

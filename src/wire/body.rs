@@ -11,10 +11,10 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::base::{Failure, Violation};
+use crate::base::{Failure, Violation, codes};
 
 use super::LONGEST_BODY;
-use super::problem::{BAD_REQUEST, Refused, TIMEOUT, TOO_LARGE, UNSUPPORTED_MEDIA};
+use super::problem::{Refused, TIMEOUT, TOO_LARGE, UNSUPPORTED_MEDIA};
 
 /// How long a body may take to arrive.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
@@ -135,7 +135,7 @@ async fn read(request: Request) -> Result<Bytes, Refused> {
             "The body is longer than 64 KiB.",
         ))),
         Ok(Err(e)) => Err(Refused(
-            Failure::new(BAD_REQUEST, "The body did not arrive whole.").because(e),
+            Failure::new(codes::BAD_REQUEST, "The body did not arrive whole.").because(e),
         )),
         Err(_) => Err(Refused(Failure::new(
             TIMEOUT,

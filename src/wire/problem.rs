@@ -10,20 +10,8 @@ use crate::auth;
 use crate::base::{Code, Failure, Kind};
 
 /// The codes of HTTP itself.
-pub const CODES: &[Code] = &[
-    BAD_REQUEST,
-    METHOD_NOT_ALLOWED,
-    TIMEOUT,
-    TOO_LARGE,
-    UNSUPPORTED_MEDIA,
-];
+pub const CODES: &[Code] = &[METHOD_NOT_ALLOWED, TIMEOUT, TOO_LARGE, UNSUPPORTED_MEDIA];
 
-/// The request is not HTTP as we speak it.
-pub const BAD_REQUEST: Code = Code {
-    name: "bad_request",
-    kind: Kind::BadRequest,
-    title: "Bad request",
-};
 /// The path is there, the method is not.
 pub const METHOD_NOT_ALLOWED: Code = Code {
     name: "method_not_allowed",

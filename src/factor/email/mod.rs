@@ -29,15 +29,8 @@ pub const EMAIL_UNVERIFIED: Code = Code {
     kind: Kind::Conflict,
     title: "The email address is not verified",
 };
-/// Too many mails.
-pub const RATE_LIMITED: Code = Code {
-    name: "rate_limited",
-    kind: Kind::TooMany,
-    title: "Too many mails",
-};
-
 /// The codes of this room.
-pub const CODES: &[Code] = &[EMAIL_UNKNOWN, EMAIL_UNVERIFIED, RATE_LIMITED];
+pub const CODES: &[Code] = &[EMAIL_UNKNOWN, EMAIL_UNVERIFIED];
 
 const KIND: &str = "email";
 

@@ -1,12 +1,11 @@
 //! The limits on mails: a place is taken before a mail leaves, and given back where it does not.
 
 use crate::base::{Failure, MessageId, PersonKey, Timestamp};
-use crate::factor::{Deed, Refusal, refuse};
+use crate::factor::{Deed, RATE_LIMITED, Refusal, refuse};
 use crate::mail::Address;
 use crate::services::Services;
 use crate::store::Tx;
 
-use super::RATE_LIMITED;
 use super::record::Quota;
 use super::rule::{self, Counted, SENDING};
 
@@ -24,7 +23,6 @@ fn address_key(tools: &Services, address: &Address) -> Vec<u8> {
 /// A place for one mail, taken at a moment.
 pub struct Ticket {
     id: MessageId,
-    person: PersonKey,
     address: Address,
     at: Timestamp,
 }
@@ -42,40 +40,59 @@ pub fn reserve(deed: &mut Deed<'_, '_>, address: &Address) -> Result<Ticket, Ref
         rule::wait(&quota, Counted::Person, deed.now),
         rule::wait(&at_address, Counted::Address, deed.now),
     ];
-    if let Some(seconds) = waits.into_iter().flatten().max() {
-        let detail = "A code was mailed a short while ago, or too many were. Wait before you ask for another.";
-        return refuse(Failure::new(RATE_LIMITED, detail).retry_after(seconds));
-    }
+    admit(waits.into_iter().flatten().max())?;
     let id = MessageId::draw(&*deed.desk.tools.entropy)?;
     quota.sending = Some((id, deed.now.plus(SENDING)));
     put_quota(deed.tx, person, &quota, deed.now)?;
     put_quota(deed.tx, to, &rule::sent(at_address, deed.now), deed.now)?;
     Ok(Ticket {
         id,
-        person: deed.person,
         address: address.clone(),
         at: deed.now,
     })
 }
 
-/// Gives the place back of a mail that did not leave.
+/// Refuses where the person would have to wait, whatever the address.
+pub fn check(deed: &Deed<'_, '_>) -> Result<(), Refusal> {
+    let quota = deed
+        .tx
+        .get::<Quota>(&person_key(deed.person))?
+        .unwrap_or_default();
+    admit(rule::wait(&quota, Counted::Person, deed.now))
+}
+
+fn admit(wait: Option<u64>) -> Result<(), Refusal> {
+    match wait {
+        None => Ok(()),
+        Some(seconds) => {
+            let detail = "A code was mailed a short while ago, or too many were. Wait before you ask for another.";
+            refuse(Failure::new(RATE_LIMITED, detail).retry_after(seconds))
+        }
+    }
+}
+
+/// Gives the place back of a mail that did not leave, or counts one that may have left after all.
 pub fn give_back(
-    tools: &Services,
-    tx: &mut Tx<'_>,
+    deed: &mut Deed<'_, '_>,
     ticket: &Ticket,
-    now: Timestamp,
+    may_have_left: bool,
 ) -> Result<(), Failure> {
     let (person, address) = (
-        person_key(ticket.person),
-        address_key(tools, &ticket.address),
+        person_key(deed.person),
+        address_key(&deed.desk.tools, &ticket.address),
     );
+    let (tx, now) = (&mut *deed.tx, deed.now);
     if let Some(mut quota) = tx.get::<Quota>(&person)?
         && quota.sending.is_some_and(|(holder, _)| holder == ticket.id)
     {
         quota.sending = None;
+        if may_have_left {
+            quota = rule::doubtful(quota, now);
+        }
         put_quota(tx, person, &quota, now)?;
     }
-    if let Some(mut quota) = tx.get::<Quota>(&address)?
+    if !may_have_left
+        && let Some(mut quota) = tx.get::<Quota>(&address)?
         && let Some(at) = quota.sent.iter().rposition(|at| *at == ticket.at)
     {
         quota.sent.remove(at);

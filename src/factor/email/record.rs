@@ -86,6 +86,9 @@ impl Record for MailedCode {
 pub struct Quota {
     /// When, for the last day; the newest last.
     pub sent: Vec<Timestamp>,
+    /// When, for the last day, the mail server hung up on a letter that it may have taken.
+    #[serde(default)]
+    pub doubtful: Vec<Timestamp>,
     /// A mail that is being sent, and until when it may take.
     pub sending: Option<(MessageId, Timestamp)>,
 }

@@ -41,32 +41,50 @@ pub fn wait(quota: &Quota, counted: Counted, now: Timestamp) -> Option<u64> {
         _ => 0,
     };
     let limits: &[(usize, u64)] = match counted {
-        Counted::Person => &[
-            (1, RESEND_AFTER),
-            (PERSON_HOURLY, HOUR),
-            (PERSON_DAILY, DAY),
-        ],
+        Counted::Person => &[(PERSON_HOURLY, HOUR), (PERSON_DAILY, DAY)],
         Counted::Address => &[(ADDRESS_HOURLY, HOUR)],
     };
+    let past = |moments: &[Timestamp]| -> Vec<Timestamp> {
+        moments.iter().copied().filter(|at| *at <= now).collect()
+    };
+    let sent = past(&quota.sent);
+    // Nobody is made to wait a minute for a mail that they were told had not left.
+    let gap = match (counted, sent.last()) {
+        (Counted::Person, Some(at)) => now.until(at.plus(RESEND_AFTER)),
+        _ => 0,
+    };
+    let mut all = [sent, past(&quota.doubtful)].concat();
+    all.sort_unstable();
     let waits = limits.iter().map(|(count, within)| {
-        let nth_last = quota
-            .sent
-            .iter()
-            .rev()
-            .filter(|at| **at <= now)
-            .nth(count - 1);
+        let nth_last = all.iter().rev().nth(count - 1);
         nth_last.map_or(0, |at| now.until(at.plus(*within)))
     });
-    waits.chain([sending]).max().filter(|seconds| *seconds > 0)
+    waits
+        .chain([sending, gap])
+        .max()
+        .filter(|seconds| *seconds > 0)
 }
 
 /// The quota after one more mail.
 pub fn sent(mut quota: Quota, now: Timestamp) -> Quota {
-    quota.sending = None;
-    // What the clock has not reached is from before it stepped back, and forgotten.
-    quota.sent.retain(|at| *at <= now && now.since(*at) < DAY);
+    forget_old(&mut quota, now);
     quota.sent.push(now);
     quota
+}
+
+/// The quota after a mail that may have left, though the mail server did not say so.
+pub fn doubtful(mut quota: Quota, now: Timestamp) -> Quota {
+    forget_old(&mut quota, now);
+    quota.doubtful.push(now);
+    quota
+}
+
+fn forget_old(quota: &mut Quota, now: Timestamp) {
+    quota.sending = None;
+    // What the clock has not reached is from before it stepped back, and forgotten.
+    let counts = |at: &Timestamp| *at <= now && now.since(*at) < DAY;
+    quota.sent.retain(counts);
+    quota.doubtful.retain(counts);
 }
 
 #[cfg(test)]
@@ -107,6 +125,17 @@ mod tests {
         );
         assert!(quota.sent.len() <= PERSON_DAILY);
         assert_eq!(moments.len(), 40);
+    }
+
+    #[test]
+    fn a_mail_that_may_have_left_counts_within_the_hour_but_makes_nobody_wait_a_minute() {
+        let now = Timestamp::from_unix(1_800_000_000);
+        let mut quota = Quota::default();
+        for _ in 0..PERSON_HOURLY {
+            assert_eq!(wait(&quota, Counted::Person, now), None);
+            quota = doubtful(quota, now);
+        }
+        assert_eq!(wait(&quota, Counted::Person, now), Some(HOUR));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::auth::{self, Person};
-use crate::base::{DeviceId, Failure, PersonKey, Secret, Timestamp, codes};
+use crate::base::{Code, DeviceId, Failure, PersonKey, Secret, Timestamp, codes};
 use crate::crypto::DigitCode;
 use crate::factor::proof::{BackupCodes, expired};
 use crate::factor::{
@@ -14,12 +14,12 @@ use crate::factor::{
     Refusal, Verdict, refuse,
 };
 use crate::lockout::{self, Standing};
-use crate::mail::{Address, CodeLetter, Letter, Mailer};
+use crate::mail::{Address, CodeLetter, Letter, Mailer, SendError, Stage};
 use crate::services::Services;
 use crate::store::Tx;
 use crate::wire::Me;
 
-use super::quota::{Ticket, count, give_back, reserve};
+use super::quota::{self, Ticket, count, give_back, reserve};
 use super::record::{Active, MailedCode, Pending, Purpose};
 use super::rule::{CODE_TRIES, CODE_TTL, PENDING_TTL, RESEND_AFTER};
 use super::{EMAIL_UNKNOWN, EMAIL_UNVERIFIED};
@@ -36,13 +36,21 @@ pub struct Sent {
 pub async fn enable(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
     const ACTION: &str = "email.enable";
     let mailer = mailer(desk, me, ACTION).await?;
+    // The issuer is not asked for somebody who would be refused anyway.
+    desk.prepare(me, ACTION, |deed| {
+        if deed.tx.get::<Active>(&deed.person)?.is_some() {
+            return refuse(already_enabled());
+        }
+        quota::check(deed)
+    })
+    .await?;
     let address = match known_address(&desk.tools, &me.person, &me.token).await {
         Err(failure)
             if failure.code() == codes::UNAVAILABLE || failure.code() == codes::INTERNAL =>
         {
             return Err(failure);
         }
-        other => other.map_err(|failure| Remembered(failure.code(), failure.detail().to_owned())),
+        other => other.map_err(|failure| Remembered::new(&failure)),
     };
     let (address, ticket) = desk
         .prepare(me, ACTION, {
@@ -50,7 +58,7 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
                 let address = match &address {
                     Ok(address) => address.clone(),
                     Err(remembered) => {
-                        return refuse(Failure::new(remembered.0, remembered.1.clone()));
+                        return refuse(remembered.failure());
                     }
                 };
                 if deed.tx.get::<Active>(&deed.person)?.is_some() {
@@ -62,7 +70,7 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
         })
         .await?;
     let (code, to) = (
-        send(desk, &mailer, &address, Purpose::TurnOn, ticket).await?,
+        send(desk, me, ACTION, &mailer, &address, Purpose::TurnOn, ticket).await?,
         address.clone(),
     );
     desk.act(me, ACTION, move |deed| {
@@ -108,6 +116,10 @@ pub async fn send_code(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
     let (active, ticket) = desk
         .prepare(me, ACTION, |deed| {
             let active = require_active(deed)?;
+            if deed.takes_app_codes()? {
+                let detail = "Use the code of your authenticator app: mailed codes are taken where there is none.";
+                return refuse(Failure::new(NOT_OFFERED, detail));
+            }
             let standing = lockout::standing(deed.tx, deed.person, super::KIND, deed.now)?;
             // A mail that could not be answered would only be noise.
             deed.admit(standing)?;
@@ -115,7 +127,16 @@ pub async fn send_code(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
             Ok((active, ticket))
         })
         .await?;
-    let code = send(desk, &mailer, &active.address, Purpose::Change, ticket).await?;
+    let code = send(
+        desk,
+        me,
+        ACTION,
+        &mailer,
+        &active.address,
+        Purpose::Change,
+        ticket,
+    )
+    .await?;
     let (to, device_id) = (active.address.clone(), active.device_id);
     desk.act(me, ACTION, move |deed| {
         deed.about(active.device_id);
@@ -252,8 +273,31 @@ fn already_enabled() -> Failure {
     Failure::new(ALREADY_ENABLED, "Email codes are turned on already.")
 }
 
-/// A refusal that was found before the transaction that remembers it.
-struct Remembered(crate::base::Code, String);
+/// A refusal that was found outside the transaction that remembers it, which may be run more than once.
+struct Remembered {
+    code: Code,
+    detail: String,
+    wait: Option<u64>,
+}
+
+impl Remembered {
+    fn new(failure: &Failure) -> Self {
+        let (code, wait) = (failure.code(), failure.wait());
+        Remembered {
+            code,
+            detail: failure.detail().to_owned(),
+            wait,
+        }
+    }
+
+    fn failure(&self) -> Failure {
+        let failure = Failure::new(self.code, self.detail.clone());
+        match self.wait {
+            Some(seconds) => failure.retry_after(seconds),
+            None => failure,
+        }
+    }
+}
 
 async fn mailer(desk: &Arc<Desk>, me: &Me, action: &'static str) -> Result<Mailer, Failure> {
     match &desk.tools.mailer {
@@ -301,38 +345,36 @@ async fn known_address(
 /// Hands one code to the SMTP server, or gives the place back.
 async fn send(
     desk: &Arc<Desk>,
+    me: &Me,
+    action: &'static str,
     mailer: &Mailer,
     to: &Address,
     purpose: Purpose,
     ticket: Ticket,
 ) -> Result<Arc<DigitCode>, Failure> {
     let tools = &desk.tools;
-    let attempt = async {
-        let code = DigitCode::draw(&*tools.entropy)?;
-        let content = CodeLetter {
-            service_name: &tools.service_name,
-            contact: None,
-            code: code.as_str(),
-            purpose: purpose.in_words(),
-            minutes: CODE_TTL / 60,
-        };
-        let letter = Letter::compose(to.clone(), &content, &*tools.entropy)?;
-        mailer.send(&letter).await?;
-        Ok(Arc::new(code))
+    let code = DigitCode::draw(&*tools.entropy)?;
+    let content = CodeLetter {
+        service_name: &tools.service_name,
+        contact: None,
+        code: code.as_str(),
+        purpose: purpose.in_words(),
+        minutes: CODE_TTL / 60,
     };
-    let sent: Result<_, Failure> = attempt.await;
-    if sent.is_err() {
-        let (store, tools, now) = (tools.store.clone(), tools.clone(), tools.now());
-        let given_back = store.write(move |tx| give_back(&tools, tx, &ticket, now));
-        if let Err(failure) = given_back.await {
-            // The place frees itself after SENDING seconds.
-            tracing::warn!(
-                ?failure,
-                "the place of a mail that did not leave could not be given back"
-            );
-        }
-    }
-    sent
+    let letter = Letter::compose(to.clone(), &content, &*tools.entropy)?;
+    let Err(error) = mailer.send(&letter).await else {
+        return Ok(Arc::new(code));
+    };
+    // Cut off in the middle of the letter, the server may deliver it all the same.
+    let may_have_left =
+        matches!(&error, SendError::Temporary(trouble) if trouble.stage() == Stage::Letter);
+    tracing::warn!(%error, "a code could not be mailed");
+    let refused = Remembered::new(&Failure::from(error));
+    desk.prepare(me, action, move |deed| {
+        give_back(deed, &ticket, may_have_left)?;
+        refuse(refused.failure())
+    })
+    .await
 }
 
 /// Keeps the code as the one live code of its purpose.
