@@ -4,4 +4,4 @@ mod backup_codes;
 mod history;
 mod input;
 mod lockout;
-mod totp;
+pub mod totp;

@@ -189,6 +189,8 @@ async fn whatever_a_person_is_called_their_uri_says_that_and_no_more() {
             "Zoë Müller-Łukasz <script>",
             "Example:Zoë Müller-Łukasz <script>",
         ),
+        ("\u{202e}ecila\u{200b}", "Example:ecila"),
+        (&*"🔑".repeat(255), &*format!("Example:{}", "🔑".repeat(64))),
     ] {
         let token = server.issuer.token(PUBLIC_URL, "odd");
         let odd = server.bearer(token.with("preferred_username", name).sign());

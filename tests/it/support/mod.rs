@@ -1,11 +1,16 @@
 //! What the tests stand on.
 
-#![allow(dead_code, reason = "a test uses the part of its tools that it needs")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "a test uses the part of its tools that it needs"
+)]
 
 mod authenticator;
 mod client;
 mod clock;
 mod issuer;
+mod routes;
 mod server;
 pub mod smtp;
 mod swarm;
@@ -15,6 +20,7 @@ pub use authenticator::{Assertion, Authenticator, Registration};
 pub use client::{Client, Reply};
 pub use clock::TestClock;
 pub use issuer::{Issuer, Token};
+pub use routes::routes;
 pub use server::{Options, PUBLIC_URL, Server};
 pub use swarm::{at_once, tally};
 pub use totp::{App, code_at};
