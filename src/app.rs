@@ -9,19 +9,24 @@ use std::time::Duration;
 
 use axum::Router;
 
+use crate::audit;
 use crate::auth::{self, IssuerSettings, Outbound, Verifier};
-use crate::base::{Clock, Entropy};
-use crate::config::{Exit, IssuerConfig, KeySource, Problem, Settings, SmtpConfig, SmtpSecurity};
+use crate::base::{Clock, Entropy, Failure};
+use crate::config::{
+    Exit, IssuerConfig, KeySource, MasterKeyFile, Problem, Settings, SmtpConfig, SmtpSecurity,
+};
 use crate::factor::{Desk, RelyingParty};
 use crate::http::{self, EdgeSettings};
 use crate::mail::{Mailer, Security, SmtpSettings};
 use crate::outbox;
 use crate::server::{self, Limits, Listener};
 use crate::services::Services;
-use crate::store::{self, MasterKeyPlace, OpenError};
+use crate::store::{self, MasterKeyPlace, OpenError, Store};
 
 /// How often what has expired is removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// Lines of the audit that one transaction removes.
+const PRUNED: usize = 256;
 /// The name of the master key in the data folder.
 const MASTER_KEY: &str = "master.key";
 
@@ -65,8 +70,7 @@ impl App {
     ) -> Result<App, StartError> {
         let verifier = verifier(settings, clock.clone())?;
         let mailer = mailer(settings, clock.clone())?;
-        let store = store::open(&settings.data_dir, &master_key(settings), entropy.clone())
-            .map_err(store_problem)?;
+        let store = open_store(settings, entropy.clone())?;
         let tools = Services {
             store,
             clock: clock.clone(),
@@ -139,27 +143,41 @@ async fn background(desk: Arc<Desk>) {
             None => std::future::pending().await,
         }
     };
-    let sweep = async {
+    let sweeping = async {
         loop {
-            if let Err(failure) = tools.store.sweep(tools.now()).await {
+            if let Err(failure) = sweep(tools).await {
                 tracing::warn!(?failure, "what has expired could not be removed");
             }
             tokio::time::sleep(SWEEP_INTERVAL).await;
         }
     };
-    tokio::join!(outbox, sweep, tools.verifier.keep_fresh());
+    tokio::join!(outbox, sweeping, tools.verifier.keep_fresh());
+}
+
+/// Removes what has expired, and lines of the audit that are older than they are kept.
+async fn sweep(tools: &Services) -> Result<(), Failure> {
+    let now = tools.now();
+    tools.store.sweep(now).await?;
+    while tools
+        .store
+        .write(move |tx| audit::prune(tx, now, PRUNED))
+        .await?
+    {}
+    Ok(())
+}
+
+/// Where everything is kept, as the settings say.
+///
+/// # Errors
+/// [`StartError`].
+pub fn open_store(settings: &Settings, entropy: Arc<dyn Entropy>) -> Result<Store, StartError> {
+    store::open(&settings.data_dir, &master_key(settings), entropy).map_err(store_problem)
 }
 
 fn master_key(settings: &Settings) -> MasterKeyPlace {
-    match &settings.master_key_file {
-        // What systemd hands over is guarded by its folder, and made by nobody but systemd.
-        Some(path)
-            if std::env::var_os("CREDENTIALS_DIRECTORY")
-                .is_some_and(|folder| path.starts_with(folder)) =>
-        {
-            MasterKeyPlace::Credential(path.clone())
-        }
-        Some(path) => MasterKeyPlace::Own(path.clone()),
+    match &settings.master_key {
+        Some(MasterKeyFile::Credential(path)) => MasterKeyPlace::Credential(path.clone()),
+        Some(MasterKeyFile::Own(path)) => MasterKeyPlace::Own(path.clone()),
         None => MasterKeyPlace::Own(settings.data_dir.join(MASTER_KEY)),
     }
 }
@@ -211,7 +229,11 @@ fn outbound(ca_file: Option<&PathBuf>) -> Result<Outbound, StartError> {
     })
 }
 
-fn verifier(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Verifier, StartError> {
+/// Who is believed, as the settings say.
+///
+/// # Errors
+/// [`StartError`].
+pub fn verifier(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Verifier, StartError> {
     let hint = "see mfad serve --help";
     let issuers = settings.issuer.iter().map(issuer).collect();
     Verifier::new(issuers, outbound(settings.ca_file.as_ref())?, clock)
@@ -232,7 +254,11 @@ fn issuer(config: &IssuerConfig) -> IssuerSettings {
     issuer
 }
 
-fn mailer(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Option<Mailer>, StartError> {
+/// How mail leaves, as the settings say.
+///
+/// # Errors
+/// [`StartError`].
+pub fn mailer(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Option<Mailer>, StartError> {
     let Some(config) = &settings.smtp else {
         return Ok(None);
     };

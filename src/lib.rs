@@ -1,4 +1,87 @@
 //! mfad: a multi-factor authentication server. One binary, one file.
+//!
+//! # The map
+//!
+//! Arrows run down only; rooms on one line do not see each other. A test reads
+//! the sources and holds this picture, line by line.
+//!
+//! ```text
+//! main
+//! commands
+//! app demo log
+//! http
+//! factor
+//! wire
+//! services lockout audit people outbox
+//! auth mail store server config
+//! crypto
+//! base
+//! ```
+//!
+//! - `main` reads what is asked for, `commands` do it, `app` composes a running server from settings.
+//! - `demo` is an issuer, a mailbox and a page around the real server.
+//! - `http` is the edge: router, names of requests, headers, health, the OpenAPI document, the page.
+//! - `factor` holds what every second factor can do, the one list of those there
+//!   are, and a room for each: `totp`, `email`, `webauthn`, `backup_codes`. These do not see each other.
+//! - `wire` makes requests into types and failures into problem documents.
+//! - `services` are the tools that every room gets. `lockout` counts misses, `audit` writes
+//!   lines, `people` knows names and addresses, `outbox` holds notices until they leave.
+//! - `auth` says who is calling, `mail` writes and sends letters, `store` keeps records, `server`
+//!   takes connections, `config` reads arguments, variables and files.
+//! - `crypto` seals and hashes. `base` knows nobody: time, randomness, identifiers, secrets, failures.
+//!
+//! Rooms have the same shelves, where they need them: `rule.rs` (what is true: pure, the time an
+//! argument), `service.rs` (what is done, within a transaction), `record.rs` (what is kept),
+//! `http.rs` (how it is asked).
+//!
+//! # Two walks
+//!
+//! **`POST /api/v1/me/mfa/totp/confirm`.** `server` takes the connection, and hands on a head that has
+//! one reading. `http` names the request, starts its 30 seconds, and routes it. `wire` proves the caller
+//! (`Me`: `auth` checks the bearer token, `crypto` makes issuer and subject into the person's key) and
+//! reads the body. `factor::totp` reads the answer's shape and asks `Desk::act` for one deed: `now` is taken once,
+//! and one write transaction opens. In it `people` notes what the token says of the person, `lockout`
+//! may refuse, `totp::rule` compares the code with three steps, `totp::record` keeps the app and the
+//! step that was used up, backup codes are drawn where it is the first factor, the notice goes
+//! into the `outbox`, and `audit` appends its line. `store` commits all of it together with whatever else
+//! waits, and only then the answer leaves. A wrong code takes the same way: its tally and its line are committed,
+//! and the answer is 400.
+//!
+//! **`POST /api/v1/me/mfa/email/enable`.** The same as far as `factor::email`, which asks `auth` for the
+//! address that the issuer has of the person: from the token, else from userinfo. A first transaction
+//! reserves the one place for a mail, so that a hundred requests at once send one. Outside of any transaction
+//! `mail` hands the letter to the SMTP server, within 8 seconds. Where the server has taken it, a
+//! second transaction keeps the code's hash, the pending address, the quota and the audit's line, and the answer
+//! names the masked address. Where it has not, the place is given back, nothing else has
+//! changed, and the answer is 503.
+//!
+//! # What is not there
+//!
+//! - No room but `store` names redb. No room but `mail` names lettre (the demo's tests send with it).
+//! - No room but `factor::webauthn` names webauthn-rs, none but `factor::totp` names totp-rs, none but
+//!   `config` names clap.
+//! - No room but `auth` checks a token's signature. `demo` alone signs any.
+//! - No room outside `factor` names one factor, and no factor names another.
+//! - No room but `main`, `commands`, `app` and `log` sees settings.
+//! - No `SystemTime::now` outside `base`, and no `Instant` but Tokio's, which tests can stop; no
+//!   randomness but through `base::Entropy`.
+//! - No network, no slow hash and no wait inside a transaction.
+//! - In a transaction, `Err` rolls back and `Refused` commits: a wrong answer is an outcome, and its
+//!   tally must stay.
+//! - No secret in a log, an error, a `Debug` or a URL: [`base::Secret`] has no words for itself.
+//! - No `unwrap`, `expect`, `panic!` or indexing outside tests.
+
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::unimplemented,
+        clippy::unreachable
+    )
+)]
 
 pub mod app;
 pub mod audit;

@@ -70,11 +70,6 @@ export const me = {
   removeKey: (id) => call("alice", "DELETE", `/me/mfa/webauthn/${encodeURIComponent(id)}`),
 };
 
-/** What the login service asks. */
-export const service = {
-  post: (path, body) => call("login-service", "POST", `/mfa/challenges${path}`, body),
-};
-
 export const mailbox = {
   list: () => ask("GET", "/demo/api/mails"),
   clear: () => ask("DELETE", "/demo/api/mails"),

@@ -1,9 +1,8 @@
-// The demo's page: an account to try, a sign-in to try it with, a mailbox, and lines for the shell.
+// The demo's page: an account to try, a mailbox, and lines for the shell.
 
 import * as account from "./factors.js";
 import * as mailbox from "./mailbox.js";
 import * as personas from "./personas.js";
-import * as signIn from "./sign-in.js";
 import { h } from "./dom.js";
 
 if (location.hostname !== "localhost") {
@@ -16,5 +15,4 @@ if (location.hostname !== "localhost") {
 
 mailbox.start();
 personas.start();
-signIn.start();
 account.start();

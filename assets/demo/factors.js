@@ -28,6 +28,8 @@ async function leave(answer) {
   if (answer?.backup_codes) freshCodes = answer.backup_codes;
   for (const name of Object.keys(steps)) steps[name] = null;
   await load();
+  // The button that had the focus is gone.
+  (cards.querySelector(".step button") ?? document.querySelector("#try-title")).focus({ preventScroll: !freshCodes });
 }
 
 const cancel = () => button("Cancel", () => enter(null, null), { kind: "plain" });
@@ -47,7 +49,7 @@ function phoneLine(form) {
   if (!phone.hasAccount()) return null;
   const digits = h("span", { class: "digits", "aria-live": "off" }, "······");
   const left = h("span", { class: "quiet" });
-  const line = h("p", { class: "phone" }, h("span", {}, "No phone at hand? This page’s:"), digits, left,
+  const line = h("p", { class: "phone" }, h("span", {}, "No phone at hand? Here:"), digits, left,
     button("Type it", async () => form.fill((await phone.code()).code), { kind: "small" }));
   const tick = async () => {
     if (!phone.hasAccount()) return;
@@ -66,6 +68,18 @@ function proof(options, mailed = false) {
   stopListening();
   stopListening = mailed ? onCode((code) => form.fill(code)) : () => {};
   return [form, mailed ? null : phoneLine(form)];
+}
+
+/** Asks for a mail, and hears its code even where that is here before the answer is. */
+async function mailed(path) {
+  let early = null;
+  const deaf = onCode((code) => { early = code; });
+  try {
+    const sent = await me.post(path);
+    return { sent, early };
+  } finally {
+    deaf();
+  }
 }
 
 function totp() {
@@ -102,15 +116,7 @@ function email() {
   const [device] = active("email");
   const error = errorLine();
   const begin = async () => {
-    let sent = null;
-    // The mail may be here before the answer is.
-    let early = null;
-    const deaf = onCode((code) => { early = code; });
-    try {
-      sent = await me.post("email/enable");
-    } finally {
-      deaf();
-    }
+    const { sent, early } = await mailed("email/enable");
     enter("email", () => {
       const parts = proof({
         label: `The code that was mailed to ${sent.sent_to}`, act: "Confirm", digits: true, extra: cancel(),
@@ -122,13 +128,21 @@ function email() {
   };
   const remove = async () => {
     // Where there is no app, only a mailed code or a backup code proves who asks.
-    const mailed = active("totp").length === 0;
-    enter("email", () => proof({
-      label: mailed ? "To turn it off: a mailed code, or a backup code" : "To turn it off: a code from the app, or a backup code",
-      act: "Turn off", kind: "danger", extra: cancel(),
-      deed: async (code) => { await me.post("email/disable", { code }); await leave(); },
-    }, mailed));
-    if (mailed) await me.post("email/send");
+    const byMail = active("totp").length === 0;
+    let early = null, unsent = null;
+    if (byMail) {
+      // A backup code will do where no mail may leave yet.
+      try { ({ early } = await mailed("email/send")); } catch (problem) { unsent = problem.message; }
+    }
+    enter("email", () => {
+      const parts = proof({
+        label: byMail ? "To turn it off: a mailed code, or a backup code" : "To turn it off: a code from the app, or a backup code",
+        act: "Turn off", kind: "danger", extra: cancel(),
+        deed: async (code) => { await me.post("email/disable", { code }); await leave(); },
+      }, byMail);
+      if (early) queueMicrotask(() => parts[0].fill(early));
+      return [...parts, unsent && h("p", { class: "error", role: "alert" }, `No mail left: ${unsent}`)];
+    });
   };
   return card({
     name: "email", glyph: "mail", title: "Email", on: device, error,
@@ -142,7 +156,13 @@ function keys() {
   const error = errorLine();
   const add = async () => {
     const ceremony = await me.post("webauthn/register/begin", { name: `Key ${devices.length + 1}` });
-    const credential = await webauthn.create(ceremony.publicKey);
+    let credential;
+    try {
+      credential = await webauthn.create(ceremony.publicKey);
+    } catch (problem) {
+      await me.removeKey(ceremony.device_id);
+      throw problem;
+    }
     await leave(await me.post("webauthn/register/complete", {
       device_id: ceremony.device_id, challenge_id: ceremony.challenge_id, credential,
     }));
@@ -187,7 +207,7 @@ function render() {
   if (!overview) return;
   const on = [...new Set(overview.devices.filter((device) => device.status === "active").map((device) => KINDS[device.type] ?? device.type))];
   account.replaceChildren(h("p", { class: overview.enabled ? "pill on" : "pill" },
-    overview.enabled ? `Protected by ${on.join(" and ")}` : "Only a password protects this account"));
+    overview.enabled ? `Protected by ${new Intl.ListFormat("en").format(on)}` : "Only a password protects this account"));
   cards.replaceChildren(totp(), keys(), email(), backup(),
     h("details", {}, h("summary", {}, "The overview as the API gives it"),
       h("pre", { tabindex: "0" }, h("code", {}, JSON.stringify(overview, null, 2)))));

@@ -29,7 +29,9 @@ function letter(mail, newest) {
     code, fallback,
     h("details", { open: newest && !mail.code }, h("summary", {}, "Read the mail"),
       h("p", { class: "meta" }, `From ${mail.from}`),
-      h("p", { class: "text", tabindex: "0" }, mail.text || "(no text)")));
+      h("p", { class: "text", tabindex: "0" }, mail.text || "(no text)"),
+      h("p", {}, h("a", { class: "small-text", href: `/demo/api/mails/${mail.id}`, download: `mail-${mail.id}.eml` },
+        "Save as a file for a mail program"))));
 }
 
 function show(mails) {

@@ -23,27 +23,24 @@ const PERSONAS = [
       ["Email: mail a code", post("/me/mfa/email/enable")],
       ["Email: confirm with the code", post("/me/mfa/email/confirm", '{"code":"123456"}')],
       ["New backup codes", post("/me/mfa/backup-codes/regenerate", '{"code":"123456"}')],
+      ["The history", get("/me/mfa/events?limit=20")],
     ],
   },
   {
     id: "login-service", initial: "L", name: "Login service", secret: true,
-    role: "A program, client credentials with scope mfa:verify. May use /api/v1/mfa/…",
+    role: "A program, client credentials with scope mfa:verify. Has no factors of its own.",
     lines: [
       ["Fetch a token, as a program does (copy the secret first)",
         `SECRET=…\nTOKEN=$(curl -s ${BASE}/demo/issuer/token -u "demo-login-service:$SECRET" -d grant_type=client_credentials | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')`],
-      ["Open a challenge for Alice", post("/mfa/challenges", '{"subject":"alice","amr":["pwd"]}')],
-      ["Answer it", post("/mfa/challenges/$CHALLENGE/verify", '{"method":"totp","code":"123456"}')],
-      ["Or in one call", post("/mfa/verify", '{"subject":"alice","code":"123456"}')],
+      ["A program is nobody's account: 403", get("/me/mfa")],
     ],
   },
   {
-    id: "olga", initial: "O", name: "Olga Operator", role: "An operator, scope mfa:admin. May use /api/v1/admin/…",
+    id: "olga", initial: "O", name: "Olga Operator", role: "An operator, scope mfa:admin. A person with an account of their own.",
     lines: [
       ["Fetch a token", fetchToken("olga")],
-      ["Find people", get("/admin/users?query=alice")],
-      ["What Alice has", get("/admin/users/alice/mfa")],
-      ["Reset Alice", `curl -s -X DELETE ${BASE}/api/v1/admin/users/alice/mfa ${AUTH}`],
-      ["The audit log", get("/admin/events?limit=20")],
+      ["Their own overview", get("/me/mfa")],
+      ["Their own history", get("/me/mfa/events?limit=20")],
     ],
   },
 ];
@@ -51,10 +48,10 @@ const PERSONAS = [
 function card(persona) {
   const fallback = h("div");
   const copies = [copyButton("Copy token", async () => (await grantFor(persona.id)).token,
-    { kind: "second", fallback, label: `Copy a token for ${persona.name}` })];
+    { kind: "second", fallback, label: `Copy token for ${persona.name}` })];
   if (persona.secret) {
     copies.push(copyButton("Copy secret", async () => (await grantFor(persona.id)).client_secret,
-      { kind: "second", fallback, label: "Copy the client secret of the login service" }));
+      { kind: "second", fallback, label: "Copy secret of the login service" }));
   }
   const lines = persona.lines.map(([what, line]) => h("div", { class: "line" },
     h("div", { class: "what" }, h("span", {}, what), copyButton("Copy", () => line, { fallback, label: `Copy: ${what}` })),

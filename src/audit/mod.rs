@@ -8,4 +8,4 @@ mod record;
 mod service;
 
 pub use record::{Actor, Event, Origin, Outcome, RETENTION};
-pub use service::{append, history};
+pub use service::{append, history, prune};

@@ -1,4 +1,4 @@
-use crate::base::{Failure, PersonKey};
+use crate::base::{Failure, PersonKey, Timestamp};
 use crate::store::{Key, Order, Read, Scan, Tx};
 
 use super::record::{Entry, Event, RETENTION};
@@ -9,9 +9,35 @@ use super::record::{Entry, Event, RETENTION};
 /// Those of the store.
 pub fn append(tx: &mut Tx<'_>, event: &Event) -> Result<(), Failure> {
     let number = tx.last_number::<Event>()?.saturating_add(1);
-    let expires = event.at.plus(RETENTION);
-    tx.put_until(&number, event, expires)?;
-    tx.put_until(&(event.person, number), &Entry {}, expires)
+    tx.put(&number, event)?;
+    tx.put(&(event.person, number), &Entry {})
+}
+
+/// Removes up to `limit` lines that are older than [`RETENTION`] at `now`. True where more may be.
+///
+/// Lines are numbered as they happened, so the oldest stand first, and no line needs an entry of its
+/// own to be found by when its time is up.
+///
+/// # Errors
+/// Those of the store.
+pub fn prune(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<bool, Failure> {
+    let scan = Scan {
+        prefix: &[],
+        past: None,
+        order: Order::Ascending,
+        limit,
+    };
+    let oldest = tx.list::<Event>(&scan)?;
+    let over = oldest
+        .iter()
+        .take_while(|(_, event)| now.since(event.at) > RETENTION);
+    let mut removed = 0;
+    for (number, event) in over {
+        tx.delete::<Event>(number);
+        tx.delete::<Entry>(&(event.person, *number));
+        removed += 1;
+    }
+    Ok(removed == limit)
 }
 
 /// At most `limit` lines about `person`, the newest first, older than line number `before`.
@@ -39,4 +65,58 @@ pub fn history(
         }
     }
     Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::audit::{Actor, Origin, Outcome};
+    use crate::base::{OsEntropy, RequestId};
+    use crate::store::{MasterKeyPlace, open};
+
+    #[tokio::test]
+    async fn lines_are_kept_for_400_days_and_no_longer() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = MasterKeyPlace::Own(folder.path().join("master.key"));
+        let store = open(folder.path(), &place, Arc::new(OsEntropy)).unwrap();
+        let (person, start) = (PersonKey([7; 16]), Timestamp::from_unix(1_800_000_000));
+        let origin = Origin {
+            request: RequestId::draw(&OsEntropy).unwrap(),
+            ip: None,
+        };
+        let event = move |day: u64| Event {
+            at: start.plus(day * 86_400),
+            person,
+            actor: Actor::Person,
+            action: "totp.enable".to_owned(),
+            outcome: Outcome::Done,
+            reason: None,
+            factor: None,
+            device: None,
+            origin,
+        };
+        for day in 0..6 {
+            store
+                .write(move |tx| append(tx, &event(day)))
+                .await
+                .unwrap();
+        }
+        let days = || {
+            let lines = store.read(|read| history(read, person, None, 100)).unwrap();
+            lines
+                .iter()
+                .map(|(number, _)| number - 1)
+                .collect::<Vec<_>>()
+        };
+        let now = start.plus(RETENTION + 3 * 86_400);
+        assert!(store.write(move |tx| prune(tx, now, 2)).await.unwrap());
+        assert_eq!(days(), [5, 4, 3, 2]);
+        assert!(!store.write(move |tx| prune(tx, now, 2)).await.unwrap());
+        assert_eq!(days(), [5, 4, 3]);
+        // Numbers go on where they were.
+        store.write(move |tx| append(tx, &event(6))).await.unwrap();
+        assert_eq!(days(), [6, 5, 4, 3]);
+    }
 }

@@ -28,6 +28,8 @@ pub enum Kind {
     Conflict,
     /// More bytes than we read.
     TooLarge,
+    /// A longer head than we read.
+    HeadTooLarge,
     /// A body of a kind that we do not read.
     UnsupportedMedia,
     /// The request does not fit its schema; carries [`Violation`]s.

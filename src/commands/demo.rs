@@ -35,6 +35,7 @@ pub fn demo(settings: &config::DemoSettings) -> Exit {
 }
 
 async fn run(settings: &config::DemoSettings, folder: &Path) -> Exit {
+    let stop = asked_to_stop();
     let listener = match listen(&settings.listen).await {
         Ok(listener) => listener,
         Err(exit) => return exit,
@@ -75,7 +76,7 @@ async fn run(settings: &config::DemoSettings, folder: &Path) -> Exit {
         // Dropped or sent: both end the mailbox.
         let _ = mail_stopped.await;
     }));
-    let served = app.run(listener, demo.routes(), asked_to_stop()).await;
+    let served = app.run(listener, demo.routes(), stop).await;
     drop(stop_mail);
     if let Err(e) = mailbox.await {
         tracing::warn!(%e, "the mailbox did not end well");
@@ -112,12 +113,12 @@ fn server_settings(
         rp_id: "localhost".to_owned(),
         origins: vec![public_url.clone()],
         data_dir: PathBuf::from(folder),
-        master_key_file: None,
+        master_key: None,
         issuer: Some(IssuerConfig {
             issuer: demo.issuer().url().to_owned(),
             keys: KeySource::Discovery,
             audiences: vec![audience.to_owned()],
-            client_id: Some(crate::demo::issuer::PAGE_CLIENT_ID.to_owned()),
+            client_id: Some(crate::demo::issuer::SETTINGS_CLIENT_ID.to_owned()),
             verify_scope: crate::auth::VERIFY_SCOPE.to_owned(),
             admin_scope: crate::auth::ADMIN_SCOPE.to_owned(),
             may_grant_admin: true,

@@ -57,23 +57,31 @@ fn keep_secrets_out_of_dumps() {
     }
 }
 
-/// Done when somebody asks the process to end: SIGTERM, or SIGINT from a terminal.
-async fn asked_to_stop() {
+/// Done when somebody asks the process to end: SIGTERM, or SIGINT from a terminal. They are caught from
+/// this call on, so that one which comes while the store is opened still ends in good order.
+fn asked_to_stop() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let wait = |kind| async move {
-        match signal(kind) {
-            Ok(mut signals) => {
-                signals.recv().await;
-            }
-            Err(e) => {
-                tracing::warn!(%e, "a signal cannot be caught, and ends the process at once");
-                std::future::pending::<()>().await;
+    let caught = |kind| {
+        let caught = signal(kind);
+        async move {
+            match caught {
+                Ok(mut signals) => {
+                    signals.recv().await;
+                }
+                Err(e) => {
+                    tracing::warn!(%e, "a signal cannot be caught, and ends the process at once");
+                    std::future::pending::<()>().await;
+                }
             }
         }
     };
-    tokio::select! {
-        () = wait(SignalKind::terminate()) => {}
-        () = wait(SignalKind::interrupt()) => {}
+    let terminate = caught(SignalKind::terminate());
+    let interrupt = caught(SignalKind::interrupt());
+    async {
+        tokio::select! {
+            () = terminate => {}
+            () = interrupt => {}
+        }
+        tracing::info!("stopping: finishing the requests under way");
     }
-    tracing::info!("stopping: finishing the requests under way");
 }

@@ -12,6 +12,7 @@ use super::{asked_to_stop, block_on, problem, report};
 /// Runs the server until it is asked to stop.
 pub fn serve(settings: &Settings) -> Exit {
     block_on(async {
+        let stop = asked_to_stop();
         let app = match App::open(settings, Arc::new(SystemClock), Arc::new(OsEntropy)) {
             Ok(app) => app,
             Err(refused) => return report(refused.exit, &refused.problem),
@@ -34,7 +35,7 @@ pub fn serve(settings: &Settings) -> Exit {
                 );
             }
         });
-        match app.run(listener, Router::new(), asked_to_stop()).await {
+        match app.run(listener, Router::new(), stop).await {
             Ok(()) => Exit::Ok,
             Err(e) => report(Exit::Io, &problem("listen", e, "look into the log")),
         }

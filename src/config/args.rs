@@ -19,8 +19,8 @@ use clap::{Args, Parser, Subcommand};
         mfad serve --public-url https://mfa.example.org --issuer https://login.example.org\n      \
         Serve people and login services, behind a proxy that speaks TLS.\n  \
         mfad check --config /etc/mfad/mfad.toml\n      Say what is wrong with a set-up, and what to do.\n\n\
-        Each setting is a flag, an MFAD_... variable or a key of the --config file, in that order.\n\
-        Exit codes: 0 done, 64 wrong usage, 74 input or output failed, 75 try again later, 78 wrong settings."
+        A setting is given as a flag, as an MFAD_... variable or in the --config file; the first of these wins.\n\
+        Exit codes: 0 done, 64 wrong usage, 74 input or output failed, 75 temporary trouble, 78 wrong settings."
 )]
 pub(super) struct Cli {
     #[command(subcommand)]
@@ -48,8 +48,8 @@ const SETTINGS_HELP: &str = "The file is TOML, its keys are the flags without th
     public-url = \"https://mfa.example.org\"\n  \
     issuer = \"https://login.example.org\"\n  \
     audience = [\"https://mfa.example.org\", \"mfa\"]\n\n\
-    Variables that hold several values part them with commas. An empty variable counts as absent.\n\
-    Secrets are read from files only. They must be readable by this user alone.";
+    In a variable, several values are separated by commas. An empty variable counts as absent.\n\
+    Secrets are read from files only, and these must be readable by nobody but their owner.";
 
 #[derive(Args)]
 pub(super) struct SettingsArgs {
@@ -67,7 +67,7 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) listen: String,
 
-    /// The address that browsers see: https, or http for localhost. No IP address, because security keys know none
+    /// The address that browsers see: https, or http for localhost. A host name and no IP address, because security keys are bound to names
     #[arg(
         long,
         value_name = "URL",
@@ -77,7 +77,7 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) public_url: String,
 
-    /// The domain that security keys are bound to: the host of the public URL, unless a parent domain lets login pages beside it use the same keys. Changing it makes all enrolled keys useless
+    /// The domain that security keys are bound to: the host of the public URL, unless a parent domain lets login pages beside it use the same keys. Changing it later makes all enrolled keys useless
     #[arg(long, value_name = "HOST", env = "MFAD_RP_ID", hide_env_values = true)]
     pub(super) rp_id: Option<String>,
 
@@ -85,7 +85,7 @@ pub(super) struct SettingsArgs {
     #[arg(long, value_name = "URL", env = "MFAD_ORIGIN", hide_env_values = true)]
     pub(super) origin: Vec<String>,
 
-    /// The folder of the store and the key. STATE_DIRECTORY, which systemd sets, comes before the default
+    /// The folder of the store and the key. Under systemd, STATE_DIRECTORY takes the place of the default
     #[arg(
         long,
         value_name = "DIR",
@@ -95,7 +95,7 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) data_dir: String,
 
-    /// The master key, 32 bytes, which seals what the store holds; made at the first start. The systemd credential master-key is used where this is absent, else master.key in the data folder
+    /// The file of the master key, 32 bytes, which seals what the store holds; made at the first start. Where it is not set: the systemd credential master-key, else master.key in the data folder
     #[arg(
         long,
         value_name = "FILE",
@@ -104,7 +104,7 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) master_key_file: Option<String>,
 
-    /// The issuer of access tokens, exactly as in their iss. Its discovery document says where its keys are
+    /// Required: whose access tokens are believed, exactly as in their iss. Its public keys are found through its discovery document, unless a setting below says otherwise
     #[arg(long, value_name = "URL", env = "MFAD_ISSUER", hide_env_values = true)]
     pub(super) issuer: Option<String>,
 
@@ -135,7 +135,7 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) hs256_secret_file: Option<String>,
 
-    /// An accepted aud of access tokens; the public URL where none is given. Repeatable
+    /// The aud that access tokens must name; the public URL where none is set. Repeatable: any of them will do
     #[arg(
         long,
         value_name = "AUD",
@@ -173,7 +173,7 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) admin_scope: String,
 
-    /// Whether tokens of the issuer can make anybody an operator
+    /// Whether the admin scope in the issuer's tokens makes operators; with false, there are none
     #[arg(
         long,
         value_name = BOOLEAN,
@@ -183,7 +183,7 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) issuer_may_grant_admin: String,
 
-    /// The mail server: smtps://user@host:465, or smtp://host:587?tls=required (also opportunistic; none for this machine only). Without it no codes are mailed
+    /// The mail server: smtps://user@host:465, or smtp://host:587?tls=required (also tls=opportunistic; tls=none for this machine only). Without it no codes are mailed
     #[arg(
         long,
         value_name = "URL",
@@ -192,7 +192,7 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) smtp_url: Option<String>,
 
-    /// The password for the mail server. The systemd credential smtp-password is used where this is absent
+    /// The password for the mail server. Where it is not set: the systemd credential smtp-password
     #[arg(
         long,
         value_name = "FILE",

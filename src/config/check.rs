@@ -6,7 +6,7 @@ use super::args::{DemoArgs, LogArgs};
 use super::files;
 use super::layers::{Layers, Source};
 use super::problem::Problems;
-use super::settings::{DemoSettings, LogConfig, LogFormat, LogLevel, Settings};
+use super::settings::{DemoSettings, LogConfig, LogFormat, LogLevel, MasterKeyFile, Settings};
 use crate::base::{ListenAddress, Secret, display_text};
 
 /// The most connections that can be asked for: a descriptor each.
@@ -45,12 +45,7 @@ impl Check<'_> {
         cause: impl Into<String>,
         hint: impl Into<String>,
     ) -> Option<T> {
-        let key = id.replace('_', "-");
-        let subject = match self.layers.source(id) {
-            Source::Default => key,
-            source => format!("{key} (from {source})"),
-        };
-        self.problems.add(subject, cause, hint);
+        self.problems.add(subject(self.layers, id), cause, hint);
         None
     }
 
@@ -63,20 +58,25 @@ impl Check<'_> {
         let origins = self.origins(public_url.as_ref(), &args.origin);
         let rp_id = self.rp_id(public_url.as_ref(), &origins, args.rp_id.as_deref());
         let data_dir = self.path("data_dir", &args.data_dir);
-        let master_key_file = self.master_key_file();
+        let master_key = self.master_key();
         let issuer = self.issuer(public_url.as_ref());
         let smtp = self.smtp();
         let ca_file = self.ca_file();
         let service_name = self.service_name(&args.service_name);
         let max_connections = self.max_connections(&args.max_connections);
-        let log = log(&args.log, layers.terminal, &mut self.problems);
+        let log = log(
+            &args.log,
+            layers.terminal,
+            |id| subject(layers, id),
+            &mut self.problems,
+        );
         Some(Settings {
             listen: listen?,
             public_url: public_url?,
             rp_id: rp_id?,
             origins,
             data_dir: data_dir?,
-            master_key_file,
+            master_key,
             issuer,
             smtp,
             ca_file,
@@ -109,16 +109,24 @@ impl Check<'_> {
         Some(PathBuf::from(text))
     }
 
-    fn master_key_file(&mut self) -> Option<PathBuf> {
+    fn master_key(&mut self) -> Option<MasterKeyFile> {
         let layers = self.layers;
         let path = match &layers.args.master_key_file {
             Some(path) => self.path("master_key_file", path)?,
-            None => return layers.credential("master-key"),
+            None => {
+                return layers
+                    .credential("master-key")
+                    .map(MasterKeyFile::Credential);
+            }
         };
         if path.exists() {
             self.closed_to_others("master_key_file", &path)?;
         }
-        Some(path)
+        Some(if layers.is_credential(&path) {
+            MasterKeyFile::Credential(path)
+        } else {
+            MasterKeyFile::Own(path)
+        })
     }
 
     fn ca_file(&mut self) -> Option<PathBuf> {
@@ -172,8 +180,22 @@ impl Check<'_> {
     }
 }
 
-/// How to log, from its two arguments.
-fn log(args: &LogArgs, terminal: bool, problems: &mut Problems) -> Option<LogConfig> {
+/// The setting of that id, and where it comes from.
+fn subject(layers: &Layers, id: &str) -> String {
+    let key = id.replace('_', "-");
+    match layers.source(id) {
+        Source::Default => key,
+        source => format!("{key} (from {source})"),
+    }
+}
+
+/// How to log, from its two arguments; `subject` names a setting by its id.
+fn log(
+    args: &LogArgs,
+    terminal: bool,
+    subject: impl Fn(&str) -> String,
+    problems: &mut Problems,
+) -> Option<LogConfig> {
     let format = match args.log_format.as_deref() {
         Some("text") => Some(LogFormat::Text),
         Some("json") => Some(LogFormat::Json),
@@ -181,7 +203,7 @@ fn log(args: &LogArgs, terminal: bool, problems: &mut Problems) -> Option<LogCon
         None => Some(LogFormat::Json),
         Some(other) => {
             problems.add(
-                "log-format",
+                subject("log_format"),
                 format!("{other:?} is no format of the log"),
                 "use text or json",
             );
@@ -196,7 +218,7 @@ fn log(args: &LogArgs, terminal: bool, problems: &mut Problems) -> Option<LogCon
         "trace" => Some(LogLevel::Trace),
         other => {
             problems.add(
-                "log",
+                subject("log"),
                 format!("{other:?} is no level of the log"),
                 "use error, warn, info, debug or trace",
             );
@@ -212,7 +234,8 @@ fn log(args: &LogArgs, terminal: bool, problems: &mut Problems) -> Option<LogCon
 /// What `mfad demo` is told, checked.
 pub(super) fn demo(args: &DemoArgs, terminal: bool) -> Result<DemoSettings, Problems> {
     let mut problems = Problems::default();
-    let log = log(&args.log, terminal, &mut problems);
+    let flag = |id: &str| id.replace('_', "-");
+    let log = log(&args.log, terminal, flag, &mut problems);
     let listen = match args.listen.parse::<ListenAddress>() {
         Ok(listen @ ListenAddress::Tcp { .. }) if listen.is_local() => Some(listen),
         Ok(listen) => {

@@ -88,6 +88,13 @@ impl Layers {
         self.sources.get(id).unwrap_or(&Source::Default)
     }
 
+    /// Whether systemd handed the file over.
+    pub(super) fn is_credential(&self, path: &Path) -> bool {
+        self.credentials
+            .as_ref()
+            .is_some_and(|folder| path.starts_with(folder))
+    }
+
     /// The credential of that name, where systemd has handed one over.
     pub(super) fn credential(&self, name: &str) -> Option<PathBuf> {
         let path = self.credentials.as_ref()?.join(name);

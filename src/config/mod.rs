@@ -25,8 +25,8 @@ pub use describe::{SettingRow, settings_table};
 pub use layers::{Layers, Refused, Source, Surroundings};
 pub use problem::{Exit, Problem, Problems};
 pub use settings::{
-    DemoSettings, IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, Settings, SmtpConfig,
-    SmtpSecurity,
+    DemoSettings, IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, MasterKeyFile, Settings,
+    SmtpConfig, SmtpSecurity,
 };
 
 use layers::Asked;

@@ -17,10 +17,10 @@ pub struct Settings {
     pub rp_id: String,
     /// Whose pages may use security keys; the first is that of `public_url`.
     pub origins: Vec<Url>,
-    /// The folder of the store and, without `master_key_file`, of the key.
+    /// The folder of the store and, without `master_key`, of the key.
     pub data_dir: PathBuf,
-    /// The master key, if not in the data folder. It may not exist yet.
-    pub master_key_file: Option<PathBuf>,
+    /// The master key, if not in the data folder.
+    pub master_key: Option<MasterKeyFile>,
     /// Whose tokens are believed. `mfad serve` never goes without.
     pub issuer: Option<IssuerConfig>,
     /// How mail leaves; without it no codes are mailed.
@@ -33,6 +33,15 @@ pub struct Settings {
     pub max_connections: usize,
     /// How the log is written.
     pub log: LogConfig,
+}
+
+/// Where the master key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MasterKeyFile {
+    /// A file of ours, which may not exist yet.
+    Own(PathBuf),
+    /// A credential that systemd handed over: guarded by its folder, and made by nobody but systemd.
+    Credential(PathBuf),
 }
 
 /// Whose tokens are believed, and how far.

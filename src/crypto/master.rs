@@ -138,7 +138,9 @@ impl MasterKey {
         hash.update(b"mfad-kid");
         hash.update(self.0.expose());
         let mut id = [0; 8];
-        id.copy_from_slice(&hash.finish().as_ref()[..8]);
+        for (to, from) in id.iter_mut().zip(hash.finish().as_ref()) {
+            *to = *from;
+        }
         KeyId(id)
     }
 

@@ -53,8 +53,8 @@ struct Policy {
     allowed: Vec<&'static str>,
 }
 
-/// List all MFA devices/methods for the current user.
 #[utoipa::path(get, path = "/api/v1/me/mfa", operation_id = "list_mfa_methods", summary = "List Mfa Methods",
+    description = "List all MFA devices/methods for the current user.",
     tag = "mfa", params(AuthorizationHeader), responses((status = 200, description = "The overview", body = Overview), ReadRefusals))]
 async fn overview(State(desk): State<Arc<Desk>>, me: Me) -> Result<Json<Overview>, Refused> {
     let now = desk.tools.now();
@@ -116,8 +116,8 @@ struct Unlocked {
     unlocked: bool,
 }
 
-/// Bring back a factor that too many wrong codes have locked or disabled, by proof of another.
 #[utoipa::path(post, path = "/api/v1/me/mfa/unlock", operation_id = "unlock_factor", summary = "Unlock Factor",
+    description = "Bring back a factor that too many wrong codes have locked or disabled, by proof of another.",
     tag = "mfa", params(AuthorizationHeader), request_body = UnlockRequest,
     responses((status = 200, description = "It can be used again", body = Unlocked), ChangeRefusals))]
 async fn unlock(
@@ -296,8 +296,8 @@ impl EventView {
     }
 }
 
-/// Read one's own history, the newest first.
 #[utoipa::path(get, path = "/api/v1/me/mfa/events", operation_id = "list_events", summary = "List Events",
+    description = "Read one's own history, the newest first.",
     tag = "mfa", params(AuthorizationHeader, EventsQuery), responses((status = 200, description = "A page", body = Events), ReadRefusals))]
 async fn events(
     State(desk): State<Arc<Desk>>,

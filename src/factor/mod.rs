@@ -93,6 +93,11 @@ pub const CODES: &[Code] = &[
     FACTOR_DISABLED,
 ];
 
+/// All codes that factors answer with, those of each one included.
+pub fn codes() -> Vec<Code> {
+    [CODES, email::CODES, webauthn::CODES].concat()
+}
+
 /// What one kind of factor can do. All of it happens inside a transaction.
 pub trait Factor: Send + Sync {
     /// Its stable name in the API, the lockout and the audit: `totp`.

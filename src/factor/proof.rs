@@ -86,7 +86,7 @@ impl Deed<'_, '_> {
                 lockout::clear(self.tx, self.person, factor.kind())?;
                 Ok(self.tell_of_spent_code(factor)?)
             }
-            Verdict::Wrong => self.missed(factor),
+            Verdict::Wrong => refuse(self.missed(factor)?),
             Verdict::Expired => refuse(expired()),
             Verdict::NothingSent => refuse(Failure::new(
                 NOT_PENDING,
@@ -121,11 +121,14 @@ impl Deed<'_, '_> {
         }
     }
 
-    /// Counts a wrong answer, tells the person where it locked the factor, and refuses.
-    pub(super) fn missed(&mut self, factor: &dyn Factor) -> Result<(), Refusal> {
+    /// Counts a wrong answer and tells the person where it locked the factor. Gives what to answer.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) fn missed(&mut self, factor: &dyn Factor) -> Result<Failure, Failure> {
         let tally = lockout::miss(self.tx, self.person, factor.kind(), self.now)?;
         if !factor.guessable() {
-            return refuse(wrong(None));
+            return Ok(wrong(None));
         }
         let kind = factor.words();
         match (tally.misses(), tally.standing(self.now)) {
@@ -148,12 +151,12 @@ impl Deed<'_, '_> {
             }
             _ => {}
         }
-        refuse(wrong(Some(tally.tries_left())))
+        Ok(wrong(Some(tally.tries_left())))
     }
 }
 
 /// The refusal of a wrong code, with the number of tries that cost no wait.
-pub(super) fn wrong(tries_left: Option<u32>) -> Failure {
+fn wrong(tries_left: Option<u32>) -> Failure {
     let failure = Failure::new(WRONG_CODE, "That code is not right.");
     match tries_left {
         Some(tries) => failure.with("tries_left", tries),

@@ -40,7 +40,7 @@ pub fn document_json() -> Result<String, Failure> {
 }
 
 /// This document.
-#[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", summary = "Openapi", tag = "server",
+#[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", summary = "Openapi", description = "This document.", tag = "server",
     responses((status = 200, description = "The OpenAPI document", body = Object)))]
 async fn openapi() -> Result<Response, Refused> {
     Ok(([(CONTENT_TYPE, "application/json")], document_json()?).into_response())

@@ -71,6 +71,8 @@ async fn name(State(settings): State<EdgeSettings>, mut request: Request, next: 
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match status {
             500.. => tracing::warn!(status, ms, "answered"),
+            // Reading that went well is the bulk, and tells nothing.
+            ..400 if method.is_safe() => tracing::debug!(status, ms, "answered"),
             _ => tracing::info!(status, ms, "answered"),
         }
         if let Ok(id) = HeaderValue::from_str(&id.to_string()) {

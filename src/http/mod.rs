@@ -42,9 +42,7 @@ pub fn all_codes() -> Vec<Code> {
         mail::CODES,
         wire::CODES,
         server::CODES,
-        factor::CODES,
-        factor::email::CODES,
-        factor::webauthn::CODES,
+        &factor::codes(),
     ];
     let mut all = rooms.concat();
     all.sort_by_key(|code| (code.kind, code.name));

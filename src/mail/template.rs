@@ -15,6 +15,8 @@ use crate::base::{Failure, display_text};
 const COLUMNS: usize = 72;
 /// Characters of one value: a name, an address, a time.
 const LONGEST_VALUE: usize = 200;
+/// What stands above a signature, space and all, so that mail programs fold it away (RFC 3676 section 4.3).
+const SIGNATURE: &str = "-- ";
 /// Characters of a subject.
 const LONGEST_SUBJECT: usize = 120;
 
@@ -107,12 +109,21 @@ impl Template {
 }
 
 /// Breaks paragraphs anew, so that long and short values both leave an even
-/// text. Lines that begin with a space stand as they are.
+/// text. Lines that begin with a space, and the one above the signature, stand as they are.
 fn flow(text: &str) -> String {
     let mut flowed = String::new();
     // The length of the line that may be continued, 0 for none.
     let mut column = 0;
     for line in text.lines().map(str::trim_end) {
+        if line == SIGNATURE.trim_end() {
+            if column > 0 {
+                flowed.push('\n');
+                column = 0;
+            }
+            flowed.push_str(SIGNATURE);
+            flowed.push('\n');
+            continue;
+        }
         if line.is_empty() || line.starts_with(' ') {
             if column > 0 {
                 flowed.push('\n');

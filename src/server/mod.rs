@@ -38,10 +38,10 @@ pub const BAD_REQUEST: Code = Code {
     kind: Kind::BadRequest,
     title: "Bad request",
 };
-/// The head has more bytes or lines than we read. Answered with 431.
+/// The head has more bytes or lines than we read.
 pub const HEAD_TOO_LARGE: Code = Code {
     name: "head_too_large",
-    kind: Kind::TooLarge,
+    kind: Kind::HeadTooLarge,
     title: "Request headers too large",
 };
 /// What this room answers with.

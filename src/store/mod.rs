@@ -23,7 +23,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use open::{MasterKeyPlace, OpenError, open};
+pub use open::{MasterKeyPlace, OpenError, exists, open};
 pub use table::{Key, Record};
 pub use tx::{Order, Read, Scan, Tx};
 pub use writer::Store;

@@ -90,6 +90,11 @@ pub enum OpenError {
     Start(Failure),
 }
 
+/// Whether there is a store in `folder`, so that opening it would make none.
+pub fn exists(folder: &Path) -> bool {
+    folder.join(FILE_NAME).exists()
+}
+
 /// Opens the store in `folder`, or makes a new one: folder 0700, file 0600.
 /// The integrity of the whole file is checked.
 ///

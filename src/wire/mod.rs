@@ -13,7 +13,7 @@ pub use document::{
     AuthorizationHeader, ChangeRefusals, HttpValidationError, Problem, ReadRefusals,
     ValidationError,
 };
-pub use problem::{CODES, METHOD_NOT_ALLOWED, Refused, TIMEOUT, problem};
+pub use problem::{CODES, METHOD_NOT_ALLOWED, Refused, TIMEOUT, problem, status};
 
 /// Bytes of a request's body at the most.
 pub const LONGEST_BODY: usize = 64 * 1024;

@@ -4,4 +4,11 @@
 
 mod access;
 mod api;
+mod canary;
+mod crash;
+mod house;
+mod licences;
+mod openapi;
+mod process;
+mod readme;
 mod support;

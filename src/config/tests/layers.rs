@@ -1,6 +1,6 @@
 //! Where settings come from, and how they are told.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::CommandFactory;
 
@@ -139,7 +139,10 @@ fn what_systemd_hands_over_is_used_where_nothing_else_is_said() {
     let mail = ["--smtp-url", "smtps://u@a.org", "--mail-from", "m@a.org"];
     let settings = serve_with(&[ENOUGH, &mail].concat(), variables).unwrap();
     assert_eq!(settings.data_dir, Path::new("/var/lib/mfad"));
-    assert_eq!(settings.master_key_file, Some(PathBuf::from(key)));
+    assert_eq!(
+        settings.master_key,
+        Some(MasterKeyFile::Credential(key.into()))
+    );
     let password = settings.smtp.unwrap().password.unwrap();
     assert_eq!(password.expose(), "canary");
 
@@ -147,8 +150,8 @@ fn what_systemd_hands_over_is_used_where_nothing_else_is_said() {
     let settings = serve_with(&[ENOUGH, &own].concat(), variables).unwrap();
     assert_eq!(settings.data_dir, Path::new("/d"));
     assert_eq!(
-        settings.master_key_file,
-        Some(PathBuf::from("/d/not-there-yet"))
+        settings.master_key,
+        Some(MasterKeyFile::Own("/d/not-there-yet".into()))
     );
 }
 

@@ -24,6 +24,7 @@ fn page(main: &str) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>Sign in · mfad demo</title>\n\
+         <link rel=\"icon\" href=\"/demo/icon.svg\">\n\
          <link rel=\"stylesheet\" href=\"demo.css\">\n</head>\n<body class=\"sign-in\">\n\
          <main>\n{main}</main>\n</body>\n</html>\n"
     )

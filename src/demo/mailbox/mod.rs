@@ -25,14 +25,28 @@ pub struct Mailbox(Arc<Mutex<Kept>>);
 
 #[derive(Default)]
 struct Kept {
-    letters: VecDeque<Letter>,
+    letters: VecDeque<(Letter, Vec<u8>)>,
     arrived: u64,
 }
 
 impl Mailbox {
     /// The mails, newest first.
     pub fn letters(&self) -> Vec<Letter> {
-        self.kept().letters.iter().rev().cloned().collect()
+        let kept = self.kept();
+        kept.letters
+            .iter()
+            .rev()
+            .map(|(letter, _)| letter.clone())
+            .collect()
+    }
+
+    /// A mail as it came over the wire, if it is still kept.
+    pub fn raw(&self, id: u64) -> Option<Vec<u8>> {
+        let kept = self.kept();
+        kept.letters
+            .iter()
+            .find(|(letter, _)| letter.id == id)
+            .map(|(_, raw)| raw.clone())
     }
 
     /// Forgets all of them.
@@ -55,7 +69,7 @@ impl Mailbox {
         if kept.letters.len() >= MOST_LETTERS {
             kept.letters.pop_front();
         }
-        kept.letters.push_back(letter);
+        kept.letters.push_back((letter, raw.to_vec()));
         kept.arrived
     }
 

@@ -6,8 +6,9 @@ mod tests;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -37,6 +38,11 @@ const FILES: [(&str, &str, &str); 11] = {
             include_str!("../../../assets/demo/index.html"),
         ),
         (
+            "/demo/icon.svg",
+            "image/svg+xml",
+            include_str!("../../../assets/ui/icon.svg"),
+        ),
+        (
             "/demo/demo.css",
             CSS,
             include_str!("../../../assets/demo/demo.css"),
@@ -60,11 +66,6 @@ const FILES: [(&str, &str, &str); 11] = {
             "/demo/factors.js",
             JS,
             include_str!("../../../assets/demo/factors.js"),
-        ),
-        (
-            "/demo/sign-in.js",
-            JS,
-            include_str!("../../../assets/demo/sign-in.js"),
         ),
         (
             "/demo/personas.js",
@@ -101,6 +102,7 @@ pub fn routes(issuer: Arc<Issuer>, mailbox: Mailbox, clock: Arc<dyn Clock>) -> R
     let api = Router::new()
         .route("/demo/api/token", post(token))
         .route("/demo/api/mails", get(mails).delete(clear_mails))
+        .route("/demo/api/mails/{id}", get(mail))
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
         .layer(from_fn(same_origin_only))
         .with_state(Page {
@@ -178,6 +180,20 @@ async fn token(State(page): State<Page>, headers: HeaderMap, body: Bytes) -> Res
 
 async fn mails(State(page): State<Page>) -> Json<Value> {
     Json(json!({ "mails": page.mailbox.letters() }))
+}
+
+/// A mail as it came over the wire, for a mail program to open.
+async fn mail(State(page): State<Page>, id: Result<Path<u64>, PathRejection>) -> Response {
+    match id.ok().and_then(|Path(id)| page.mailbox.raw(id)) {
+        Some(raw) => {
+            let headers = [
+                (CONTENT_TYPE, "message/rfc822"),
+                (CONTENT_DISPOSITION, "attachment; filename=\"mail.eml\""),
+            ];
+            (headers, raw).into_response()
+        }
+        None => problem(StatusCode::NOT_FOUND, "not_found", "There is no such mail."),
+    }
 }
 
 async fn clear_mails(State(page): State<Page>) -> StatusCode {

@@ -1,5 +1,7 @@
 use axum::http::StatusCode;
 
+use crate::base::Timestamp;
+
 use crate::demo::test_support::*;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -46,6 +48,32 @@ async fn a_name_that_was_rebound_to_loopback_gets_nothing() {
             );
             assert!(!answer.body.contains("eyJ"));
         }
+    }
+}
+
+#[tokio::test]
+async fn a_mail_is_given_as_it_came_until_it_is_forgotten() {
+    let opened = open().await;
+    let raw = b"Subject: Hello\r\n\r\nDear Alice\r\n";
+    let mailbox = &opened.demo.mailbox;
+    let to = ["alice@example.com".to_owned()];
+    let id = mailbox.file("mfad@demo.example", &to, raw, Timestamp::from_unix(START));
+    let path = format!("/demo/api/mails/{id}");
+    let answer = send(&opened.routes, "GET", &path, &[], "").await;
+    assert_eq!(answer.header("content-type"), "message/rfc822");
+    assert!(
+        answer
+            .header("content-disposition")
+            .starts_with("attachment")
+    );
+    assert_eq!(answer.body.as_bytes(), raw);
+    let strange = [("sec-fetch-site", "cross-site")];
+    let answer = send(&opened.routes, "GET", &path, &strange, "").await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    mailbox.clear();
+    for path in [path.as_str(), "/demo/api/mails/0", "/demo/api/mails/one"] {
+        let answer = send(&opened.routes, "GET", path, &[], "").await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
     }
 }
 

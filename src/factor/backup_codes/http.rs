@@ -14,6 +14,7 @@ use crate::wire::{
 
 use super::service;
 
+/// The routes of backup codes.
 pub fn routes() -> OpenApiRouter<Arc<Desk>> {
     OpenApiRouter::new().routes(routes!(regenerate))
 }
@@ -32,7 +33,7 @@ struct NewBackupCodes {
 
 /// Regenerate backup codes (requires current TOTP code).
 #[utoipa::path(post, path = "/api/v1/me/mfa/backup-codes/regenerate", operation_id = "regenerate_backup_codes",
-    summary = "Regenerate Backup Codes", tag = "mfa", params(AuthorizationHeader), request_body = RegenerateBackupCodesRequest,
+    summary = "Regenerate Backup Codes", description = "Regenerate backup codes (requires current TOTP code). A mailed code, where there is no app, or a security key's proof will do as well; a backup code will not.", tag = "mfa", params(AuthorizationHeader), request_body = RegenerateBackupCodesRequest,
     responses((status = 200, description = "The new codes; the old ones are void", body = NewBackupCodes), ChangeRefusals))]
 async fn regenerate(
     State(desk): State<Arc<Desk>>,

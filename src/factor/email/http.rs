@@ -16,6 +16,7 @@ use crate::wire::{
 
 use super::service::{self, Sent};
 
+/// The routes of email codes.
 pub fn routes() -> OpenApiRouter<Arc<Desk>> {
     OpenApiRouter::new()
         .routes(routes!(confirm))
@@ -53,8 +54,8 @@ impl From<Sent> for EmailSent {
     }
 }
 
-/// Confirm email MFA setup with the code sent to the user's email.
 #[utoipa::path(post, path = "/api/v1/me/mfa/email/confirm", operation_id = "confirm_email_mfa", summary = "Confirm Email Mfa",
+    description = "Confirm email MFA setup with the code sent to the user's email.",
     tag = "mfa", params(AuthorizationHeader), request_body = EmailMFAConfirmRequest,
     responses((status = 200, description = "Email codes are on", body = Confirmed), ChangeRefusals))]
 async fn confirm(
@@ -75,8 +76,8 @@ async fn confirm(
     }))
 }
 
-/// Disable email MFA. Requires current TOTP code for verification.
 #[utoipa::path(post, path = "/api/v1/me/mfa/email/disable", operation_id = "disable_email_mfa", summary = "Disable Email Mfa",
+    description = "Disable email MFA. Requires current TOTP code for verification. A mailed code, where there is no app, a backup code or a security key's proof will do as well.",
     tag = "mfa", params(AuthorizationHeader), request_body = DisableEmailMFARequest,
     responses((status = 200, description = "Email codes are off", body = Disabled), ChangeRefusals))]
 async fn disable(
@@ -92,8 +93,8 @@ async fn disable(
     Ok(Json(Disabled { enabled: false }))
 }
 
-/// Enable email-based MFA. Sends a verification code to the user's email.
 #[utoipa::path(post, path = "/api/v1/me/mfa/email/enable", operation_id = "enable_email_mfa", summary = "Enable Email Mfa",
+    description = "Enable email-based MFA. Sends a verification code to the user's email.",
     tag = "mfa", params(AuthorizationHeader), responses((status = 200, description = "A code is on its way", body = EmailSent), ChangeRefusals))]
 async fn enable(
     State(desk): State<Arc<Desk>>,
@@ -107,8 +108,8 @@ async fn enable(
     Ok(Json(sent?.into()))
 }
 
-/// Mail a code to a person whose email codes are on.
 #[utoipa::path(post, path = "/api/v1/me/mfa/email/send", operation_id = "send_email_code", summary = "Send Email Code",
+    description = "Mail a code to a person whose email codes are on.",
     tag = "mfa", params(AuthorizationHeader), responses((status = 200, description = "A code is on its way", body = EmailSent), ChangeRefusals))]
 async fn send(
     State(desk): State<Arc<Desk>>,

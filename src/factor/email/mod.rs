@@ -52,7 +52,7 @@ impl Factor for EmailCodes {
     }
 
     fn words(&self) -> &'static str {
-        "email codes"
+        "email address"
     }
 
     fn offered(&self) -> bool {

@@ -152,7 +152,7 @@ pub fn confirm(
         deed.now,
     )? {
         Verdict::Right => {}
-        Verdict::Wrong => deed.missed(factor)?,
+        Verdict::Wrong => return refuse(deed.missed(factor)?),
         Verdict::Expired | Verdict::NothingSent => return refuse(expired()),
     }
     let active = Active {

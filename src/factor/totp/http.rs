@@ -18,6 +18,7 @@ use super::qr;
 use super::rule::{DIGITS, PERIOD, otpauth_uri};
 use super::service::{self, Begun};
 
+/// The routes of authenticator apps.
 pub fn routes() -> OpenApiRouter<Arc<Desk>> {
     OpenApiRouter::new()
         .routes(routes!(enable))
@@ -80,8 +81,8 @@ impl TotpSetup {
     }
 }
 
-/// Begin TOTP setup - returns secret and QR code.
 #[utoipa::path(post, path = "/api/v1/me/mfa/totp/enable", operation_id = "enable_totp", summary = "Enable Totp",
+    description = "Begin TOTP setup - returns secret and QR code.",
     tag = "mfa", params(AuthorizationHeader), responses((status = 200, description = "What to tell the app", body = TotpSetup), ChangeRefusals))]
 async fn enable(
     State(desk): State<Arc<Desk>>,
@@ -92,8 +93,8 @@ async fn enable(
     Ok(Json(TotpSetup::new(begun, &desk, &me)?))
 }
 
-/// Confirm TOTP setup with a code from the authenticator app.
 #[utoipa::path(post, path = "/api/v1/me/mfa/totp/confirm", operation_id = "confirm_totp", summary = "Confirm Totp",
+    description = "Confirm TOTP setup with a code from the authenticator app.",
     tag = "mfa", params(AuthorizationHeader), request_body = ConfirmTotpRequest,
     responses((status = 200, description = "The app is set up", body = Confirmed), ChangeRefusals))]
 async fn confirm(
@@ -114,8 +115,8 @@ async fn confirm(
     }))
 }
 
-/// Disable TOTP MFA.
 #[utoipa::path(post, path = "/api/v1/me/mfa/totp/disable", operation_id = "disable_totp", summary = "Disable Totp",
+    description = "Disable TOTP MFA. Takes its current code, a backup code or a security key's proof.",
     tag = "mfa", params(AuthorizationHeader), request_body = DisableTotpRequest,
     responses((status = 200, description = "The app is turned off", body = Disabled), ChangeRefusals))]
 async fn disable(
@@ -131,8 +132,8 @@ async fn disable(
     Ok(Json(Disabled { enabled: false }))
 }
 
-/// Begin the set-up of another authenticator app beside the active one, which stays good until the new one is confirmed.
 #[utoipa::path(post, path = "/api/v1/me/mfa/totp/replace", operation_id = "replace_totp", summary = "Replace Totp",
+    description = "Begin the set-up of another authenticator app beside the active one, which stays good until the new one is confirmed.",
     tag = "mfa", params(AuthorizationHeader), request_body = ReplaceTotpRequest,
     responses((status = 200, description = "What to tell the new app", body = TotpSetup), ChangeRefusals))]
 async fn replace(

@@ -1,5 +1,5 @@
 use crate::base::{DeviceId, Failure, Timestamp};
-use crate::factor::proof::{BackupCodes, wrong};
+use crate::factor::proof::BackupCodes;
 use crate::factor::{
     ALREADY_ENABLED, Answer, Deed, Device, Factor, NOT_ENABLED, NOT_PENDING, Refusal, refuse,
 };
@@ -90,12 +90,11 @@ pub fn confirm(
             Answer::Digits(digits) => clock_offset(&pending.secret, digits, deed.now),
             _ => None,
         };
-        return match (deed.missed(factor), offset) {
-            (Err(Refusal::Refused(failure)), Some(seconds)) => {
-                refuse(failure.with("clock_offset_seconds", seconds))
-            }
-            (refused, _) => refused.and_then(|()| refuse(wrong(None))),
-        };
+        let missed = deed.missed(factor)?;
+        return refuse(match offset {
+            Some(seconds) => missed.with("clock_offset_seconds", seconds),
+            None => missed,
+        });
     };
     let replaced = deed.tx.get::<Active>(&deed.person)?.is_some();
     let active = Active {

@@ -18,6 +18,7 @@ use crate::wire::{
 use super::rule::LONGEST_NAME;
 use super::service;
 
+/// The routes of security keys.
 pub fn routes() -> OpenApiRouter<Arc<Desk>> {
     OpenApiRouter::new()
         .routes(routes!(begin_registration))
@@ -95,7 +96,7 @@ struct WebAuthnRegistered {
 
 /// Begin WebAuthn security key registration.
 #[utoipa::path(post, path = "/api/v1/me/mfa/webauthn/register/begin", operation_id = "begin_webauthn_registration",
-    summary = "Begin Webauthn Registration", tag = "mfa", params(AuthorizationHeader), request_body = Option<WebAuthnBeginRequest>,
+    summary = "Begin Webauthn Registration", description = "Begin WebAuthn security key registration.", tag = "mfa", params(AuthorizationHeader), request_body = Option<WebAuthnBeginRequest>,
     responses((status = 200, description = "What the browser is to do", body = WebAuthnRegistration), ChangeRefusals))]
 async fn begin_registration(
     State(desk): State<Arc<Desk>>,
@@ -126,7 +127,7 @@ async fn begin_registration(
 
 /// Complete WebAuthn security key registration.
 #[utoipa::path(post, path = "/api/v1/me/mfa/webauthn/register/complete", operation_id = "complete_webauthn_registration",
-    summary = "Complete Webauthn Registration", tag = "mfa", params(AuthorizationHeader), request_body = WebAuthnConfirmRequest,
+    summary = "Complete Webauthn Registration", description = "Complete WebAuthn security key registration.", tag = "mfa", params(AuthorizationHeader), request_body = WebAuthnConfirmRequest,
     responses((status = 200, description = "The key is set up", body = WebAuthnRegistered), ChangeRefusals))]
 async fn complete_registration(
     State(desk): State<Arc<Desk>>,
@@ -161,7 +162,7 @@ struct Removed {
 
 /// Remove a WebAuthn security key.
 #[utoipa::path(delete, path = "/api/v1/me/mfa/webauthn/{device_id}", operation_id = "remove_webauthn_device",
-    summary = "Remove Webauthn Device", tag = "mfa", params(("device_id" = String, Path), AuthorizationHeader),
+    summary = "Remove Webauthn Device", description = "Remove a WebAuthn security key.", tag = "mfa", params(("device_id" = String, Path), AuthorizationHeader),
     responses((status = 200, description = "The key is removed", body = Removed), ChangeRefusals))]
 async fn remove(
     State(desk): State<Arc<Desk>>,
@@ -202,7 +203,7 @@ struct Renamed {
 
 /// Rename a WebAuthn security key.
 #[utoipa::path(patch, path = "/api/v1/me/mfa/webauthn/{device_id}", operation_id = "rename_webauthn_device",
-    summary = "Rename Webauthn Device", tag = "mfa", params(("device_id" = String, Path), AuthorizationHeader), request_body = RenameRequest,
+    summary = "Rename Webauthn Device", description = "Rename a WebAuthn security key.", tag = "mfa", params(("device_id" = String, Path), AuthorizationHeader), request_body = RenameRequest,
     responses((status = 200, description = "The key has its new name", body = Renamed), ChangeRefusals))]
 async fn rename(
     State(desk): State<Arc<Desk>>,
@@ -243,7 +244,7 @@ struct WebAuthnVerification {
 
 /// Begin a proof by security key.
 #[utoipa::path(post, path = "/api/v1/me/mfa/webauthn/verify/begin", operation_id = "begin_webauthn_verification",
-    summary = "Begin Webauthn Verification", tag = "mfa", params(AuthorizationHeader),
+    summary = "Begin Webauthn Verification", description = "Begin a proof by security key.", tag = "mfa", params(AuthorizationHeader),
     responses((status = 200, description = "What the browser is to do", body = WebAuthnVerification), ChangeRefusals))]
 async fn begin_verification(
     State(desk): State<Arc<Desk>>,
@@ -292,7 +293,7 @@ struct WebAuthnProof {
 
 /// Complete a proof by security key.
 #[utoipa::path(post, path = "/api/v1/me/mfa/webauthn/verify/complete", operation_id = "complete_webauthn_verification",
-    summary = "Complete Webauthn Verification", tag = "mfa", params(AuthorizationHeader), request_body = WebAuthnVerifyRequest,
+    summary = "Complete Webauthn Verification", description = "Complete a proof by security key.", tag = "mfa", params(AuthorizationHeader), request_body = WebAuthnVerifyRequest,
     responses((status = 200, description = "A one-time proof", body = WebAuthnProof), ChangeRefusals))]
 async fn complete_verification(
     State(desk): State<Arc<Desk>>,

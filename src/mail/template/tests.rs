@@ -157,7 +157,7 @@ fn letters_say_what_happened() {
         ("factor_locked", &["24 November 2026, 12:15 UTC"]),
         (
             "factor_disabled",
-            &["1 wrong codes", "ask the help desk to reset it"],
+            &["1 wrong codes", "ask the help desk to help"],
         ),
     ];
     for (name, words) in expected {
@@ -167,6 +167,41 @@ fn letters_say_what_happened() {
             assert!(text.contains(word), "{name}: {text}");
             assert!(letter.html.contains(word), "{name}: {}", letter.html);
         }
+    }
+}
+
+#[test]
+fn a_name_that_says_no_more_than_the_kind_is_not_said_twice() {
+    let occasion = Occasion {
+        service_name: "Example",
+        contact: None,
+        at: NOON,
+        ip: None,
+    };
+    for (kind, name, said) in [
+        (
+            "authenticator app",
+            "Authenticator app",
+            ": authenticator app. ",
+        ),
+        (
+            "security key",
+            "The blue one",
+            ": security key “The blue one”. ",
+        ),
+        (
+            "email codes",
+            "a•••@example.com",
+            ": email codes “a•••@example.com”. ",
+        ),
+    ] {
+        let letter = Template::of(&FactorAdded {
+            occasion,
+            kind,
+            name,
+        });
+        let text = letter.unwrap().text.replace('\n', " ");
+        assert!(text.contains(said), "{text}");
     }
 }
 
@@ -182,6 +217,7 @@ fn a_missing_value_or_letter_is_a_fault_and_no_gap() {
 fn paragraphs_flow_and_indented_lines_stand() {
     let typed = "\n\none two\nthree\n\n\n\n    a  b\n  c\n\nend\n\n";
     assert_eq!(flow(typed), "one two three\n\n    a  b\n  c\n\nend\n");
+    assert_eq!(flow("one\n--\ntwo\nthree\n"), "one\n-- \ntwo three\n");
     let words = "word ".repeat(40);
     assert!(flow(&words).lines().all(|l| l.len() <= COLUMNS));
     let long = "x".repeat(100);

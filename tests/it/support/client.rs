@@ -1,5 +1,6 @@
 //! An HTTP client that sends exactly what a test says.
 
+use std::error::Error;
 use std::net::SocketAddr;
 
 use axum::body::Bytes;
@@ -123,6 +124,17 @@ impl Client {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> Reply {
+        self.try_send(method, path, headers, body).await.unwrap()
+    }
+
+    /// As [`Client::send`], where the server may go away before it has answered.
+    pub async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Reply, Box<dyn Error + Send + Sync>> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("http://{}{path}", self.address));
@@ -135,15 +147,14 @@ impl Client {
         let response = self
             .hyper
             .request(request.body(Full::new(body)).unwrap())
-            .await
-            .unwrap();
+            .await?;
         let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
+        let bytes = body.collect().await?.to_bytes();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
-        Reply {
+        Ok(Reply {
             status: parts.status,
             headers: parts.headers,
             text,
-        }
+        })
     }
 }

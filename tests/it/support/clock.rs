@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mfad::base::{Clock, Timestamp};
+use mfad::base::{Clock, SystemClock, Timestamp};
 
 /// 2026-11-24T12:00:00Z, the beginning of a TOTP step.
 pub const START: u64 = 1_795_521_600;
@@ -12,6 +12,11 @@ pub struct TestClock(AtomicU64);
 impl TestClock {
     pub fn new() -> Arc<Self> {
         Arc::new(TestClock(AtomicU64::new(START)))
+    }
+
+    /// At the machine's present moment, which a child process lives in.
+    pub fn of_the_machine() -> Arc<Self> {
+        Arc::new(TestClock(AtomicU64::new(SystemClock.now().unix())))
     }
 
     pub fn unix(&self) -> u64 {

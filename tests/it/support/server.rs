@@ -75,7 +75,7 @@ impl Server {
             rp_id: "mfa.example.com".to_owned(),
             origins: vec![url],
             data_dir: folder.path().join("data"),
-            master_key_file: None,
+            master_key: None,
             issuer: Some(IssuerConfig {
                 issuer: issuer.url.clone(),
                 keys: KeySource::Discovery,
