@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use tokio::task::JoinSet;
 
 use crate::audit;
 use crate::auth::{self, IssuerSettings, Outbound, Verifier};
@@ -25,6 +26,8 @@ use crate::store::{self, MasterKeyPlace, OpenError, Store};
 
 /// How often what has expired is removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// How long what broke waits before it begins anew.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
 /// Lines of the audit that one transaction removes.
 const PRUNED: usize = 256;
 /// The name of the master key in the data folder.
@@ -125,33 +128,53 @@ impl App {
     }
 }
 
-/// What goes on beside the requests.
+/// What goes on beside the requests, each by itself, until it is dropped.
 async fn background(desk: Arc<Desk>) {
-    let tools = &desk.tools;
-    let outbox = async {
-        match &tools.mailer {
-            Some(mailer) => {
-                let never = std::future::pending();
-                outbox::deliver(
-                    tools.store.clone(),
-                    mailer.clone(),
-                    tools.clock.clone(),
-                    never,
-                )
-                .await;
+    let tools = desk.tools.clone();
+    let outbox = supervised("outbox", {
+        let tools = tools.clone();
+        move || {
+            let tools = tools.clone();
+            async move {
+                match &tools.mailer {
+                    Some(mailer) => outbox::deliver(&tools.store, mailer, &*tools.clock).await,
+                    None => std::future::pending().await,
+                }
             }
-            None => std::future::pending().await,
         }
-    };
-    let sweeping = async {
-        loop {
-            if let Err(failure) = sweep(tools).await {
-                tracing::warn!(?failure, "what has expired could not be removed");
+    });
+    let sweeping = supervised("sweep", {
+        let tools = tools.clone();
+        move || {
+            let tools = tools.clone();
+            async move {
+                loop {
+                    if let Err(failure) = sweep(&tools).await {
+                        tracing::warn!(?failure, "what has expired could not be removed");
+                    }
+                    tokio::time::sleep(SWEEP_INTERVAL).await;
+                }
             }
-            tokio::time::sleep(SWEEP_INTERVAL).await;
         }
-    };
-    tokio::join!(outbox, sweeping, tools.verifier.keep_fresh());
+    });
+    let keys = supervised("issuer keys", move || {
+        let verifier = tools.verifier.clone();
+        async move { verifier.keep_fresh().await }
+    });
+    tokio::join!(outbox, sweeping, keys);
+}
+
+/// Runs what never ends, and begins it anew should it panic.
+async fn supervised<W: Future<Output = ()> + Send + 'static>(name: &str, work: impl Fn() -> W) {
+    loop {
+        // Dropped with its set, the task ends with whoever waits for it here.
+        let mut running = JoinSet::new();
+        running.spawn(work());
+        if let Some(Err(panic)) = running.join_next().await {
+            tracing::error!(name, %panic, "what runs beside the requests broke, and begins anew");
+        }
+        tokio::time::sleep(AFTER_PANIC).await;
+    }
 }
 
 /// Removes what has expired, and lines of the audit that are older than they are kept.

@@ -173,7 +173,7 @@ function keys() {
     button("Remove", remove(device), { kind: "danger", error, label: `Remove ${device.name}` })));
   return card({
     name: "webauthn", glyph: "key", title: "Security keys", on: devices.length > 0, error,
-    words: webauthn.isOffered() ? "The strongest: a key or this device, which no false page can fool." : "This browser cannot use security keys.",
+    words: webauthn.isOffered() ? "The strongest: no false page can fool it." : "This browser cannot use security keys.",
     actions: webauthn.isOffered() ? [button("Add a key", add, { kind: devices.length ? "second" : "", error })] : [],
     body: devices.length ? [h("ul", { class: "keys" }, rows)] : [],
   });

@@ -7,7 +7,11 @@ const EVERY_MS = 2000;
 const list = document.querySelector("#mails");
 const count = document.querySelector("#mail-count");
 const news = document.querySelector("#mail-news");
-const clear = document.querySelector("#clear-mails");
+
+const clear = Object.assign(button("Clear", async () => {
+  await mailbox.clear();
+  show((await mailbox.list()).mails);
+}, { kind: "plain" }), { hidden: true });
 
 let shown = null;
 const listeners = new Set();
@@ -65,9 +69,6 @@ async function poll() {
 }
 
 export function start() {
-  clear.replaceWith(Object.assign(button("Clear", async () => {
-    await mailbox.clear();
-    show((await mailbox.list()).mails);
-  }, { kind: "plain" }), { id: "clear-mails", hidden: true }));
+  document.querySelector("#clear-mails").replaceWith(clear);
   poll();
 }

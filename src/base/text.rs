@@ -32,7 +32,17 @@ pub fn display_text(typed: &str, longest: usize) -> Option<String> {
         length += 1;
     }
     let shown = shown.trim_end();
-    (!shown.is_empty()).then(|| shown.to_owned())
+    shown
+        .contains(|character| !is_blank(character))
+        .then(|| shown.to_owned())
+}
+
+/// What takes up room or changes its neighbours and shows nothing of its own:
+/// no text consists of these alone.
+fn is_blank(character: char) -> bool {
+    matches!(character,
+        ' ' | '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0100}'..='\u{e01ef}')
 }
 
 fn is_invisible(character: char) -> bool {
@@ -55,6 +65,8 @@ mod tests {
             ("Ключ 🔑", Some("Ключ 🔑")),
             ("\0\u{1b}[31m", Some("[31m")),
             (" \u{200b}\n", None),
+            ("\u{3164}\u{ad} \u{2800}\u{fe0f}", None),
+            ("❤\u{fe0f}", Some("❤\u{fe0f}")),
             ("", None),
         ];
         for (typed, shown) in table {

@@ -1,6 +1,7 @@
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{fs, process};
 
 use url::Url;
 
@@ -19,19 +20,42 @@ const SERVICE_NAME: &str = "mfad demo";
 /// Runs the whole product on this machine alone, with nothing to set up.
 pub fn demo(settings: &config::DemoSettings) -> Exit {
     block_on(async {
-        let (folder, kept) = match &settings.data_dir {
-            Some(folder) => (folder.clone(), true),
-            None => (
-                std::env::temp_dir().join(format!("mfad-demo-{}", process::id())),
-                false,
-            ),
+        if let Some(folder) = &settings.data_dir {
+            return run(settings, folder).await;
+        }
+        let folder = match temporary_folder() {
+            Ok(folder) => folder,
+            Err(failure) => {
+                return report(
+                    Exit::Io,
+                    &problem(
+                        "data-dir",
+                        format!("{failure:?}"),
+                        "name a folder with --data-dir",
+                    ),
+                );
+            }
         };
         let exit = run(settings, &folder).await;
-        if !kept && let Err(e) = fs::remove_dir_all(&folder) {
+        if let Err(e) = fs::remove_dir_all(&folder) {
             tracing::warn!(%e, folder = %folder.display(), "the demo's folder could not be removed");
         }
         exit
     })
+}
+
+/// A folder that nobody could have made before us.
+fn temporary_folder() -> Result<PathBuf, Failure> {
+    let entropy: &dyn Entropy = &OsEntropy;
+    let folder = std::env::temp_dir().join(format!(
+        "mfad-demo-{:032x}",
+        u128::from_le_bytes(entropy.bytes()?)
+    ));
+    DirBuilder::new()
+        .mode(0o700)
+        .create(&folder)
+        .map_err(Failure::internal)?;
+    Ok(folder)
 }
 
 async fn run(settings: &config::DemoSettings, folder: &Path) -> Exit {

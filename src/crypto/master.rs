@@ -1,9 +1,9 @@
 //! The master key: 32 bytes in a file of their own, outside the store and
 //! outside its backups.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::error::Unspecified;
@@ -21,6 +21,9 @@ pub enum MasterKeyError {
     /// There is no such file.
     #[error("there is no master key at {}", .0.display())]
     Missing(PathBuf),
+    /// What is there is a folder, a pipe or the like.
+    #[error("the master key {} is not a regular file", .0.display())]
+    NotAFile(PathBuf),
     /// The file cannot be read or made.
     #[error("the master key {} cannot be used: {source}", path.display())]
     Io {
@@ -51,7 +54,7 @@ pub enum MasterKeyError {
 }
 
 /// The key above all others.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct MasterKey(Secret<[u8; 32]>);
 
 struct Len32;
@@ -84,6 +87,10 @@ impl MasterKey {
                 source,
             },
         };
+        // Opening a pipe would wait for somebody to write to it.
+        if !fs::metadata(path).map_err(io_error)?.is_file() {
+            return Err(MasterKeyError::NotAFile(path.to_owned()));
+        }
         let file = File::open(path).map_err(io_error)?;
         let mode = file.metadata().map_err(io_error)?.mode() & 0o7777;
         if private && mode & 0o077 != 0 {
@@ -111,19 +118,29 @@ impl MasterKey {
     /// [`MasterKeyError`].
     pub fn create(path: &Path, entropy: &dyn Entropy) -> Result<Self, MasterKeyError> {
         let key = MasterKey::draw(entropy).map_err(MasterKeyError::Entropy)?;
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let mut unfinished = path.as_os_str().to_owned();
+        unfinished.push(".new");
+        let unfinished = Path::new(&unfinished);
+        // The key has its name only once it is whole, and takes it from nobody.
         let write = || -> io::Result<()> {
+            match fs::remove_file(unfinished) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
             let mut file = OpenOptions::new()
                 .write(true)
                 .create_new(true)
                 .mode(0o600)
-                .open(path)?;
-            file.set_permissions(PermissionsExt::from_mode(0o600))?;
+                .open(unfinished)?;
             file.write_all(key.0.expose())?;
             file.sync_all()?;
-            match path.parent() {
-                Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-                _ => Ok(()),
-            }
+            let linked = fs::hard_link(unfinished, path);
+            fs::remove_file(unfinished)?;
+            linked?;
+            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
         };
         write().map_err(|source| MasterKeyError::Io {
             path: path.to_owned(),
@@ -159,6 +176,8 @@ impl MasterKey {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::base::OsEntropy;
 

@@ -239,7 +239,7 @@ impl Deed<'_, '_> {
             return Ok(());
         }
         let read: &dyn Read = self.tx;
-        addresses.extend(people::profile(read, self.person)?.and_then(|profile| profile.email));
+        addresses.extend(people::addresses(read, self.person, self.now)?);
         for factor in desk.factors.all() {
             addresses.extend(factor.addresses(read, self.person)?);
         }
@@ -249,11 +249,17 @@ impl Deed<'_, '_> {
             service_name: &desk.tools.service_name,
             contact: None,
             at: self.now,
-            ip: self.origin.ip,
+            // A proxy on this machine is not where the person is.
+            ip: self.origin.ip.filter(|ip| !ip.is_loopback()),
         });
-        for address in addresses {
-            let letter = Letter::compose(address, &content, &*desk.tools.entropy)?;
-            outbox::put(self.tx, letter, self.now)?;
+        let letters = addresses
+            .into_iter()
+            .map(|address| Letter::compose(address, &content, &*desk.tools.entropy))
+            .collect::<Result<_, _>>()?;
+        if !outbox::put(self.tx, self.person, letters, self.now)? {
+            tracing::warn!(
+                "a person was told of too many changes within the hour; this one is in their history alone"
+            );
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 use crate::audit::{self, Event, Outcome};
 use crate::base::{Failure, Violation};
 use crate::lockout::{self, Standing};
+use crate::mail::FactorUnlocked;
 use crate::wire::{
     AuthorizationHeader, Body, ChangeRefusals, Fields, FromBody, Me, ReadRefusals, Refused,
 };
@@ -156,7 +157,13 @@ async fn unlock(
         deed.about(device.device_id);
         // While it is locked, an answer of its own is refused here like anywhere.
         deed.prove(&answer, BackupCodes::Taken)?;
-        Ok(lockout::clear(deed.tx, deed.person, kind)?)
+        lockout::clear(deed.tx, deed.person, kind)?;
+        let kind = factor.words();
+        Ok(deed.tell(|occasion| FactorUnlocked {
+            occasion,
+            kind,
+            by_operator: false,
+        })?)
     })
     .await?;
     Ok(Json(Unlocked { unlocked: true }))

@@ -48,7 +48,7 @@ impl Answer {
 pub enum BackupCodes {
     /// It will.
     Taken,
-    /// It will not: a thief of one would make ten.
+    /// It will not: a code stands in for a factor, and does not make more of its kind.
     NotTaken,
 }
 
@@ -67,17 +67,31 @@ impl Deed<'_, '_> {
         let candidates = desk.factors.all().into_iter().filter(|factor| {
             factor.takes(answer) && (backup == BackupCodes::Taken || factor.stands_alone())
         });
+        let mut disabled = None;
         for factor in candidates {
-            if factor.is_active(self.tx, self.person)? {
-                return self.judge(factor, answer);
+            if !factor.is_active(self.tx, self.person)? {
+                continue;
             }
+            let standing = lockout::standing(self.tx, self.person, factor.kind(), self.now)?;
+            if standing != Standing::Disabled {
+                return self.judge(factor, standing, answer);
+            }
+            // One that takes no answers at all leaves them to the next.
+            disabled = disabled.or(Some((factor, standing)));
         }
-        refuse(wrong(None))
+        match disabled {
+            Some((factor, standing)) => self.judge(factor, standing, answer),
+            None => refuse(wrong(None)),
+        }
     }
 
-    fn judge(&mut self, factor: &dyn Factor, answer: &Answer) -> Result<(), Refusal> {
+    fn judge(
+        &mut self,
+        factor: &dyn Factor,
+        standing: Standing,
+        answer: &Answer,
+    ) -> Result<(), Refusal> {
         self.proved_with = Some(factor.kind());
-        let standing = lockout::standing(self.tx, self.person, factor.kind(), self.now)?;
         if factor.guessable() {
             self.admit(standing)?;
         }
@@ -126,10 +140,10 @@ impl Deed<'_, '_> {
     /// # Errors
     /// Those of the store.
     pub(super) fn missed(&mut self, factor: &dyn Factor) -> Result<Failure, Failure> {
-        let tally = lockout::miss(self.tx, self.person, factor.kind(), self.now)?;
         if !factor.guessable() {
             return Ok(wrong(None));
         }
+        let tally = lockout::miss(self.tx, self.person, factor.kind(), self.now)?;
         let kind = factor.words();
         match (tally.misses(), tally.standing(self.now)) {
             (DISABLING_MISSES, _) => {

@@ -127,10 +127,12 @@ notices! {
         until: Timestamp,
     }
 
-    /// An operator ended a wait.
+    /// A wait, or a factor that had been disabled, was ended before its time.
     FactorUnlocked = "factor_unlocked" {
         /// What sort, in words.
         kind: &'a str,
+        /// Whether an operator did it, rather than another factor of the person's.
+        by_operator: bool,
     }
 
     /// Far too many wrong codes: the factor is off until it is set up anew.

@@ -1,13 +1,11 @@
-use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{Clock, Failure, MessageId, Timestamp};
+use crate::base::{Clock, Failure, MessageId, PersonKey, Timestamp};
 use crate::mail::{Letter, Mailer, SendError};
 use crate::store::{Order, Record, Scan, Store, Tx};
 
-use super::record::Waiting;
-use super::rule::next_try;
+use super::record::{Notices, Waiting};
+use super::rule::{HOURLY_NOTICES, LEASE, NOTICE_COUNTS, next_try};
 
 /// Mails looked at in one round.
 const ROUND: usize = 32;
@@ -16,48 +14,56 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// How long to wait before looking again when the store does not answer.
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 
-/// Puts a mail into the outbox: it leaves if, and only if, the transaction commits.
+/// Puts one notice to `person`, as a letter to each of their addresses, into the outbox: it leaves if, and
+/// only if, the transaction commits. False where they were told of too much within the hour.
 ///
 /// # Errors
 /// Those of the store.
-pub fn put(tx: &mut Tx<'_>, letter: Letter, now: Timestamp) -> Result<(), Failure> {
-    let key = (now.unix(), letter.id);
-    tx.put(
-        &key,
-        &Waiting {
-            letter,
-            written_at: now,
-            tries: 0,
-        },
-    )
+pub fn put(
+    tx: &mut Tx<'_>,
+    person: PersonKey,
+    letters: Vec<Letter>,
+    now: Timestamp,
+) -> Result<bool, Failure> {
+    let mut notices = tx.get::<Notices>(&person)?.unwrap_or_default();
+    // What the clock has not reached is from before it stepped back, and forgotten.
+    notices
+        .sent
+        .retain(|at| *at <= now && now.since(*at) < NOTICE_COUNTS);
+    if notices.sent.len() >= HOURLY_NOTICES {
+        return Ok(false);
+    }
+    notices.sent.push(now);
+    tx.put_until(&person, &notices, now.plus(NOTICE_COUNTS))?;
+    for letter in letters {
+        let key = (now.unix(), letter.id);
+        tx.put(
+            &key,
+            &Waiting {
+                letter,
+                written_at: now,
+                tries: 0,
+            },
+        )?;
+    }
+    Ok(true)
 }
 
-/// Sends what waits, until `stop`. A mail leaves the outbox when the SMTP
-/// server took it, refused it for good, or when it is no longer news.
-pub async fn deliver(
-    store: Store,
-    mailer: Mailer,
-    clock: Arc<dyn Clock>,
-    stop: impl Future<Output = ()>,
-) {
+/// Sends what waits, for ever. A mail leaves the outbox when the SMTP server took it, refused it for good,
+/// or when it is no longer news.
+pub async fn deliver(store: &Store, mailer: &Mailer, clock: &dyn Clock) {
     let news = store.watch(Waiting::TABLE);
-    let work = async {
-        loop {
-            match round(&store, &mailer, &*clock).await {
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(failure) => {
-                    tracing::warn!(?failure, "the outbox cannot be read");
-                    tokio::time::sleep(AFTER_TROUBLE).await;
-                }
+    loop {
+        match round(store, mailer, clock).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(failure) => {
+                tracing::warn!(?failure, "the outbox cannot be read");
+                tokio::time::sleep(AFTER_TROUBLE).await;
             }
-            // Elapsed or notified: both are a reason to look.
-            let _ = tokio::time::timeout(INTERVAL, news.notified()).await;
         }
-    };
-    tokio::select! {
-        () = work => {}
-        () = stop => {}
+        // Elapsed or notified: both are a reason to look.
+        let _ = tokio::time::timeout(INTERVAL, news.notified()).await;
     }
 }
 
@@ -77,15 +83,35 @@ async fn round(store: &Store, mailer: &Mailer, clock: &dyn Clock) -> Result<bool
         .collect();
     let full = due.len() == ROUND;
     for (key, waiting) in due {
+        // Noted before it is sent: if nothing can be written, nothing is sent again and again.
+        let leased = lease(store, key, clock.now()).await?;
         let sent = mailer.send(&waiting.letter).await;
-        settle(store, key, waiting, sent, clock.now()).await?;
+        settle(store, leased, waiting, sent, clock.now()).await?;
     }
     Ok(full)
 }
 
+type Key = (u64, MessageId);
+
+/// Puts a mail off while it is being sent.
+async fn lease(store: &Store, key: Key, now: Timestamp) -> Result<Key, Failure> {
+    let leased = (now.plus(LEASE).unix(), key.1);
+    store
+        .write(move |tx| {
+            let Some(mut waiting) = tx.get::<Waiting>(&key)? else {
+                return Ok(());
+            };
+            waiting.tries = waiting.tries.saturating_add(1);
+            tx.delete::<Waiting>(&key);
+            tx.put(&leased, &waiting)
+        })
+        .await?;
+    Ok(leased)
+}
+
 async fn settle(
     store: &Store,
-    key: (u64, MessageId),
+    leased: Key,
     mut waiting: Waiting,
     sent: Result<(), SendError>,
     now: Timestamp,
@@ -94,20 +120,20 @@ async fn settle(
     let again = match sent {
         Ok(()) => None,
         Err(SendError::Refused(why)) => {
-            tracing::warn!(message = %key.1, %why, "a notice was refused and is given up");
+            tracing::warn!(message = %leased.1, %why, "a notice was refused and is given up");
             None
         }
         Err(SendError::Temporary(why)) => {
             let next = next_try(waiting.written_at, waiting.tries, now);
-            tracing::warn!(message = %key.1, %why, tries = waiting.tries, given_up = next.is_none(), "a notice could not be sent");
+            tracing::warn!(message = %leased.1, %why, tries = waiting.tries, given_up = next.is_none(), "a notice could not be sent");
             next
         }
     };
     store
         .write(move |tx| {
-            tx.delete::<Waiting>(&key);
+            tx.delete::<Waiting>(&leased);
             match again {
-                Some(next) => tx.put(&(next.unix(), key.1), &waiting),
+                Some(next) => tx.put(&(next.unix(), leased.1), &waiting),
                 None => Ok(()),
             }
         })

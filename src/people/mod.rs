@@ -4,4 +4,4 @@ mod record;
 mod service;
 
 pub use record::Profile;
-pub use service::{meet, profile};
+pub use service::{addresses, meet, profile};

@@ -17,6 +17,10 @@ pub struct Profile {
     pub username: Option<String>,
     /// The address that the issuer last named, for notices.
     pub email: Option<Address>,
+    /// The address before that, and until when it is told of changes too: whoever changed the address
+    /// may not be its owner.
+    #[serde(default)]
+    pub former_email: Option<(Address, Timestamp)>,
     /// When they first changed anything here.
     pub met_at: Timestamp,
 }

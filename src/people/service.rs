@@ -5,6 +5,9 @@ use crate::store::{Read, Tx};
 
 use super::record::Profile;
 
+/// Seconds that an address is told of changes after another took its place: 30 days.
+const TOLD_FOR: u64 = 30 * 86_400;
+
 /// What is known of a person.
 ///
 /// # Errors
@@ -29,17 +32,46 @@ pub fn meet(
         .as_ref()
         .filter(|email| email.verified != Some(false));
     let email = claimed.and_then(|email| email.address.parse::<Address>().ok());
+    // A token without the claim does not make a known address unknown.
+    let known_email = known.as_ref().and_then(|known| known.email.clone());
+    let email = email.or_else(|| known_email.clone());
+    let former_email = match known_email {
+        Some(before) if Some(&before) != email.as_ref() => Some((before, now.plus(TOLD_FOR))),
+        _ => known
+            .as_ref()
+            .and_then(|known| known.former_email.clone())
+            .filter(|(_, until)| now < *until),
+    };
     let profile = Profile {
         issuer: person.issuer.clone(),
         subject: person.subject.clone(),
         tenant: person.tenant.clone(),
         username: person.username.clone(),
-        // A token without the claim does not make a known address unknown.
-        email: email.or_else(|| known.as_ref().and_then(|known| known.email.clone())),
+        email,
+        former_email,
         met_at: known.as_ref().map_or(now, |known| known.met_at),
     };
     if known.as_ref() != Some(&profile) {
         tx.put(&key, &profile)?;
     }
     Ok(())
+}
+
+/// Where a person is told of changes at `now`.
+///
+/// # Errors
+/// Those of the store.
+pub fn addresses(
+    read: &dyn Read,
+    person: PersonKey,
+    now: Timestamp,
+) -> Result<Vec<Address>, Failure> {
+    let Some(profile) = profile(read, person)? else {
+        return Ok(Vec::new());
+    };
+    let former = profile
+        .former_email
+        .filter(|(_, until)| now < *until)
+        .map(|(address, _)| address);
+    Ok(profile.email.into_iter().chain(former).collect())
 }

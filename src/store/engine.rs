@@ -126,6 +126,22 @@ pub fn abort(transaction: WriteTransaction) -> Result<(), EngineError> {
     transaction.abort().map_err(error)
 }
 
+/// Finds out whether the disk takes what is written: a commit that needs room, and one that frees it again.
+pub fn probe(database: &Database) -> Result<(), EngineError> {
+    const ROOM: usize = 256 * 1024;
+    let definition: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("probe");
+    let transaction = begin(database)?;
+    transaction
+        .open_table(definition)
+        .map_err(error)?
+        .insert("room", vec![0u8; ROOM].as_slice())
+        .map_err(error)?;
+    commit(transaction)?;
+    let transaction = begin(database)?;
+    transaction.delete_table(definition).map_err(error)?;
+    commit(transaction)
+}
+
 /// The open tables of one write transaction, in which many of ours gather.
 pub struct Batch<'t> {
     transaction: &'t WriteTransaction,

@@ -1,6 +1,6 @@
 //! Opening the file: permissions, master key, format.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -23,6 +23,8 @@ pub(super) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta
 const META_FORMAT: &str = "format";
 const META_KEY_RING: &str = "key ring";
 const FILE_NAME: &str = "mfad.redb";
+/// What a store is called until it is whole.
+const UNFINISHED_NAME: &str = "mfad.redb.new";
 
 /// Where the master key is.
 #[derive(Clone, Debug)]
@@ -99,8 +101,8 @@ pub fn exists(folder: &Path) -> bool {
 /// The integrity of the whole file is checked.
 ///
 /// # Errors
-/// [`OpenError`]. A store is never made over one that is there, and a master
-/// key never beside a store that was sealed under another.
+/// [`OpenError`]. A store is never made over one that is there, be it emptied or
+/// damaged, and a master key never beside a store that was sealed under another.
 pub fn open(
     folder: &Path,
     master: &MasterKeyPlace,
@@ -108,18 +110,72 @@ pub fn open(
 ) -> Result<Store, OpenError> {
     make_private_folder(folder)?;
     let path = folder.join(FILE_NAME);
-    let new = is_new(&path)?;
+    let new = match fs::symlink_metadata(&path) {
+        Ok(_) => false,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => true,
+        Err(e) => return Err(io_error(&path)(e)),
+    };
     let master = master_key(&path, new, master, &*entropy)?;
-    make_private_file(&path)?;
+    if new {
+        create(folder, &path, &master, &*entropy)?;
+    }
+    guard_file(&path)?;
     let opener: Opener = {
         let path = path.clone();
         Box::new(move |thorough| {
-            // Never `create`: a file that vanished must not come back empty.
             let file = OpenOptions::new().read(true).write(true).open(&path)?;
+            // The engine would make a new database of an empty file, and everybody would be without a factor.
+            if file.metadata()?.len() == 0 {
+                return Err(DatabaseError::Storage(redb::StorageError::Corrupted(
+                    "the file is empty".to_owned(),
+                )));
+            }
             engine::builder(thorough).create_with_backend(FileBackend::new(file)?)
         })
     };
     open_with(&path, opener, &master, entropy)
+}
+
+/// Makes a new store under another name, and gives it its own when it is whole on disk:
+/// a store that has its name is a whole one.
+fn create(
+    folder: &Path,
+    path: &Path,
+    master: &MasterKey,
+    entropy: &dyn Entropy,
+) -> Result<(), OpenError> {
+    let unfinished = folder.join(UNFINISHED_NAME);
+    match fs::remove_file(&unfinished) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(io_error(&unfinished)(e)),
+        _ => {}
+    }
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&unfinished)
+        .map_err(io_error(&unfinished))?;
+    let database = FileBackend::new(file)
+        .and_then(|backend| engine::builder(true).create_with_backend(backend))
+        .map_err(|e| opening(&unfinished, e))?;
+    initialise(&database, master, entropy)?;
+    database.close().map_err(|e| damaged(&unfinished, e))?;
+    fs::rename(&unfinished, path).map_err(io_error(path))?;
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(io_error(folder))
+}
+
+/// Writes what a new store needs to be opened: its format, and a key ring of fresh keys.
+pub(super) fn initialise(
+    database: &Database,
+    master: &MasterKey,
+    entropy: &dyn Entropy,
+) -> Result<(), OpenError> {
+    let ring = KeyRing::draw(entropy).map_err(OpenError::Start)?;
+    let wrapped = ring.wrap(master, entropy).map_err(OpenError::Start)?;
+    write_meta(database, &wrapped).map_err(|e| damaged(Path::new(FILE_NAME), e))
 }
 
 /// Opens through any engine handle: the seam for tests that make the disk fail.
@@ -129,32 +185,28 @@ pub(super) fn open_with(
     master: &MasterKey,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Store, OpenError> {
-    let database = opener(true).map_err(|refused| match refused {
+    let database = opener(true).map_err(|refused| opening(path, refused))?;
+    let (format, wrapped) = read_meta(&database).map_err(|e| damaged(path, e))?;
+    if format > FORMAT {
+        return Err(OpenError::Newer {
+            path: path.to_owned(),
+            found: format,
+        });
+    }
+    let sealer = Arc::new(Sealer::new(&KeyRing::unwrap(master, &wrapped)?)?);
+    Store::start(database, opener, wrapped, sealer, entropy)
+        .map_err(|e| OpenError::Start(Failure::internal(e)))
+}
+
+fn opening(path: &Path, refused: DatabaseError) -> OpenError {
+    match refused {
         refused if engine::is_in_use(&refused) => OpenError::InUse(path.to_owned()),
         DatabaseError::Storage(redb::StorageError::Io(source)) => OpenError::Io {
             path: path.to_owned(),
             source,
         },
         refused => damaged(path, refused),
-    })?;
-    let ring = match read_meta(&database).map_err(|e| damaged(path, e))? {
-        Some((format, _)) if format > FORMAT => {
-            return Err(OpenError::Newer {
-                path: path.to_owned(),
-                found: format,
-            });
-        }
-        Some((_, wrapped)) => KeyRing::unwrap(master, &wrapped)?,
-        None => {
-            let ring = KeyRing::draw(&*entropy).map_err(OpenError::Start)?;
-            let wrapped = ring.wrap(master, &*entropy).map_err(OpenError::Start)?;
-            write_meta(&database, &wrapped).map_err(|e| damaged(path, e))?;
-            ring
-        }
-    };
-    let sealer = Arc::new(Sealer::new(&ring)?);
-    Store::start(database, opener, sealer, entropy)
-        .map_err(|e| OpenError::Start(Failure::internal(e)))
+    }
 }
 
 fn damaged(path: &Path, why: impl ToString) -> OpenError {
@@ -164,10 +216,12 @@ fn damaged(path: &Path, why: impl ToString) -> OpenError {
     }
 }
 
-fn read_meta(database: &Database) -> Result<Option<(u32, Vec<u8>)>, redb::Error> {
+/// The file's format, and its wrapped key ring, by which it is known again.
+pub(super) fn read_meta(database: &Database) -> Result<(u32, Vec<u8>), redb::Error> {
+    let lost = || redb::Error::Corrupted("the file lacks its own description".to_owned());
     let table = match database.begin_read()?.open_table(META) {
         Ok(table) => table,
-        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(TableError::TableDoesNotExist(_)) => return Err(lost()),
         Err(e) => return Err(e.into()),
     };
     let format = table
@@ -176,12 +230,7 @@ fn read_meta(database: &Database) -> Result<Option<(u32, Vec<u8>)>, redb::Error>
     let ring = table
         .get(META_KEY_RING)?
         .map(|value| value.value().to_vec());
-    match (format, ring) {
-        (Some(format), Some(ring)) => Ok(Some((format, ring))),
-        _ => Err(redb::Error::Corrupted(
-            "the file's own description is incomplete".to_owned(),
-        )),
-    }
+    format.zip(ring).ok_or_else(lost)
 }
 
 fn write_meta(database: &Database, wrapped: &[u8]) -> Result<(), redb::Error> {
@@ -224,14 +273,6 @@ fn io_error(path: &Path) -> impl Fn(io::Error) -> OpenError {
     }
 }
 
-fn is_new(path: &Path) -> Result<bool, OpenError> {
-    match fs::symlink_metadata(path) {
-        Ok(found) => Ok(found.len() == 0),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
-        Err(e) => Err(io_error(path)(e)),
-    }
-}
-
 fn make_private_folder(folder: &Path) -> Result<(), OpenError> {
     match DirBuilder::new().recursive(true).mode(0o700).create(folder) {
         Ok(()) => {}
@@ -241,17 +282,7 @@ fn make_private_folder(folder: &Path) -> Result<(), OpenError> {
     guard(folder, &found, 0o700)
 }
 
-fn make_private_file(path: &Path) -> Result<(), OpenError> {
-    match OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-    {
-        Ok(_) => {}
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(e) => return Err(io_error(path)(e)),
-    }
+fn guard_file(path: &Path) -> Result<(), OpenError> {
     let found = fs::symlink_metadata(path).map_err(io_error(path))?;
     if !found.is_file() {
         return Err(OpenError::Foreign {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::{Failure, Kind, OsEntropy, PersonKey, Timestamp, codes};
 use crate::crypto::{KeyRingError, MasterKey};
 
-use super::open::{FORMAT, META, open_with};
+use super::open::{FORMAT, META, initialise, open_with};
 use super::{MasterKeyPlace, OpenError, Order, Record, Scan, Store, Tx, engine, open};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -461,6 +461,62 @@ async fn a_newer_or_damaged_file_is_refused() {
     );
 }
 
+#[tokio::test]
+async fn an_emptied_or_exchanged_file_is_never_taken_for_a_new_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mfad.redb");
+    let store = open_in(folder.path()).unwrap();
+    store.write(|tx| tx.put(&1, &note("one"))).await.unwrap();
+    store.close().await;
+    std::fs::write(&path, b"").unwrap();
+    assert!(matches!(
+        open_in(folder.path()),
+        Err(OpenError::Damaged { .. })
+    ));
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
+
+    // A database of the same engine that is none of ours.
+    std::fs::remove_file(&path).unwrap();
+    drop(engine::builder(true).create(&path).unwrap());
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(matches!(
+        open_in(folder.path()),
+        Err(OpenError::Damaged { .. })
+    ));
+}
+
+#[tokio::test]
+async fn another_store_put_in_place_of_ours_while_we_run_is_not_believed() {
+    let master = MasterKey::draw(&OsEntropy).unwrap();
+    let (disk, others) = (Arc::new(Disk::default()), Arc::new(Disk::default()));
+    let store = open_on(&disk, &master).unwrap();
+    store.write(|tx| tx.put(&1, &note("one"))).await.unwrap();
+    open_on(&others, &master).unwrap().close().await;
+
+    let whole = disk.bytes.lock().unwrap().clone();
+    *disk.bytes.lock().unwrap() = others.bytes.lock().unwrap().clone();
+    disk.fail_at
+        .store(disk.calls.load(Ordering::SeqCst) + 1, Ordering::SeqCst);
+    assert!(store.write(|tx| tx.put(&2, &note("two"))).await.is_err());
+    for _ in 0..20 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        assert!(store.health().is_err(), "another store was taken for ours");
+        assert!(store.read(|r| r.get::<Note>(&1)).is_err());
+    }
+    *disk.bytes.lock().unwrap() = whole;
+    until_healthy(&store).await;
+    assert_eq!(all(&store), BTreeMap::from([(1, "one".to_owned())]));
+}
+
+#[tokio::test]
+async fn a_store_that_was_not_finished_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("mfad.redb.new"), b"cut short").unwrap();
+    let store = open_in(folder.path()).unwrap();
+    store.write(|tx| tx.put(&1, &note("one"))).await.unwrap();
+    assert!(!folder.path().join("mfad.redb.new").exists());
+}
+
 /// A disk in memory that outlives the engine's handle and fails when told to.
 #[derive(Debug, Default)]
 struct Disk {
@@ -525,12 +581,17 @@ impl StorageBackend for Handle {
 }
 
 fn open_on(disk: &Arc<Disk>, master: &MasterKey) -> Result<Store, OpenError> {
-    let disk = disk.clone();
+    let (disk, made_for) = (disk.clone(), master.clone());
     let opener: engine::Opener = Box::new(move |thorough| {
         if disk.locked.swap(true, Ordering::SeqCst) {
             return Err(redb::DatabaseError::DatabaseAlreadyOpen);
         }
-        engine::builder(thorough).create_with_backend(Handle(disk.clone()))
+        let fresh = disk.bytes.lock().unwrap().is_empty();
+        let database = engine::builder(thorough).create_with_backend(Handle(disk.clone()))?;
+        if fresh {
+            initialise(&database, &made_for, &OsEntropy).unwrap();
+        }
+        Ok(database)
     });
     open_with(Path::new("memory"), opener, master, Arc::new(OsEntropy))
 }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard};
 use std::thread;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use crate::base::{Entropy, Failure, Timestamp};
 use crate::crypto::Sealer;
 
 use super::engine::{self, Batch, EngineError, Opener, Snapshot};
+use super::open::read_meta;
 use super::tx::{ApplyError, Read, SnapshotReader, Tx, engine_failure, storage_unavailable};
 
 /// Transactions that may wait for the writer; one more is refused with 503.
@@ -96,6 +97,7 @@ impl Store {
     pub(super) fn start(
         database: Database,
         opener: Opener,
+        identity: Vec<u8>,
         sealer: Arc<Sealer>,
         entropy: Arc<dyn Entropy>,
     ) -> std::io::Result<Store> {
@@ -110,6 +112,7 @@ impl Store {
         let writer = Writer {
             shared: shared.clone(),
             opener,
+            identity,
         };
         thread::Builder::new()
             .name("store".to_owned())
@@ -241,6 +244,8 @@ struct Committed {
 struct Writer {
     shared: Arc<Shared>,
     opener: Opener,
+    /// The wrapped key ring of the file that was opened first: another file is not ours.
+    identity: Vec<u8>,
 }
 
 impl Writer {
@@ -272,13 +277,8 @@ impl Writer {
     }
 
     fn end(&self) {
-        close(
-            self.shared
-                .database
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+        let database = self.database_mut().take();
+        close(database);
     }
 
     fn in_trouble(&self) -> bool {
@@ -295,7 +295,10 @@ impl Writer {
             .unwrap_or_else(|panic| Err(EngineError::Storage(format!("{:?}", panicked(&*panic)))));
         match outcome {
             Ok(Committed { settled, changed }) => {
-                self.set_trouble(None);
+                // Only what reached the disk shows that it can be reached.
+                if jobs.is_empty() || !changed.is_empty() {
+                    self.set_trouble(None);
+                }
                 for (job, committed) in jobs.into_iter().zip(settled) {
                     job.answer(committed);
                 }
@@ -331,6 +334,13 @@ impl Writer {
         let database = database
             .as_ref()
             .ok_or_else(|| EngineError::Storage("the file is not open".to_owned()))?;
+        if jobs.is_empty() {
+            engine::probe(database)?;
+            return Ok(Committed {
+                settled: Vec::new(),
+                changed: BTreeSet::new(),
+            });
+        }
         let transaction = engine::begin(database)?;
         let mut settled = Vec::with_capacity(jobs.len());
         let mut changed = BTreeSet::new();
@@ -352,8 +362,7 @@ impl Writer {
                 settled.push(committed);
             }
         }
-        // Without jobs this is the probe of a store in trouble, which must reach the disk.
-        if changed.is_empty() && !jobs.is_empty() {
+        if changed.is_empty() {
             engine::abort(transaction)?;
         } else {
             engine::commit(transaction)?;
@@ -377,29 +386,43 @@ impl Writer {
         *trouble = why;
     }
 
-    /// The engine's handle is of no use after an I/O error: drop it and open the file anew.
+    /// The engine's handle is of no use after an I/O error: drop it and open the file anew. Readers
+    /// are told at once that there is nothing to read; they do not wait for the check of the file.
     fn reopen(&self) {
-        let mut database = self
-            .shared
-            .database
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        close(database.take());
-        let open = |thorough| catch_unwind(AssertUnwindSafe(|| (self.opener)(thorough)));
+        let broken = self.database_mut().take();
+        close(broken);
+        let opened = catch_unwind(AssertUnwindSafe(|| self.open_again()))
+            .unwrap_or_else(|panic| Err(format!("{:?}", panicked(&*panic))));
+        match opened {
+            Ok(opened) => *self.database_mut() = Some(opened),
+            Err(why) => {
+                tracing::error!(%why, "the store cannot be opened again");
+                self.set_trouble(Some(why));
+            }
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+
+    fn open_again(&self) -> Result<Database, String> {
         // The thorough check writes, which a full disk refuses; reading goes on without it, as every
         // value carries a tag of its own.
-        match open(true) {
-            Ok(Ok(opened)) => *database = Some(opened),
-            Ok(Err(refused)) if engine::is_io(&refused) => match open(false) {
-                Ok(Ok(opened)) => *database = Some(opened),
-                Ok(Err(refused)) => tracing::error!(%refused, "the store cannot be opened again"),
-                Err(_) => tracing::error!("the engine panicked while opening the store"),
-            },
-            Ok(Err(refused)) => tracing::error!(%refused, "the store cannot be opened again"),
-            Err(_) => tracing::error!("the engine panicked while opening the store"),
+        let opened = match (self.opener)(true) {
+            Err(refused) if engine::is_io(&refused) => (self.opener)(false),
+            opened => opened,
         }
-        drop(database);
-        thread::sleep(Duration::from_millis(20));
+        .map_err(|refused| refused.to_string())?;
+        match read_meta(&opened) {
+            Ok((_, ring)) if ring == self.identity => Ok(opened),
+            Ok(_) => Err("another store stands in the place of ours".to_owned()),
+            Err(why) => Err(why.to_string()),
+        }
+    }
+
+    fn database_mut(&self) -> RwLockWriteGuard<'_, Option<Database>> {
+        self.shared
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

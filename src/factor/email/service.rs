@@ -53,10 +53,7 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
                     }
                 };
                 if deed.tx.get::<Active>(&deed.person)?.is_some() {
-                    return refuse(Failure::new(
-                        ALREADY_ENABLED,
-                        "Email codes are turned on already.",
-                    ));
+                    return refuse(already_enabled());
                 }
                 let ticket = reserve(deed, &address)?;
                 Ok((address, ticket))
@@ -68,6 +65,11 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
         address.clone(),
     );
     desk.act(me, ACTION, move |deed| {
+        count(deed)?;
+        // An older code may have been confirmed while this one was on its way.
+        if deed.tx.get::<Active>(&deed.person)?.is_some() {
+            return refuse(already_enabled());
+        }
         keep(deed, &address, Purpose::TurnOn, &code)?;
         // A resend goes on with the same device.
         let known = deed
@@ -116,6 +118,11 @@ pub async fn send_code(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
     let (to, device_id) = (active.address.clone(), active.device_id);
     desk.act(me, ACTION, move |deed| {
         deed.about(active.device_id);
+        count(deed)?;
+        // Email codes may have been turned off, and on again elsewhere, while this one was on its way.
+        if require_active(deed)?.device_id != active.device_id {
+            return refuse(not_enabled());
+        }
         keep(deed, &active.address, Purpose::Change, &code)?;
         Ok(deed.now.plus(CODE_TTL))
     })
@@ -228,8 +235,16 @@ fn hash(
 fn require_active(deed: &mut Deed<'_, '_>) -> Result<Active, Refusal> {
     match deed.tx.get::<Active>(&deed.person)? {
         Some(active) => Ok(active),
-        None => refuse(Failure::new(NOT_ENABLED, "Email codes are not turned on.")),
+        None => refuse(not_enabled()),
     }
+}
+
+fn not_enabled() -> Failure {
+    Failure::new(NOT_ENABLED, "Email codes are not turned on.")
+}
+
+fn already_enabled() -> Failure {
+    Failure::new(ALREADY_ENABLED, "Email codes are turned on already.")
 }
 
 /// A refusal that was found before the transaction that remembers it.
@@ -287,8 +302,16 @@ fn address_key(tools: &Services, address: &Address) -> Vec<u8> {
     [b"a".as_slice(), hash.as_bytes()].concat()
 }
 
-/// Takes the place for one mail, if the limits leave one.
-fn reserve(deed: &mut Deed<'_, '_>, address: &Address) -> Result<MessageId, Refusal> {
+/// A place for one mail, taken at a moment.
+#[derive(Clone, Copy)]
+struct Ticket {
+    id: MessageId,
+    at: Timestamp,
+}
+
+/// Takes the place for one mail, if the limits leave one. At the address it
+/// counts from now on: accounts without number may name the same one at once.
+fn reserve(deed: &mut Deed<'_, '_>, address: &Address) -> Result<Ticket, Refusal> {
     let (person, to) = (
         person_key(deed.person),
         address_key(&deed.desk.tools, address),
@@ -303,10 +326,34 @@ fn reserve(deed: &mut Deed<'_, '_>, address: &Address) -> Result<MessageId, Refu
         let detail = "A code was mailed a short while ago, or too many were. Wait before you ask for another.";
         return refuse(Failure::new(RATE_LIMITED, detail).retry_after(seconds));
     }
-    let ticket = MessageId::draw(&*deed.desk.tools.entropy)?;
-    quota.sending = Some((ticket, deed.now.plus(SENDING)));
+    let id = MessageId::draw(&*deed.desk.tools.entropy)?;
+    quota.sending = Some((id, deed.now.plus(SENDING)));
     put_quota(deed.tx, person, &quota, deed.now)?;
-    Ok(ticket)
+    put_quota(deed.tx, to, &rule::sent(at_address, deed.now), deed.now)?;
+    Ok(Ticket { id, at: deed.now })
+}
+
+/// Gives the place back of a mail that did not leave.
+fn give_back(
+    tx: &mut Tx<'_>,
+    person: Vec<u8>,
+    address: Vec<u8>,
+    ticket: Ticket,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    if let Some(mut quota) = tx.get::<Quota>(&person)?
+        && quota.sending.is_some_and(|(holder, _)| holder == ticket.id)
+    {
+        quota.sending = None;
+        put_quota(tx, person, &quota, now)?;
+    }
+    if let Some(mut quota) = tx.get::<Quota>(&address)?
+        && let Some(at) = quota.sent.iter().rposition(|at| *at == ticket.at)
+    {
+        quota.sent.remove(at);
+        put_quota(tx, address, &quota, now)?;
+    }
+    Ok(())
 }
 
 fn put_quota(tx: &mut Tx<'_>, key: Vec<u8>, quota: &Quota, now: Timestamp) -> Result<(), Failure> {
@@ -320,7 +367,7 @@ async fn send(
     mailer: &Mailer,
     to: &Address,
     purpose: Purpose,
-    ticket: MessageId,
+    ticket: Ticket,
 ) -> Result<Arc<DigitCode>, Failure> {
     let tools = &desk.tools;
     let attempt = async {
@@ -338,17 +385,10 @@ async fn send(
     };
     let sent: Result<_, Failure> = attempt.await;
     if sent.is_err() {
-        let (key, now) = (person_key(me.key), tools.now());
-        let given_back = tools.store.write(move |tx| {
-            let Some(mut quota) = tx.get::<Quota>(&key)? else {
-                return Ok(());
-            };
-            if quota.sending.is_some_and(|(holder, _)| holder == ticket) {
-                quota.sending = None;
-                put_quota(tx, key.clone(), &quota, now)?;
-            }
-            Ok(())
-        });
+        let (person, address, now) = (person_key(me.key), address_key(tools, to), tools.now());
+        let given_back = tools
+            .store
+            .write(move |tx| give_back(tx, person.clone(), address.clone(), ticket, now));
         if let Err(failure) = given_back.await {
             // The place frees itself after SENDING seconds.
             tracing::warn!(
@@ -360,7 +400,14 @@ async fn send(
     sent
 }
 
-/// Counts the mail and keeps its code as the one live code of its purpose.
+/// Counts the person's mail, whatever became of its code.
+fn count(deed: &mut Deed<'_, '_>) -> Result<(), Failure> {
+    let key = person_key(deed.person);
+    let quota = rule::sent(deed.tx.get::<Quota>(&key)?.unwrap_or_default(), deed.now);
+    put_quota(deed.tx, key, &quota, deed.now)
+}
+
+/// Keeps the code as the one live code of its purpose.
 fn keep(
     deed: &mut Deed<'_, '_>,
     to: &Address,
@@ -368,10 +415,6 @@ fn keep(
     code: &DigitCode,
 ) -> Result<(), Refusal> {
     let tools = &deed.desk.tools;
-    for key in [person_key(deed.person), address_key(tools, to)] {
-        let quota = rule::sent(deed.tx.get::<Quota>(&key)?.unwrap_or_default(), deed.now);
-        put_quota(deed.tx, key, &quota, deed.now)?;
-    }
     let mailed = MailedCode {
         hash: hash(tools, deed.person, purpose, to, code.as_str()),
         address: to.clone(),

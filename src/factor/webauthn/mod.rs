@@ -108,6 +108,11 @@ impl Factor for SecurityKeys {
             return Ok(Verdict::Wrong);
         };
         tx.delete::<Proof>(&key);
+        let keys = tx.get::<Keys>(&person)?.unwrap_or_default();
+        let is_there = |credential: &record::Credential| credential.device_id == proof.device_id;
+        if !keys.credentials.iter().any(is_there) {
+            return Ok(Verdict::Wrong);
+        }
         Ok(if now < proof.expires_at {
             Verdict::Right
         } else {

@@ -18,6 +18,13 @@ pub struct Keys {
     pub credentials: Vec<Credential>,
 }
 
+impl Keys {
+    /// Whether a credential of this id is among them.
+    pub fn hold(&self, id: &[u8]) -> bool {
+        self.credentials.iter().any(|known| known.id() == id)
+    }
+}
+
 impl Record for Keys {
     type Key = PersonKey;
     const TABLE: &'static str = "webauthn";
@@ -130,6 +137,8 @@ impl Record for Ceremony {
 /// A proof by key that any `code` takes, once.
 #[derive(Serialize, Deserialize)]
 pub struct Proof {
+    /// The key that gave it: what is proved by a removed one is void with it.
+    pub device_id: DeviceId,
     pub expires_at: Timestamp,
 }
 

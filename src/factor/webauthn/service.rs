@@ -5,7 +5,9 @@ use webauthn_rs::prelude::{
     RequestChallengeResponse, SecurityKey, Uuid,
 };
 
-use crate::base::{ChallengeId, DeviceId, Failure, PersonKey, Secret, Timestamp, display_text};
+use crate::base::{
+    ChallengeId, Code, DeviceId, Failure, PersonKey, Secret, Timestamp, display_text,
+};
 use crate::crypto::CodeHash;
 use crate::factor::proof::PROOF_PREFIX;
 use crate::factor::{CODE_EXPIRED, Deed, Desk, Device, NOT_ENABLED, Refusal, refuse};
@@ -177,23 +179,25 @@ pub async fn complete_registration(
         _ => Err(Failure::not_found()),
     };
     let checked = checked.map_err(Refusable::new);
+    let claimed = answer.raw_id;
     desk.act(me, ACTION, move |deed| {
+        let mut keys = deed.tx.get::<Keys>(&deed.person)?.unwrap_or_default();
         let credential = match &checked {
             Ok(credential) => credential.clone(),
+            // The library has no word of its own for an excluded key.
+            Err(refusable) if refusable.is(WEBAUTHN_FAILED) && keys.hold(&claimed) => {
+                return refuse(key_known());
+            }
             Err(refusable) => return refuse(refusable.failure()),
         };
         let device = credential.device();
         deed.about(device.device_id);
-        let mut keys = deed.tx.get::<Keys>(&deed.person)?.unwrap_or_default();
         if keys.credentials.len() >= MOST_KEYS {
             return refuse(too_many());
         }
         let id = credential.id().to_vec();
         if deed.tx.get::<Owner>(&id)?.is_some() {
-            return refuse(Failure::new(
-                KEY_KNOWN,
-                "This security key is registered already.",
-            ));
+            return refuse(key_known());
         }
         deed.tx.put(
             &id,
@@ -332,6 +336,7 @@ pub async fn complete_verification(
             ));
         }
         credential.used(result, deed.now);
+        let device_id = credential.device_id;
         deed.tx.put(&deed.person, &keys)?;
         let bits: [u8; 16] = deed.desk.tools.entropy.bytes()?;
         let code = format!(
@@ -344,7 +349,11 @@ pub async fn complete_verification(
         let key = proof_hash(&deed.desk.tools, deed.person, &code)
             .as_bytes()
             .to_vec();
-        deed.tx.put_until(&key, &Proof { expires_at }, expires_at)?;
+        let proof = Proof {
+            device_id,
+            expires_at,
+        };
+        deed.tx.put_until(&key, &proof, expires_at)?;
         Ok(Proved {
             code: Secret::new(code),
             expires_at,
@@ -415,6 +424,10 @@ fn failed(why: impl ToString) -> Failure {
     .because(why.to_string())
 }
 
+fn key_known() -> Failure {
+    Failure::new(KEY_KNOWN, "This security key is registered already.")
+}
+
 fn too_many() -> Failure {
     Failure::new(
         TOO_MANY_KEYS,
@@ -429,6 +442,10 @@ impl Refusable {
     fn new(failure: Failure) -> Self {
         tracing::debug!(?failure, "a security key's answer was refused");
         Refusable(failure)
+    }
+
+    fn is(&self, code: Code) -> bool {
+        self.0.code() == code
     }
 
     fn failure(&self) -> Failure {

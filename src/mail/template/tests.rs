@@ -56,7 +56,11 @@ fn all(text: &str, contact: Option<&str>, number: u64) -> Vec<(&'static str, Ren
             kind,
             until: NOON.plus(900),
         }),
-        row(FactorUnlocked { occasion, kind }),
+        row(FactorUnlocked {
+            occasion,
+            kind,
+            by_operator: true,
+        }),
         row(FactorDisabled {
             occasion,
             kind,

@@ -1,7 +1,9 @@
 //! As the URLs are laid out: one file a factor.
 
 mod backup_codes;
+mod email;
 mod history;
 mod input;
 mod lockout;
 pub mod totp;
+pub mod webauthn;

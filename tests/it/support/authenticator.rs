@@ -23,7 +23,7 @@ pub const BS: u8 = 0x10;
 const AT: u8 = 0x40;
 
 pub struct Authenticator {
-    pair: EcdsaKeyPair,
+    pub pair: EcdsaKeyPair,
     pub credential_id: Vec<u8>,
     pub aaguid: [u8; 16],
     pub counter: u32,

@@ -17,7 +17,7 @@ pub mod smtp;
 mod swarm;
 mod totp;
 
-pub use authenticator::{Assertion, Authenticator, Registration};
+pub use authenticator::{Assertion, Authenticator, Registration, UP, UV};
 pub use client::{Client, Reply};
 pub use clock::TestClock;
 pub use issuer::{Issuer, Token};

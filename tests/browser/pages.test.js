@@ -1,0 +1,184 @@
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { once } from "node:events";
+
+import { addKey, ask, must, setUpApp, tokenOf } from "./support/account.js";
+import { usbPorts } from "./support/authenticator.js";
+import { EYES, fits, isAccessible } from "./support/looks.js";
+import { picture, story } from "./support/story.js";
+import { totp } from "./support/totp.js";
+
+const MARKUP = "<img src=x onerror=document.title='owned'>";
+
+async function pasteToken(page, origin) {
+  const token = await tokenOf(page, origin);
+  await page.goto(`${origin}/`);
+  await page.getByLabel("Access token").fill(token);
+  await page.getByRole("button", { name: "Show what is set up" }).click();
+}
+
+function assertStrict(headers, where) {
+  const policy = headers["content-security-policy"];
+  for (const part of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "base-uri 'none'", "form-action 'self'",
+    "frame-ancestors 'none'", "require-trusted-types-for 'script'", "trusted-types 'none'"]) {
+    assert.ok(policy.split(/;\s*/).includes(part), `${where}: ${part}`);
+  }
+  assert.ok(!/unsafe-|\*|http/.test(policy), where);
+  const exact = {
+    "x-content-type-options": "nosniff", "x-frame-options": "DENY", "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin", "cross-origin-resource-policy": "same-origin", "cache-control": "no-store",
+  };
+  for (const [name, value] of Object.entries(exact)) assert.equal(headers[name], value, `${where}: ${name}`);
+  assert.match(headers["permissions-policy"], /publickey-credentials-get=\(self\).*camera=\(\)/, where);
+  assert.match(headers["x-request-id"], /^req_/, where);
+  assert.equal(headers.server, undefined, where);
+  assert.equal(headers["access-control-allow-origin"], undefined, where);
+}
+
+story("strict headers stand on the pages, on answers and on refusals", async ({ page, origin, ear }) => {
+  for (const path of ["/demo", "/"]) {
+    const response = await page.goto(origin + path);
+    assertStrict(response.headers(), path);
+    assert.equal(response.headers()["set-cookie"], undefined);
+  }
+  assertStrict((await ask(page, "GET", "/me/mfa")).headers, "an answer");
+  ear.expects(404, 409);
+  assertStrict((await ask(page, "POST", "/me/mfa/totp/confirm", { code: "000000" })).headers, "a refusal");
+  assertStrict((await page.request.get(`${origin}/nowhere`)).headers(), "no such page");
+});
+
+story("the settings page shows what is set up for a pasted token, and drops it", async ({ page, origin, ear }) => {
+  await page.goto(`${origin}/demo`);
+  await setUpApp(page);
+  await pasteToken(page, origin);
+  await page.getByText("Your account is protected by a second factor.").waitFor();
+  await page.getByText("Authenticator app, since").waitFor();
+  await page.getByText("10 of 10 backup codes are left.").waitFor();
+  await page.reload();
+  assert.equal(await page.getByLabel("Access token").inputValue(), "");
+
+  ear.expects(401);
+  await page.getByLabel("Access token").fill("not.a.token");
+  await page.getByRole("button", { name: "Show what is set up" }).click();
+  await page.getByRole("status").filter({ hasText: /\w/ }).filter({ hasNotText: "Loading" }).waitFor();
+  assert.equal(await page.getByText("10 of 10").isVisible(), false);
+});
+
+story("a key whose name is markup is shown as text on both pages", async ({ page, origin }) => {
+  await page.goto(`${origin}/demo`);
+  await (await usbPorts(page)).plugIn();
+  await addKey(page, MARKUP);
+  await page.getByRole("button", { name: "Refresh" }).click();
+  await page.getByRole("article", { name: "Security keys" }).getByText(MARKUP).waitFor();
+  await page.getByRole("complementary", { name: "Mailbox" }).getByRole("heading", { name: /New security key/ }).waitFor();
+  assert.equal(await page.locator("img[src=x]").count(), 0);
+  assert.equal(await page.title(), "mfad demo");
+  await pasteToken(page, origin);
+  await page.getByText(MARKUP).waitFor();
+  assert.equal(await page.locator("img").count(), 0);
+  assert.equal(await page.title(), "Your second factors");
+});
+
+story("nothing is kept in the browser", async ({ page, context, origin }) => {
+  await page.goto(`${origin}/demo`);
+  const card = page.getByRole("article", { name: "Authenticator app" });
+  await card.getByRole("button", { name: "Set up" }).click();
+  const secret = (await page.locator(".secret").innerText()).replaceAll(" ", "");
+  await card.getByRole("textbox").fill(totp(secret));
+  await page.getByText("Shown once:").waitFor();
+  const kept = () => page.evaluate(async () => ({
+    local: { ...localStorage }, session: { ...sessionStorage }, databases: await indexedDB.databases(),
+    caches: await caches.keys(), workers: (await navigator.serviceWorker.getRegistrations()).length, cookie: document.cookie,
+    url: location.search + location.hash, history: history.state,
+  }));
+  const nothing = { local: {}, session: {}, databases: [], caches: [], workers: 0, cookie: "", url: "", history: null };
+  assert.deepEqual(await kept(), nothing);
+  await pasteToken(page, origin);
+  await page.getByText("Your account is protected").waitFor();
+  assert.deepEqual(await kept(), nothing);
+  assert.deepEqual(await context.cookies(), []);
+  await page.goBack();
+  await page.getByText("10 of 10 left.").waitFor();
+  assert.ok(!(await page.content()).includes(secret), "going back shows no secret");
+});
+
+story("a page of another origin can neither frame the pages nor ask for tokens", async ({ page, context, origin }) => {
+  const paths = ["/", "/demo", "/demo/issuer/authorize"];
+  const other = createServer((_, response) => {
+    response.setHeader("Content-Type", "text/html");
+    response.end(`<!doctype html><title>Another</title>${paths.map((path) => `<iframe src="${origin}${path}"></iframe>`).join("")}`);
+  }).listen(0, "127.0.0.1");
+  try {
+    await once(other, "listening");
+    const stranger = await context.newPage();
+    const said = [];
+    stranger.on("console", (message) => said.push(message.text()));
+    await stranger.goto(`http://127.0.0.1:${other.address().port}/`);
+    const frames = stranger.frames().slice(1);
+    assert.equal(frames.length, paths.length);
+    for (const frame of frames) {
+      assert.ok(!frame.url().startsWith(origin), frame.url());
+      assert.doesNotMatch(await frame.content(), /mfad|second factor|persona/i);
+    }
+    assert.equal(said.filter((text) => text.includes("frame-ancestors")).length, paths.length, said.join("\n"));
+    const reached = await stranger.evaluate(async (origin) => {
+      const ask = (path, options) => fetch(origin + path, options).then((answer) => answer.text(), () => "refused");
+      const json = { method: "POST", headers: { "Content-Type": "application/json" }, body: '{"persona":"alice"}' };
+      return [await ask("/demo/api/token", json), await ask("/demo/api/mails"), await ask("/healthz")];
+    }, origin);
+    assert.deepEqual(reached, ["refused", "refused", "refused"]);
+    await page.goto(origin);
+  } finally {
+    other.close();
+  }
+});
+
+for (const { name, ...eyes } of EYES) {
+  story(`the demo page fits and is accessible at every step: ${name}`, async ({ page, origin, ear }) => {
+    const look = async (what, options) => {
+      await fits(page, what);
+      await isAccessible(page, what);
+      await picture(page, `look demo ${what} ${name}`, options);
+    };
+    await page.goto(`${origin}/demo`);
+    await page.getByText("Only a password protects this account").waitFor();
+    await look("at first", { fullPage: true });
+    const app = page.getByRole("article", { name: "Authenticator app" });
+    await app.getByRole("button", { name: "Set up" }).click();
+    const secret = (await page.locator(".secret").innerText()).replaceAll(" ", "");
+    await app.locator(".digits").getByText(/\d{3} \d{3}/).waitFor();
+    await look("setting up an app", { fullPage: true });
+    ear.expects(400);
+    await app.getByRole("textbox").fill("abcdef");
+    await page.keyboard.press("Enter");
+    await app.getByText("That code is not right.").waitFor();
+    await look("after a wrong code");
+    await app.getByRole("textbox").fill(totp(secret));
+    await page.getByText("Shown once:").waitFor();
+    await look("with backup codes", { fullPage: true });
+    await page.getByRole("button", { name: "I have saved them" }).click();
+    await (await usbPorts(page)).plugIn();
+    await addKey(page, "A name as long as a name may be, for a key of which one has many");
+    await must(page, "POST", "/me/mfa/email/enable");
+    await page.getByRole("button", { name: "Refresh" }).click();
+    await page.getByRole("article", { name: "Security keys" }).getByText("A name as long").waitFor();
+    await page.getByRole("heading", { name: "New security key" }).waitFor();
+    for (const summary of await page.locator("summary").all()) await summary.click();
+    await look("with everything open", { fullPage: true });
+  }, eyes);
+
+  story(`the settings page fits and is accessible: ${name}`, async ({ page, origin }) => {
+    await page.goto(`${origin}/demo`);
+    await (await usbPorts(page)).plugIn();
+    await addKey(page, "x".repeat(64));
+    await setUpApp(page);
+    await page.goto(`${origin}/`);
+    await fits(page, "empty");
+    await isAccessible(page, "empty");
+    await pasteToken(page, origin);
+    await page.getByText("Your account is protected").waitFor();
+    await fits(page, "with an overview");
+    await isAccessible(page, "with an overview");
+    await picture(page, `look settings ${name}`, { fullPage: true });
+  }, eyes);
+}

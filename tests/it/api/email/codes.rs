@@ -1,0 +1,249 @@
+use serde_json::json;
+
+use super::{
+    CONFIRM, DISABLE, ENABLE, REGENERATE, SEND, enrol, mailed_code, other_than, overview,
+    with_address,
+};
+use crate::api::{totp, webauthn};
+use crate::support::{Authenticator, Server};
+
+#[tokio::test]
+async fn a_code_belongs_to_its_person() {
+    let server = Server::start().await;
+    let (alice, bob) = (server.alice(), server.bob());
+    let of_alice = mailed_code(&server, &alice, ENABLE).await;
+    let of_bob = mailed_code(&server, &bob, ENABLE).await;
+    if of_alice != of_bob {
+        bob.code(CONFIRM, &of_alice)
+            .await
+            .refused(400, "wrong_code");
+        alice
+            .code(CONFIRM, &of_bob)
+            .await
+            .refused(400, "wrong_code");
+    }
+    alice.code(CONFIRM, &of_alice).await.ok();
+    bob.code(CONFIRM, &of_bob).await.ok();
+}
+
+#[tokio::test]
+async fn a_code_belongs_to_the_purpose_that_it_was_mailed_for() {
+    let server = Server::start().await;
+    let alice = server.alice();
+    let mut key = Authenticator::new();
+    webauthn::enrol(&alice, &key).await;
+    // To turn on email codes: opens nothing else.
+    let turn_on = mailed_code(&server, &alice, ENABLE).await;
+    for path in [
+        REGENERATE,
+        "/api/v1/me/mfa/totp/confirm",
+        DISABLE,
+        "/api/v1/me/mfa/totp/replace",
+    ] {
+        let reply = alice.code(path, &turn_on).await;
+        assert!(
+            reply.status == 400 || reply.status == 409,
+            "{path} {}",
+            reply.text
+        );
+    }
+    alice.code(CONFIRM, &turn_on).await.ok();
+    alice
+        .code(DISABLE, &turn_on)
+        .await
+        .refused(409, "not_pending");
+    // To allow a change: does not turn on email codes.
+    server.clock.forward(60);
+    let change = mailed_code(&server, &alice, SEND).await;
+    alice
+        .code(CONFIRM, &change)
+        .await
+        .refused(409, "not_pending");
+    let proof = webauthn::prove(&alice, &mut key).await;
+    alice.code(DISABLE, &proof).await.ok();
+    server.clock.forward(60);
+    let again = mailed_code(&server, &alice, ENABLE).await;
+    if again != change {
+        alice
+            .code(CONFIRM, &change)
+            .await
+            .refused(400, "wrong_code");
+    }
+    alice
+        .code(REGENERATE, &again)
+        .await
+        .refused(400, "wrong_code");
+    alice.code(CONFIRM, &again).await.ok();
+}
+
+#[tokio::test]
+async fn a_code_belongs_to_the_address_that_it_was_mailed_to() {
+    let server = Server::start().await;
+    let first = mailed_code(&server, &server.alice(), ENABLE).await;
+    let before = overview(&server.alice()).await["devices"][0]["device_id"].clone();
+    server.clock.forward(60);
+    let moved = with_address(&server, "alice", "new@example.org");
+    let second = mailed_code(&server, &moved, ENABLE).await;
+    assert_eq!(server.smtp.mails()[1].to, ["new@example.org"]);
+    let pending = overview(&moved).await["devices"].clone();
+    assert_eq!(pending.as_array().unwrap().len(), 1);
+    assert_ne!(pending[0]["device_id"], before);
+    if first != second {
+        moved.code(CONFIRM, &first).await.refused(400, "wrong_code");
+    }
+    let confirmed = moved.code(CONFIRM, &second).await.ok();
+    assert_eq!(confirmed["device"]["name"], "n•••@example.org");
+    // What the issuer says later does not move a confirmed address.
+    server.clock.forward(60);
+    server.alice().post(SEND).await.ok();
+    assert_eq!(super::code_mail(&server).await.to, ["new@example.org"]);
+}
+
+#[tokio::test]
+async fn a_code_is_good_for_ten_minutes() {
+    let server = Server::start().await;
+    let (alice, bob) = (server.alice(), server.bob());
+    let code = mailed_code(&server, &alice, ENABLE).await;
+    let late = mailed_code(&server, &bob, ENABLE).await;
+    server.clock.forward(599);
+    alice.code(CONFIRM, &code).await.ok();
+    assert_eq!(overview(&bob).await["devices"][0]["status"], "pending");
+    server.clock.forward(1);
+    bob.code(CONFIRM, &late).await.refused(400, "code_expired");
+    let seen = overview(&bob).await;
+    assert_eq!(
+        (&seen["enabled"], &seen["devices"]),
+        (&json!(false), &json!([]))
+    );
+    let change = mailed_code(&server, &alice, SEND).await;
+    server.clock.forward(600);
+    alice
+        .code(DISABLE, &change)
+        .await
+        .refused(400, "code_expired");
+    assert_eq!(overview(&alice).await["enabled"], true);
+}
+
+#[tokio::test]
+async fn a_code_is_taken_once_however_many_send_it_at_once() {
+    let server = Server::start().await;
+    let alice = server.alice();
+    let code = mailed_code(&server, &alice, ENABLE).await;
+    let mut crowd = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let (alice, code) = (alice.clone(), code.clone());
+        crowd.spawn(async move { alice.code(CONFIRM, &code).await });
+    }
+    let replies = crowd.join_all().await;
+    assert_eq!(
+        replies.iter().filter(|reply| reply.status == 200).count(),
+        1
+    );
+    replies
+        .iter()
+        .filter(|reply| reply.status != 200)
+        .for_each(|reply| drop(reply.refused(409, "not_pending")));
+    server.clock.forward(60);
+    let change = mailed_code(&server, &alice, SEND).await;
+    alice.code(REGENERATE, &change).await.ok();
+    alice
+        .code(DISABLE, &change)
+        .await
+        .refused(409, "not_pending");
+    assert_eq!(overview(&alice).await["enabled"], true);
+}
+
+#[tokio::test]
+async fn five_wrong_codes_void_the_mailed_one_and_a_new_one_buys_no_further_guesses() {
+    let server = Server::start().await;
+    let alice = server.alice();
+    let code = mailed_code(&server, &alice, ENABLE).await;
+    for (guess, left) in [
+        (other_than(&code), 4),
+        (String::new(), 3),
+        ("12345".to_owned(), 2),
+        ("٠١٢٣٤٥".to_owned(), 1),
+        ("0000-0000-0000-0000".to_owned(), 0),
+    ] {
+        let refused = alice.code(CONFIRM, &guess).await.refused(400, "wrong_code");
+        assert_eq!(refused["tries_left"], left, "{guess}");
+    }
+    let locked = alice.code(CONFIRM, &code).await.refused(429, "locked");
+    assert_eq!(locked["retry_after"], 30);
+    server.clock.forward(30);
+    alice
+        .code(CONFIRM, &code)
+        .await
+        .refused(400, "code_expired");
+    server.clock.forward(30);
+    let next = mailed_code(&server, &alice, ENABLE).await;
+    alice
+        .code(CONFIRM, &other_than(&next))
+        .await
+        .refused(400, "wrong_code");
+    let locked = alice.code(CONFIRM, &next).await.refused(429, "locked");
+    assert_eq!(locked["retry_after"], 60);
+    server.clock.forward(60);
+    alice.code(CONFIRM, &next).await.ok();
+}
+
+#[tokio::test]
+async fn a_hundred_guesses_at_once_are_five() {
+    let server = Server::start().await;
+    let alice = server.alice();
+    let code = mailed_code(&server, &alice, ENABLE).await;
+    let mut crowd = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let (alice, guess) = (alice.clone(), other_than(&code));
+        crowd.spawn(async move { alice.code(CONFIRM, &guess).await.status.as_u16() });
+    }
+    let statuses = crowd.join_all().await;
+    let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
+    assert_eq!((count(400), count(429)), (5, 95));
+}
+
+#[tokio::test]
+async fn while_codes_are_locked_none_is_mailed_for_a_change() {
+    let server = Server::start().await;
+    let alice = server.alice();
+    enrol(&server, &alice).await;
+    let code = mailed_code(&server, &alice, SEND).await;
+    for _ in 0..5 {
+        alice
+            .code(DISABLE, &other_than(&code))
+            .await
+            .refused(400, "wrong_code");
+    }
+    server.clock.forward(29);
+    alice.code(DISABLE, &code).await.refused(429, "locked");
+    let refused = alice.post(SEND).await.refused(429, "locked");
+    assert_eq!(refused["retry_after"], 1);
+}
+
+#[tokio::test]
+async fn a_code_may_be_typed_in_groups() {
+    let server = Server::start().await;
+    let alice = server.alice();
+    let code = mailed_code(&server, &alice, ENABLE).await;
+    let (left, right) = code.split_at(3);
+    alice.code(CONFIRM, &format!(" {left} {right}-")).await.ok();
+}
+
+#[tokio::test]
+async fn a_mailed_code_is_not_taken_where_an_app_is_set_up() {
+    let server = Server::start().await;
+    let alice = server.alice();
+    enrol(&server, &alice).await;
+    let (app, _) = totp::enrol(&server, &alice).await;
+    server.clock.forward(30);
+    let code = mailed_code(&server, &alice, SEND).await;
+    if code != app.code(server.clock.unix()) {
+        for path in [DISABLE, REGENERATE, "/api/v1/me/mfa/totp/disable"] {
+            alice.code(path, &code).await.refused(400, "wrong_code");
+        }
+    }
+    alice
+        .code(DISABLE, &app.code(server.clock.unix()))
+        .await
+        .ok();
+}

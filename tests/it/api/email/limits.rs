@@ -1,0 +1,104 @@
+use super::{
+    CONFIRM, DISABLE, ENABLE, SEND, code_mail, enrol, mailed_code, overview, with_address,
+};
+use crate::support::{Reply, Server};
+
+fn wait(reply: &Reply) -> u64 {
+    reply.refused(429, "rate_limited")["retry_after"]
+        .as_u64()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn another_code_waits_a_minute_keeps_the_device_and_voids_the_first() {
+    let server = Server::start().await;
+    let alice = server.alice();
+    let first = mailed_code(&server, &alice, ENABLE).await;
+    let device = overview(&alice).await["devices"][0]["device_id"].clone();
+    assert_eq!(wait(&alice.post(ENABLE).await), 60);
+    server.clock.forward(59);
+    assert_eq!(wait(&alice.post(ENABLE).await), 1);
+    server.clock.forward(1);
+    let resent = alice.post(ENABLE).await.ok();
+    assert_eq!(resent["device_id"], device);
+    assert_eq!(resent["expires_at"], "2026-11-24T12:11:00Z");
+    let second = code_mail(&server).await.code().unwrap();
+    if first != second {
+        alice.code(CONFIRM, &first).await.refused(400, "wrong_code");
+    }
+    let confirmed = alice.code(CONFIRM, &second).await.ok();
+    assert_eq!(confirmed["device"]["device_id"], device);
+}
+
+#[tokio::test]
+async fn five_codes_an_hour_and_not_six() {
+    let server = Server::start().await;
+    let alice = server.alice();
+    for _ in 0..5 {
+        mailed_code(&server, &alice, ENABLE).await;
+        server.clock.forward(60);
+    }
+    assert_eq!(wait(&alice.post(ENABLE).await), 3600 - 5 * 60);
+    server.clock.forward(3600 - 5 * 60);
+    mailed_code(&server, &server.alice(), ENABLE).await;
+    assert_eq!(server.smtp.mails().len(), 6);
+}
+
+#[tokio::test]
+async fn turning_off_and_on_again_buys_no_further_mails() {
+    let server = Server::start().await;
+    let alice = server.alice();
+    let codes = enrol(&server, &alice).await;
+    mailed_code(&server, &alice, SEND).await;
+    assert_eq!(wait(&alice.post(SEND).await), 60);
+    alice.code(DISABLE, &codes[0]).await.ok();
+    assert_eq!(wait(&alice.post(ENABLE).await), 60);
+}
+
+#[tokio::test]
+async fn a_hundred_requests_at_once_send_one_mail() {
+    let server = Server::start().await;
+    let alice = server.alice();
+    let mut crowd = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let alice = alice.clone();
+        crowd.spawn(async move { alice.post(ENABLE).await });
+    }
+    let replies = crowd.join_all().await;
+    assert_eq!(
+        replies.iter().filter(|reply| reply.status == 200).count(),
+        1
+    );
+    for reply in replies.iter().filter(|reply| reply.status != 200) {
+        assert!((1..=60).contains(&wait(reply)));
+    }
+    assert_eq!(server.smtp.mails().len(), 1);
+    assert_eq!(
+        overview(&alice).await["devices"].as_array().unwrap().len(),
+        1
+    );
+    let code = code_mail(&server).await.code().unwrap();
+    alice.code(CONFIRM, &code).await.ok();
+}
+
+#[tokio::test]
+async fn an_address_gets_ten_mails_an_hour_however_many_accounts_name_it() {
+    let server = Server::start().await;
+    let mut crowd = tokio::task::JoinSet::new();
+    for n in 0..30 {
+        let somebody = with_address(&server, &format!("somebody-{n}"), "victim@example.com");
+        crowd.spawn(async move { somebody.post(ENABLE).await });
+    }
+    let replies = crowd.join_all().await;
+    assert_eq!(
+        replies.iter().filter(|reply| reply.status == 200).count(),
+        10
+    );
+    assert_eq!(server.smtp.mails().len(), 10);
+    let further = with_address(&server, "further", "victim@example.com");
+    assert_eq!(wait(&further.post(ENABLE).await), 3600);
+    mailed_code(&server, &server.alice(), ENABLE).await;
+    server.clock.forward(3600);
+    let further = with_address(&server, "further", "victim@example.com");
+    mailed_code(&server, &further, ENABLE).await;
+}
