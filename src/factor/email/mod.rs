@@ -2,6 +2,7 @@
 //! factor than the others, as whoever reads the mailbox has it.
 
 mod http;
+mod quota;
 mod record;
 mod rule;
 mod service;

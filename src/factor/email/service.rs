@@ -6,22 +6,23 @@
 use std::sync::Arc;
 
 use crate::auth::{self, Person};
-use crate::base::{DeviceId, Failure, MessageId, PersonKey, Secret, Timestamp, codes};
+use crate::base::{DeviceId, Failure, PersonKey, Secret, Timestamp, codes};
 use crate::crypto::DigitCode;
 use crate::factor::proof::{BackupCodes, expired};
 use crate::factor::{
     ALREADY_ENABLED, Answer, Deed, Desk, Device, Factor, NOT_ENABLED, NOT_OFFERED, NOT_PENDING,
     Refusal, Verdict, refuse,
 };
-use crate::lockout;
+use crate::lockout::{self, Standing};
 use crate::mail::{Address, CodeLetter, Letter, Mailer};
 use crate::services::Services;
 use crate::store::Tx;
 use crate::wire::Me;
 
-use super::record::{Active, MailedCode, Pending, Purpose, Quota};
-use super::rule::{self, CODE_TRIES, CODE_TTL, Counted, PENDING_TTL, RESEND_AFTER, SENDING};
-use super::{EMAIL_UNKNOWN, EMAIL_UNVERIFIED, RATE_LIMITED};
+use super::quota::{Ticket, count, give_back, reserve};
+use super::record::{Active, MailedCode, Pending, Purpose};
+use super::rule::{CODE_TRIES, CODE_TTL, PENDING_TTL, RESEND_AFTER};
+use super::{EMAIL_UNKNOWN, EMAIL_UNVERIFIED};
 
 /// A code is on its way.
 pub struct Sent {
@@ -61,7 +62,7 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
         })
         .await?;
     let (code, to) = (
-        send(desk, me, &mailer, &address, Purpose::TurnOn, ticket).await?,
+        send(desk, &mailer, &address, Purpose::TurnOn, ticket).await?,
         address.clone(),
     );
     desk.act(me, ACTION, move |deed| {
@@ -114,7 +115,7 @@ pub async fn send_code(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
             Ok((active, ticket))
         })
         .await?;
-    let code = send(desk, me, &mailer, &active.address, Purpose::Change, ticket).await?;
+    let code = send(desk, &mailer, &active.address, Purpose::Change, ticket).await?;
     let (to, device_id) = (active.address.clone(), active.device_id);
     desk.act(me, ACTION, move |deed| {
         deed.about(active.device_id);
@@ -148,8 +149,12 @@ pub fn confirm(
         ));
     };
     deed.about(pending.device_id);
-    let standing = lockout::standing(deed.tx, deed.person, factor.kind(), deed.now)?;
-    deed.admit(standing)?;
+    // Nothing brings back what is not set up yet, so misses alone must not shut out for ever:
+    // the tries of each code and the limits on mails bound the guesses.
+    match lockout::standing(deed.tx, deed.person, factor.kind(), deed.now)? {
+        Standing::Disabled => {}
+        standing => deed.admit(standing)?,
+    }
     match judge_code(
         &deed.desk.tools,
         deed.tx,
@@ -293,77 +298,9 @@ async fn known_address(
     })
 }
 
-fn person_key(person: PersonKey) -> Vec<u8> {
-    [b"p".as_slice(), person.as_bytes()].concat()
-}
-
-fn address_key(tools: &Services, address: &Address) -> Vec<u8> {
-    let hash = tools.keys().code_hash(&[b"address"], address.as_str());
-    [b"a".as_slice(), hash.as_bytes()].concat()
-}
-
-/// A place for one mail, taken at a moment.
-#[derive(Clone, Copy)]
-struct Ticket {
-    id: MessageId,
-    at: Timestamp,
-}
-
-/// Takes the place for one mail, if the limits leave one. At the address it
-/// counts from now on: accounts without number may name the same one at once.
-fn reserve(deed: &mut Deed<'_, '_>, address: &Address) -> Result<Ticket, Refusal> {
-    let (person, to) = (
-        person_key(deed.person),
-        address_key(&deed.desk.tools, address),
-    );
-    let mut quota = deed.tx.get::<Quota>(&person)?.unwrap_or_default();
-    let at_address = deed.tx.get::<Quota>(&to)?.unwrap_or_default();
-    let waits = [
-        rule::wait(&quota, Counted::Person, deed.now),
-        rule::wait(&at_address, Counted::Address, deed.now),
-    ];
-    if let Some(seconds) = waits.into_iter().flatten().max() {
-        let detail = "A code was mailed a short while ago, or too many were. Wait before you ask for another.";
-        return refuse(Failure::new(RATE_LIMITED, detail).retry_after(seconds));
-    }
-    let id = MessageId::draw(&*deed.desk.tools.entropy)?;
-    quota.sending = Some((id, deed.now.plus(SENDING)));
-    put_quota(deed.tx, person, &quota, deed.now)?;
-    put_quota(deed.tx, to, &rule::sent(at_address, deed.now), deed.now)?;
-    Ok(Ticket { id, at: deed.now })
-}
-
-/// Gives the place back of a mail that did not leave.
-fn give_back(
-    tx: &mut Tx<'_>,
-    person: Vec<u8>,
-    address: Vec<u8>,
-    ticket: Ticket,
-    now: Timestamp,
-) -> Result<(), Failure> {
-    if let Some(mut quota) = tx.get::<Quota>(&person)?
-        && quota.sending.is_some_and(|(holder, _)| holder == ticket.id)
-    {
-        quota.sending = None;
-        put_quota(tx, person, &quota, now)?;
-    }
-    if let Some(mut quota) = tx.get::<Quota>(&address)?
-        && let Some(at) = quota.sent.iter().rposition(|at| *at == ticket.at)
-    {
-        quota.sent.remove(at);
-        put_quota(tx, address, &quota, now)?;
-    }
-    Ok(())
-}
-
-fn put_quota(tx: &mut Tx<'_>, key: Vec<u8>, quota: &Quota, now: Timestamp) -> Result<(), Failure> {
-    tx.put_until(&key, quota, now.plus(86_400))
-}
-
 /// Hands one code to the SMTP server, or gives the place back.
 async fn send(
     desk: &Arc<Desk>,
-    me: &Me,
     mailer: &Mailer,
     to: &Address,
     purpose: Purpose,
@@ -385,10 +322,8 @@ async fn send(
     };
     let sent: Result<_, Failure> = attempt.await;
     if sent.is_err() {
-        let (person, address, now) = (person_key(me.key), address_key(tools, to), tools.now());
-        let given_back = tools
-            .store
-            .write(move |tx| give_back(tx, person.clone(), address.clone(), ticket, now));
+        let (store, tools, now) = (tools.store.clone(), tools.clone(), tools.now());
+        let given_back = store.write(move |tx| give_back(&tools, tx, &ticket, now));
         if let Err(failure) = given_back.await {
             // The place frees itself after SENDING seconds.
             tracing::warn!(
@@ -398,13 +333,6 @@ async fn send(
         }
     }
     sent
-}
-
-/// Counts the person's mail, whatever became of its code.
-fn count(deed: &mut Deed<'_, '_>) -> Result<(), Failure> {
-    let key = person_key(deed.person);
-    let quota = rule::sent(deed.tx.get::<Quota>(&key)?.unwrap_or_default(), deed.now);
-    put_quota(deed.tx, key, &quota, deed.now)
 }
 
 /// Keeps the code as the one live code of its purpose.

@@ -34,6 +34,9 @@ pub enum Misfit {
     /// The key belongs to another account.
     #[error("the user handle is another person's")]
     UserHandle,
+    /// It names another credential than the one that answered, or none.
+    #[error("the answer is not of the credential that it names")]
+    Name,
     /// The id is longer than any may be.
     #[error("the credential id is longer than {LONGEST_ID} bytes")]
     LongId,
@@ -79,6 +82,19 @@ pub fn check_client_data(json: &[u8], purpose: Purpose, origins: &[String]) -> R
         return Err(Misfit::Embedded);
     }
     Ok(())
+}
+
+/// Checks that what stands around an answer names the credential that gave it (section 5.1: `id` is `rawId`, encoded).
+///
+/// # Errors
+/// [`Misfit::Name`].
+pub fn check_name(kind: &str, id: &str, raw_id: &[u8], answered: &[u8]) -> Result<(), Misfit> {
+    let named = raw_id == answered && data_encoding::BASE64URL_NOPAD.encode(answered) == id;
+    if kind == "public-key" && named {
+        Ok(())
+    } else {
+        Err(Misfit::Name)
+    }
 }
 
 /// Checks the id of a credential.
@@ -177,6 +193,20 @@ mod tests {
             (5, 0, false),
         ] {
             assert_eq!(counter_advances(stored, sent), fine, "{stored} {sent}");
+        }
+    }
+
+    #[test]
+    fn an_answer_names_the_credential_that_gave_it() {
+        let check = |kind, id, raw_id: &[u8]| check_name(kind, id, raw_id, b"key");
+        assert_eq!(check("public-key", "a2V5", b"key"), Ok(()));
+        for (kind, id, raw_id) in [
+            ("password", "a2V5", b"key"),
+            ("public-key", "a2V4", b"key"),
+            ("public-key", "", b"key"),
+            ("public-key", "a2V5", b"kez"),
+        ] {
+            assert_eq!(check(kind, id, raw_id), Err(Misfit::Name), "{kind} {id}");
         }
     }
 

@@ -229,6 +229,7 @@ fn check_registration(
         .webauthn
         .finish_securitykey_registration(answer, state)
         .map_err(failed)?;
+    rule::check_name(&answer.type_, &answer.id, &answer.raw_id, key.cred_id()).map_err(failed)?;
     rule::check_id(key.cred_id()).map_err(failed)?;
     Ok(key)
 }
@@ -309,6 +310,11 @@ pub async fn complete_verification(
                     .webauthn
                     .finish_securitykey_authentication(&answer, &state)
                     .map_err(failed)
+            })
+            .and_then(|result| {
+                rule::check_name(&answer.type_, &answer.id, &answer.raw_id, result.cred_id())
+                    .map_err(failed)?;
+                Ok(result)
             })
         }
         Step::Register { .. } => Err(Failure::not_found()),

@@ -247,3 +247,68 @@ async fn a_mailed_code_is_not_taken_where_an_app_is_set_up() {
         .await
         .ok();
 }
+
+#[tokio::test]
+async fn a_hundred_misses_before_it_is_set_up_do_not_shut_a_person_out_for_ever() {
+    let server = Server::start().await;
+    let mut misses = 0;
+    while misses < 100 {
+        // Longer than any lock, and slow enough for the limits on mails.
+        server.clock.forward(5000);
+        let alice = server.alice();
+        let code = mailed_code(&server, &alice, ENABLE).await;
+        let wrong = other_than(&code);
+        while alice.code(CONFIRM, &wrong).await.json()["code"] == "wrong_code" {
+            misses += 1;
+        }
+    }
+    server.clock.forward(5000);
+    let alice = server.alice();
+    let code = mailed_code(&server, &alice, ENABLE).await;
+    alice
+        .code(CONFIRM, &other_than(&code))
+        .await
+        .refused(400, "wrong_code");
+    alice.code(CONFIRM, &code).await.ok();
+    assert_eq!(overview(&alice).await["devices"][0]["status"], "active");
+}
+
+#[tokio::test]
+async fn a_key_brings_back_locked_codes_but_not_the_code_that_was_guessed_at() {
+    let server = Server::start().await;
+    let alice = server.alice();
+    let mut key = Authenticator::new();
+    webauthn::enrol(&alice, &key).await;
+    enrol(&server, &alice).await;
+    for _ in 0..5 {
+        let code = "0000-0000-0000";
+        alice
+            .code(REGENERATE, code)
+            .await
+            .refused(409, "not_pending");
+    }
+    let code = mailed_code(&server, &alice, SEND).await;
+    for _ in 0..5 {
+        alice
+            .code(REGENERATE, &other_than(&code))
+            .await
+            .refused(400, "wrong_code");
+    }
+    alice.code(REGENERATE, &code).await.refused(429, "locked");
+    let unlock = "/api/v1/me/mfa/unlock";
+    let body = |code: &str| json!({"type": "email", "code": code});
+    alice
+        .post_json(unlock, &body(&code))
+        .await
+        .refused(429, "locked");
+    let proof = webauthn::prove(&alice, &mut key).await;
+    alice.post_json(unlock, &body(&proof)).await.ok();
+    // Its five tries are used up, and that stays so.
+    alice
+        .code(REGENERATE, &code)
+        .await
+        .refused(400, "code_expired");
+    server.clock.forward(60);
+    let code = mailed_code(&server, &alice, SEND).await;
+    alice.code(REGENERATE, &code).await.ok();
+}

@@ -240,3 +240,19 @@ async fn a_restart_keeps_the_pending_address_its_code_and_the_limits() {
     assert_eq!(refused["tries_left"], 3);
     alice.code(CONFIRM, &code).await.ok();
 }
+
+#[tokio::test]
+async fn a_stop_waits_for_the_mail_that_is_leaving() {
+    let mut server = Server::start().await;
+    let alice = server.alice();
+    server
+        .smtp
+        .misbehave(Fault::Slow(Duration::from_millis(10)));
+    let sending = tokio::spawn(async move { alice.post(ENABLE).await });
+    until(|| offered(&server) == 1).await;
+    server.restart().await;
+    server.smtp.misbehave(Fault::None);
+    sending.await.unwrap().ok();
+    let code = code_mail(&server).await.code().unwrap();
+    server.alice().code(CONFIRM, &code).await.ok();
+}

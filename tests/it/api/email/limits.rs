@@ -1,6 +1,7 @@
 use super::{
     CONFIRM, DISABLE, ENABLE, SEND, code_mail, enrol, mailed_code, overview, with_address,
 };
+use crate::support::smtp::Fault;
 use crate::support::{Reply, Server};
 
 fn wait(reply: &Reply) -> u64 {
@@ -85,8 +86,13 @@ async fn a_hundred_requests_at_once_send_one_mail() {
 async fn an_address_gets_ten_mails_an_hour_however_many_accounts_name_it() {
     let server = Server::start().await;
     let mut crowd = tokio::task::JoinSet::new();
+    let spellings = [
+        "victim@example.com",
+        "Victim@Example.com",
+        "VICTIM@example.COM",
+    ];
     for n in 0..30 {
-        let somebody = with_address(&server, &format!("somebody-{n}"), "victim@example.com");
+        let somebody = with_address(&server, &format!("somebody-{n}"), spellings[n % 3]);
         crowd.spawn(async move { somebody.post(ENABLE).await });
     }
     let replies = crowd.join_all().await;
@@ -98,7 +104,26 @@ async fn an_address_gets_ten_mails_an_hour_however_many_accounts_name_it() {
     let further = with_address(&server, "further", "victim@example.com");
     assert_eq!(wait(&further.post(ENABLE).await), 3600);
     mailed_code(&server, &server.alice(), ENABLE).await;
+    assert_eq!(server.smtp.mails().len(), 11);
     server.clock.forward(3600);
     let further = with_address(&server, "further", "victim@example.com");
     mailed_code(&server, &further, ENABLE).await;
+}
+
+#[tokio::test]
+async fn a_mail_that_did_not_leave_counts_for_nobody() {
+    let server = Server::start().await;
+    let somebody = |n: usize| with_address(&server, &format!("somebody-{n}"), "shared@example.com");
+    server
+        .smtp
+        .misbehave(Fault::RefuseRecipient("451 4.7.1 later"));
+    for n in 0..12 {
+        let refused = somebody(n).post(ENABLE).await;
+        refused.refused(503, "unavailable");
+    }
+    server.smtp.misbehave(Fault::None);
+    for n in 0..10 {
+        somebody(n).post(ENABLE).await.ok();
+    }
+    assert_eq!(wait(&somebody(10).post(ENABLE).await), 3600);
 }

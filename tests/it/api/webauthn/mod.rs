@@ -1,10 +1,13 @@
 //! Security keys.
 
 mod attacks;
+mod bent;
 mod keys;
+mod life;
 mod names;
 mod proofs;
 mod races;
+mod signed;
 
 use serde_json::{Value, json};
 
