@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::totp::{CONFIRM, DISABLE, ENABLE, REGENERATE, REPLACE, UNLOCK, enrol, names, overview};
-use crate::support::{App, Client, Server, at_once, tally};
+use crate::support::{App, Authenticator, Client, Server, at_once, tally};
 
 async fn remaining(person: &Client) -> Value {
     overview(person).await["backup_codes"]["remaining"].clone()
@@ -284,4 +284,57 @@ async fn new_codes_void_the_old_ones_in_the_same_moment() {
         server.clock.next_step();
     }
     alice.code(REPLACE, &codes[9]).await.ok();
+}
+
+const BEGIN: &str = "/api/v1/me/mfa/webauthn/register/begin";
+const COMPLETE: &str = "/api/v1/me/mfa/webauthn/register/complete";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_first_factors_at_once_one_brings_the_codes_and_the_last_to_go_takes_them() {
+    let server = Server::start().await;
+    for number in 0..10 {
+        let person = server.person(&format!("person-{number}"));
+        let app = App::scan(&person.post(ENABLE).await.ok());
+        let begun = person.post(BEGIN).await.ok();
+        let key_id = begun["device_id"].as_str().unwrap().to_owned();
+        let (code, key) = (
+            app.code(server.clock.unix()),
+            Authenticator::new().register(&begun),
+        );
+        let replies = at_once(&person, 2, move |person, which| {
+            let (code, key) = (code.clone(), key.clone());
+            async move {
+                match which {
+                    0 => person.code(CONFIRM, &code).await,
+                    _ => person.post_json(COMPLETE, &key).await,
+                }
+            }
+        })
+        .await;
+        let sets: Vec<Vec<String>> = replies
+            .iter()
+            .filter_map(|reply| serde_json::from_value(reply.ok()["backup_codes"].clone()).ok())
+            .collect();
+        assert_eq!(sets.len(), 1);
+        person.code(REPLACE, &sets[0][0]).await.ok();
+        assert_eq!(remaining(&person).await, 9);
+
+        let code = sets[0][1].clone();
+        let replies = at_once(&person, 2, move |person, which| {
+            let (code, path) = (code.clone(), format!("/api/v1/me/mfa/webauthn/{key_id}"));
+            async move {
+                match which {
+                    0 => person.code(DISABLE, &code).await,
+                    _ => person.delete(&path).await,
+                }
+            }
+        })
+        .await;
+        assert_eq!(tally(&replies), [("200".to_owned(), 2)].into());
+        let seen = overview(&person).await;
+        assert_eq!(
+            (&seen["enabled"], &seen["devices"], &seen["backup_codes"]),
+            (&json!(false), &json!([]), &Value::Null)
+        );
+    }
 }

@@ -1,12 +1,17 @@
 //! What the tests stand on.
 
-#![allow(dead_code, reason = "a test uses the part of its tools that it needs")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "a test uses the part of its tools that it needs"
+)]
 
 mod authenticator;
 mod client;
 mod clock;
 mod issuer;
 pub mod process;
+mod routes;
 mod server;
 pub mod smtp;
 mod swarm;
@@ -17,6 +22,7 @@ pub use client::{Client, Reply};
 pub use clock::TestClock;
 pub use issuer::{Issuer, Token};
 pub use process::{Process, Site};
+pub use routes::routes;
 pub use server::{Options, PUBLIC_URL, Server};
 pub use swarm::{at_once, tally};
 pub use totp::{App, code_at};
