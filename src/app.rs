@@ -12,6 +12,7 @@ use axum::Router;
 use crate::auth::{self, IssuerSettings, Outbound, Verifier};
 use crate::base::{Clock, Entropy};
 use crate::config::{Exit, IssuerConfig, KeySource, Problem, Settings, SmtpConfig, SmtpSecurity};
+use crate::crypto::MasterKeyError;
 use crate::factor::{Desk, RelyingParty};
 use crate::http::{self, EdgeSettings};
 use crate::mail::{Mailer, Security, SmtpSettings};
@@ -178,6 +179,14 @@ fn store_problem(refused: OpenError) -> StartError {
             Exit::Config,
             "bring the key back from where you keep it; a new one would not open what is there",
         ),
+        OpenError::MasterKey(MasterKeyError::Io { source, .. })
+            if source.kind() != io::ErrorKind::PermissionDenied =>
+        {
+            (
+                Exit::Io,
+                "check that the folder of the key exists, is writable and has space",
+            )
+        }
         OpenError::MasterKey(_) => (Exit::Config, "check --master-key-file: 32 bytes, mode 0600"),
         OpenError::KeyRing(_) => (
             Exit::Config,

@@ -1,13 +1,15 @@
 //! Opening the file: permissions, master key, format.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::backends::FileBackend;
-use redb::{Database, DatabaseError, ReadableDatabase, TableDefinition, TableError};
+use redb::{Database, ReadableDatabase, TableDefinition, TableError};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::base::{Entropy, Failure};
 use crate::crypto::{KeyRing, KeyRingError, MasterKey, MasterKeyError, Sealer};
@@ -103,18 +105,80 @@ pub fn open(
 ) -> Result<Store, OpenError> {
     make_private_folder(folder)?;
     let path = folder.join(FILE_NAME);
+    let _alone = alone_in(folder, &path)?;
     let new = is_new(&path)?;
     let master = master_key(&path, new, master, &*entropy)?;
+    if new {
+        make(folder, &path, &master, &*entropy)?;
+    }
     make_private_file(&path)?;
-    let opener: Opener = {
-        let path = path.clone();
-        Box::new(move |thorough| {
-            // Never `create`: a file that vanished must not come back empty.
-            let file = OpenOptions::new().read(true).write(true).open(&path)?;
-            engine::builder(thorough).create_with_backend(FileBackend::new(file)?)
-        })
-    };
-    open_with(&path, opener, &master, entropy)
+    open_with(&path, opener_of(&path), &master, entropy)
+}
+
+fn opener_of(path: &Path) -> Opener {
+    let path = path.to_owned();
+    Box::new(move |thorough| {
+        // Never `create`: a file that vanished must not come back empty.
+        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+        engine::builder(thorough).create_with_backend(FileBackend::new(file)?)
+    })
+}
+
+/// Keeps others out while a store is found or made. Released when dropped.
+fn alone_in(folder: &Path, store: &Path) -> Result<File, OpenError> {
+    let lock = File::open(folder).map_err(io_error(folder))?;
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(lock),
+        Err(Errno::WOULDBLOCK) => Err(OpenError::InUse(store.to_owned())),
+        Err(e) => Err(io_error(folder)(e.into())),
+    }
+}
+
+/// Makes a new store beside its place and moves it there whole: what a full disk or a kill breaks off is
+/// made anew the next time.
+fn make(
+    folder: &Path,
+    path: &Path,
+    master: &MasterKey,
+    entropy: &dyn Entropy,
+) -> Result<(), OpenError> {
+    let unfinished = path.with_extension("unfinished");
+    remove(&unfinished)?;
+    let made = fill(&unfinished, master, entropy).and_then(|()| {
+        fs::rename(&unfinished, path)
+            .and_then(|()| File::open(folder)?.sync_all())
+            .map_err(io_error(path))
+    });
+    if made.is_err() {
+        remove(&unfinished)?;
+    }
+    made
+}
+
+fn fill(path: &Path, master: &MasterKey, entropy: &dyn Entropy) -> Result<(), OpenError> {
+    make_private_file(path)?;
+    let database = opener_of(path)(true).map_err(|e| refused(path, e))?;
+    draw_ring(&database, path, master, entropy)?;
+    database.close().map_err(|e| refused(path, e))
+}
+
+fn remove(path: &Path) -> Result<(), OpenError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error(path)(e)),
+        _ => Ok(()),
+    }
+}
+
+fn draw_ring(
+    database: &Database,
+    path: &Path,
+    master: &MasterKey,
+    entropy: &dyn Entropy,
+) -> Result<KeyRing, OpenError> {
+    let ring = KeyRing::draw(entropy).map_err(OpenError::Start)?;
+    let wrapped = ring.wrap(master, entropy).map_err(OpenError::Start)?;
+    write_meta(database, &wrapped).map_err(|e| refused(path, e))?;
+    Ok(ring)
 }
 
 /// Opens through any engine handle: the seam for tests that make the disk fail.
@@ -124,15 +188,11 @@ pub(super) fn open_with(
     master: &MasterKey,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Store, OpenError> {
-    let database = opener(true).map_err(|refused| match refused {
-        refused if engine::is_in_use(&refused) => OpenError::InUse(path.to_owned()),
-        DatabaseError::Storage(redb::StorageError::Io(source)) => OpenError::Io {
-            path: path.to_owned(),
-            source,
-        },
-        refused => damaged(path, refused),
+    let database = opener(true).map_err(|e| match e {
+        e if engine::is_in_use(&e) => OpenError::InUse(path.to_owned()),
+        e => refused(path, e),
     })?;
-    let ring = match read_meta(&database).map_err(|e| damaged(path, e))? {
+    let ring = match read_meta(&database).map_err(|e| refused(path, e))? {
         Some((format, _)) if format > FORMAT => {
             return Err(OpenError::Newer {
                 path: path.to_owned(),
@@ -140,22 +200,25 @@ pub(super) fn open_with(
             });
         }
         Some((_, wrapped)) => KeyRing::unwrap(master, &wrapped)?,
-        None => {
-            let ring = KeyRing::draw(&*entropy).map_err(OpenError::Start)?;
-            let wrapped = ring.wrap(master, &*entropy).map_err(OpenError::Start)?;
-            write_meta(&database, &wrapped).map_err(|e| damaged(path, e))?;
-            ring
-        }
+        None => draw_ring(&database, path, master, &*entropy)?,
     };
     let sealer = Arc::new(Sealer::new(&ring)?);
     Store::start(database, opener, sealer, entropy)
         .map_err(|e| OpenError::Start(Failure::internal(e)))
 }
 
-fn damaged(path: &Path, why: impl ToString) -> OpenError {
-    OpenError::Damaged {
-        path: path.to_owned(),
-        why: why.to_string(),
+/// What the engine says of a file: the disk's fault, or the contents'.
+fn refused(path: &Path, error: impl Into<redb::Error>) -> OpenError {
+    match error.into() {
+        // So it calls contents that are not its own.
+        redb::Error::Io(source) if source.kind() != io::ErrorKind::InvalidData => OpenError::Io {
+            path: path.to_owned(),
+            source,
+        },
+        why => OpenError::Damaged {
+            path: path.to_owned(),
+            why: why.to_string(),
+        },
     }
 }
 

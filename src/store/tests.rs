@@ -609,3 +609,35 @@ async fn a_full_disk_refuses_writes_serves_reads_and_heals_by_itself() {
         .unwrap();
     assert_eq!(all(&store).len() as u64, acknowledged + 1);
 }
+
+#[tokio::test]
+async fn a_store_that_was_broken_off_while_it_was_made_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("mfad.unfinished"), [7; 5000]).unwrap();
+    let store = open_in(folder.path()).unwrap();
+    store.write(|tx| tx.put(&1, &note("one"))).await.unwrap();
+    store.close().await;
+    let mut names: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["master.key", "mfad.redb"]);
+    assert_eq!(all(&open_in(folder.path()).unwrap()).len(), 1);
+}
+
+#[test]
+fn a_file_that_is_no_store_of_ours_is_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    open_in(folder.path()).unwrap();
+    let path = folder.path().join("other").join("mfad.redb");
+    std::fs::create_dir(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, [7; 5000]).unwrap();
+    let opened = open(
+        path.parent().unwrap(),
+        &own_key(folder.path()),
+        Arc::new(OsEntropy),
+    );
+    assert!(matches!(opened.err().unwrap(), OpenError::Damaged { .. }));
+    assert_eq!(std::fs::read(&path).unwrap(), [7; 5000]);
+}
