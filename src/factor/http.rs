@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -91,10 +92,19 @@ async fn overview(State(desk): State<Arc<Desk>>, me: Me) -> Result<Json<Overview
 /// Which factor to bring back, and the proof by another.
 #[derive(ToSchema)]
 struct UnlockRequest {
-    /// `totp` or `email`.
+    /// What wrong codes can lock.
+    #[schema(schema_with = lockable)]
     r#type: String,
     /// A proof by another factor than that one.
     code: String,
+}
+
+fn lockable() -> Object {
+    let kinds = Some(["totp", "email"]);
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(kinds)
+        .build()
 }
 
 impl FromBody for UnlockRequest {
@@ -277,6 +287,14 @@ async fn events(
             ));
         }
     };
+    // The document calls it an int64.
+    if query
+        .cursor
+        .is_some_and(|cursor| i64::try_from(cursor).is_err())
+    {
+        let msg = "Input should be less than 9223372036854775808";
+        return Err(misfit("cursor", msg, "less_than"));
+    }
     let mut lines = desk
         .tools
         .store
