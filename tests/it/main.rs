@@ -5,6 +5,7 @@
 mod api;
 mod canary;
 mod crash;
+mod disk;
 mod openapi;
 mod process;
 mod support;

@@ -1,10 +1,15 @@
 //! What the tests stand on.
 
-#![allow(dead_code, reason = "a test uses the part of its tools that it needs")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "whoever stands on them uses the part that it needs"
+)]
 
 mod authenticator;
 mod client;
 mod clock;
+mod disk;
 mod issuer;
 pub mod process;
 mod server;
@@ -14,6 +19,7 @@ mod totp;
 pub use authenticator::{Assertion, Authenticator, Registration};
 pub use client::{Client, Reply};
 pub use clock::TestClock;
+pub use disk::Disk;
 pub use issuer::{Issuer, Token};
 pub use process::{Process, Site};
 pub use server::{Options, PUBLIC_URL, Server};
