@@ -165,7 +165,7 @@ async fn a_disk_that_turns_read_only_refuses_and_heals_when_it_can_be_written() 
     disk.run(r#"mount -t tmpfs none "$disk/data""#).await;
     while told.begin(&site, address).await.status == 200 {}
     disk.says("the store cannot be opened again").await;
-    disk.run(r#"umount "$disk/data" && mount -o remount,ro "$disk""#)
+    disk.run(r#"umount "$disk/data" && mount -o remount,ro none "$disk""#)
         .await;
 
     told.begin(&site, address).await.refused(503, "unavailable");
@@ -173,7 +173,7 @@ async fn a_disk_that_turns_read_only_refuses_and_heals_when_it_can_be_written() 
     let stranger = Client::new(address, None);
     assert_eq!(stranger.get("/healthz").await.text, "ok\n");
 
-    disk.run(r#"mount -o remount,rw "$disk" && rm "$disk/filler""#)
+    disk.run(r#"mount -o remount,rw none "$disk" && rm "$disk/filler""#)
         .await;
     heals(address).await;
     told.begin(&site, address).await.ok();
@@ -181,11 +181,11 @@ async fn a_disk_that_turns_read_only_refuses_and_heals_when_it_can_be_written() 
     disk.stop().await;
 
     // And one that is read-only at the start is said.
-    disk.run(r#"mount -o remount,ro "$disk""#).await;
+    disk.run(r#"mount -o remount,ro none "$disk""#).await;
     let start = r#""$mfad" serve --config "$config""#;
     assert_eq!(disk.try_run(start).await, 74, "{}", disk.log());
     assert!(disk.log().contains("hint: "), "{}", disk.log());
-    disk.run(r#"mount -o remount,rw "$disk""#).await;
+    disk.run(r#"mount -o remount,rw none "$disk""#).await;
     let address = disk.serve().await;
     told.is_kept(&site, address).await;
     assert!(!disk.log().contains("panic"), "{}", disk.log());
