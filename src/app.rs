@@ -16,6 +16,7 @@ use crate::base::{Clock, Entropy, Failure};
 use crate::config::{
     Exit, IssuerConfig, KeySource, MasterKeyFile, Problem, Settings, SmtpConfig, SmtpSecurity,
 };
+use crate::crypto::MasterKeyError;
 use crate::factor::{Desk, RelyingParty};
 use crate::http::{self, EdgeSettings};
 use crate::mail::{Mailer, Security, SmtpSettings};
@@ -219,6 +220,14 @@ fn store_problem(refused: OpenError) -> StartError {
             Exit::Config,
             "bring the key back from where you keep it; a new one would not open what is there",
         ),
+        OpenError::MasterKey(MasterKeyError::Io { source, .. })
+            if source.kind() != io::ErrorKind::PermissionDenied =>
+        {
+            (
+                Exit::Io,
+                "check that the folder of the key exists, is writable and has space",
+            )
+        }
         OpenError::MasterKey(_) => (Exit::Config, "check --master-key-file: 32 bytes, mode 0600"),
         OpenError::KeyRing(_) => (
             Exit::Config,

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::error::Unspecified;
@@ -112,40 +112,28 @@ impl MasterKey {
     }
 
     /// Makes a fresh key in the new file `path` (mode 0600), on disk before this returns.
-    /// A file that is there already is never touched.
+    /// A file that is there already is never touched, and a key that could not be written whole
+    /// leaves nothing under that name.
     ///
     /// # Errors
     /// [`MasterKeyError`].
     pub fn create(path: &Path, entropy: &dyn Entropy) -> Result<Self, MasterKeyError> {
         let key = MasterKey::draw(entropy).map_err(MasterKeyError::Entropy)?;
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let mut unfinished = path.as_os_str().to_owned();
-        unfinished.push(".new");
-        let unfinished = Path::new(&unfinished);
-        // The key has its name only once it is whole, and takes it from nobody.
-        let write = || -> io::Result<()> {
-            match fs::remove_file(unfinished) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(unfinished)?;
-            file.write_all(key.0.expose())?;
-            file.sync_all()?;
-            let linked = fs::hard_link(unfinished, path);
-            fs::remove_file(unfinished)?;
-            linked?;
-            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        let unfinished = path.with_extension("unfinished");
+        let written =
+            write_new(&unfinished, key.0.expose()).and_then(|()| fs::hard_link(&unfinished, path));
+        let removed = fs::remove_file(&unfinished);
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
         };
-        write().map_err(|source| MasterKeyError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+        written
+            .and(removed)
+            .and_then(|()| File::open(folder)?.sync_all())
+            .map_err(|source| MasterKeyError::Io {
+                path: path.to_owned(),
+                source,
+            })?;
         Ok(key)
     }
 
@@ -174,10 +162,24 @@ impl MasterKey {
     }
 }
 
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // What a process that was killed in here has left behind.
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.set_permissions(PermissionsExt::from_mode(0o600))?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
     use crate::base::OsEntropy;
 
@@ -193,6 +195,17 @@ mod tests {
             Err(MasterKeyError::Io { .. })
         ));
         assert_eq!(MasterKey::load(&path, true).unwrap().id(), made.id());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_kill_left_half_made_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        std::fs::write(folder.path().join("master.unfinished"), [7; 9]).unwrap();
+        let made = MasterKey::create(&path, &OsEntropy).unwrap();
+        assert_eq!(MasterKey::load(&path, true).unwrap().id(), made.id());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

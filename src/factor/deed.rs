@@ -107,6 +107,7 @@ impl Desk {
         let (desk, person, key, origin) =
             (self.clone(), Person::clone(&me.person), me.key, me.origin);
         let now = self.tools.now();
+        self.budget.take(key, now)?;
         self.tools
             .store
             .write(move |tx| {

@@ -47,19 +47,24 @@ pub struct Device {
     pub expires_at: Option<Timestamp>,
     /// Of a security key: what the browser says of it.
     #[serde(flatten)]
+    #[schema(value_type = KeyFacts)]
     pub key: Option<KeyFacts>,
 }
 
-/// What the browser says of a security key.
+/// What the browser says of a security key. Not required in the schema, since other devices have none of it.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct KeyFacts {
     /// How it is reached: `usb`, `nfc`, `ble`, `internal`, `hybrid`.
+    #[schema(required = false)]
     pub transports: Vec<String>,
     /// Its model, as a UUID; null where it does not say.
+    #[schema(required = false)]
     pub aaguid: Option<String>,
     /// What that model is called, where known.
+    #[schema(required = false)]
     pub model: Option<&'static str>,
     /// Whether it is copied between devices (a synced passkey).
+    #[schema(required = false)]
     pub backed_up: bool,
 }
 

@@ -188,6 +188,9 @@ pub struct Disabled {
     pub enabled: bool,
 }
 
+/// The largest number that a line can have: the document calls it an int64.
+const LAST_LINE: u64 = i64::MAX as u64;
+
 /// How far back to read.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -203,7 +206,7 @@ impl EventsQuery {
     fn read(query: &str) -> Result<Self, Failure> {
         match (
             number(query, "limit", 1..=100),
-            number(query, "cursor", 0..=u64::MAX),
+            number(query, "cursor", 0..=LAST_LINE),
         ) {
             (Ok(limit), Ok(cursor)) => Ok(EventsQuery { limit, cursor }),
             (limit, cursor) => Err(Failure::invalid(

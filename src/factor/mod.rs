@@ -250,7 +250,11 @@ impl Desk {
             webauthn: SecurityKeys::new(relying_party, &tools.service_name)?,
             backup_codes: BackupCodes,
         };
-        Ok(Arc::new(Desk { tools, factors, budget: Budget::default() }))
+        Ok(Arc::new(Desk {
+            tools,
+            factors,
+            budget: Budget::default(),
+        }))
     }
 }
 

@@ -21,6 +21,8 @@ mod tx;
 mod writer;
 
 #[cfg(test)]
+mod power_cut;
+#[cfg(test)]
 mod tests;
 
 pub use open::{MasterKeyPlace, OpenError, exists, open};

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, ReadableDatabase, TableDefinition, TableError};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::base::{Entropy, Failure};
 use crate::crypto::{KeyRing, KeyRingError, MasterKey, MasterKeyError, Sealer};
@@ -23,8 +25,6 @@ pub(super) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta
 const META_FORMAT: &str = "format";
 const META_KEY_RING: &str = "key ring";
 const FILE_NAME: &str = "mfad.redb";
-/// What a store is called until it is whole.
-const UNFINISHED_NAME: &str = "mfad.redb.new";
 
 /// Where the master key is.
 #[derive(Clone, Debug)]
@@ -110,6 +110,7 @@ pub fn open(
 ) -> Result<Store, OpenError> {
     make_private_folder(folder)?;
     let path = folder.join(FILE_NAME);
+    let _alone = alone_in(folder, &path)?;
     let new = match fs::symlink_metadata(&path) {
         Ok(_) => false,
         Err(e) if e.kind() == io::ErrorKind::NotFound => true,
@@ -136,46 +137,69 @@ pub fn open(
     open_with(&path, opener, &master, entropy)
 }
 
-/// Makes a new store under another name, and gives it its own when it is whole on disk:
-/// a store that has its name is a whole one.
+/// Keeps others out while a store is found or made. Released when dropped.
+fn alone_in(folder: &Path, store: &Path) -> Result<File, OpenError> {
+    let lock = File::open(folder).map_err(io_error(folder))?;
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(lock),
+        Err(Errno::WOULDBLOCK) => Err(OpenError::InUse(store.to_owned())),
+        Err(e) => Err(io_error(folder)(e.into())),
+    }
+}
+
+/// Makes a new store under another name, and gives it its own when it is whole on disk: what a
+/// full disk or a kill breaks off is made anew the next time.
 fn create(
     folder: &Path,
     path: &Path,
     master: &MasterKey,
     entropy: &dyn Entropy,
 ) -> Result<(), OpenError> {
-    let unfinished = folder.join(UNFINISHED_NAME);
-    match fs::remove_file(&unfinished) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(io_error(&unfinished)(e)),
-        _ => {}
+    let unfinished = path.with_extension("unfinished");
+    remove(&unfinished)?;
+    let made = fill(&unfinished, master, entropy).and_then(|()| {
+        fs::rename(&unfinished, path)
+            .and_then(|()| File::open(folder)?.sync_all())
+            .map_err(io_error(path))
+    });
+    if made.is_err() {
+        remove(&unfinished)?;
     }
+    made
+}
+
+fn fill(path: &Path, master: &MasterKey, entropy: &dyn Entropy) -> Result<(), OpenError> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&unfinished)
-        .map_err(io_error(&unfinished))?;
+        .open(path)
+        .map_err(io_error(path))?;
     let database = FileBackend::new(file)
         .and_then(|backend| engine::builder(true).create_with_backend(backend))
-        .map_err(|e| opening(&unfinished, e))?;
-    initialise(&database, master, entropy)?;
-    database.close().map_err(|e| damaged(&unfinished, e))?;
-    fs::rename(&unfinished, path).map_err(io_error(path))?;
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(io_error(folder))
+        .map_err(|e| refused(path, e))?;
+    initialise(&database, path, master, entropy)?;
+    database.close().map_err(|e| refused(path, e))
+}
+
+fn remove(path: &Path) -> Result<(), OpenError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error(path)(e)),
+        _ => Ok(()),
+    }
 }
 
 /// Writes what a new store needs to be opened: its format, and a key ring of fresh keys.
 pub(super) fn initialise(
     database: &Database,
+    path: &Path,
     master: &MasterKey,
     entropy: &dyn Entropy,
 ) -> Result<(), OpenError> {
     let ring = KeyRing::draw(entropy).map_err(OpenError::Start)?;
     let wrapped = ring.wrap(master, entropy).map_err(OpenError::Start)?;
-    write_meta(database, &wrapped).map_err(|e| damaged(Path::new(FILE_NAME), e))
+    write_meta(database, &wrapped).map_err(|e| refused(path, e))
 }
 
 /// Opens through any engine handle: the seam for tests that make the disk fail.
@@ -185,8 +209,11 @@ pub(super) fn open_with(
     master: &MasterKey,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Store, OpenError> {
-    let database = opener(true).map_err(|refused| opening(path, refused))?;
-    let (format, wrapped) = read_meta(&database).map_err(|e| damaged(path, e))?;
+    let database = opener(true).map_err(|e| match e {
+        e if engine::is_in_use(&e) => OpenError::InUse(path.to_owned()),
+        e => refused(path, e),
+    })?;
+    let (format, wrapped) = read_meta(&database).map_err(|e| refused(path, e))?;
     if format > FORMAT {
         return Err(OpenError::Newer {
             path: path.to_owned(),
@@ -198,21 +225,18 @@ pub(super) fn open_with(
         .map_err(|e| OpenError::Start(Failure::internal(e)))
 }
 
-fn opening(path: &Path, refused: DatabaseError) -> OpenError {
-    match refused {
-        refused if engine::is_in_use(&refused) => OpenError::InUse(path.to_owned()),
-        DatabaseError::Storage(redb::StorageError::Io(source)) => OpenError::Io {
+/// What the engine says of a file: the disk's fault, or the contents'.
+fn refused(path: &Path, error: impl Into<redb::Error>) -> OpenError {
+    match error.into() {
+        // So it calls contents that are not its own.
+        redb::Error::Io(source) if source.kind() != io::ErrorKind::InvalidData => OpenError::Io {
             path: path.to_owned(),
             source,
         },
-        refused => damaged(path, refused),
-    }
-}
-
-fn damaged(path: &Path, why: impl ToString) -> OpenError {
-    OpenError::Damaged {
-        path: path.to_owned(),
-        why: why.to_string(),
+        why => OpenError::Damaged {
+            path: path.to_owned(),
+            why: why.to_string(),
+        },
     }
 }
 

@@ -511,10 +511,10 @@ async fn another_store_put_in_place_of_ours_while_we_run_is_not_believed() {
 #[tokio::test]
 async fn a_store_that_was_not_finished_is_made_anew() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("mfad.redb.new"), b"cut short").unwrap();
+    std::fs::write(folder.path().join("mfad.unfinished"), b"cut short").unwrap();
     let store = open_in(folder.path()).unwrap();
     store.write(|tx| tx.put(&1, &note("one"))).await.unwrap();
-    assert!(!folder.path().join("mfad.redb.new").exists());
+    assert!(!folder.path().join("mfad.unfinished").exists());
 }
 
 /// A disk in memory that outlives the engine's handle and fails when told to.
@@ -589,7 +589,7 @@ fn open_on(disk: &Arc<Disk>, master: &MasterKey) -> Result<Store, OpenError> {
         let fresh = disk.bytes.lock().unwrap().is_empty();
         let database = engine::builder(thorough).create_with_backend(Handle(disk.clone()))?;
         if fresh {
-            initialise(&database, &made_for, &OsEntropy).unwrap();
+            initialise(&database, Path::new("memory"), &made_for, &OsEntropy).unwrap();
         }
         Ok(database)
     });
@@ -669,4 +669,36 @@ async fn a_full_disk_refuses_writes_serves_reads_and_heals_by_itself() {
         .await
         .unwrap();
     assert_eq!(all(&store).len() as u64, acknowledged + 1);
+}
+
+#[tokio::test]
+async fn a_store_that_was_broken_off_while_it_was_made_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("mfad.unfinished"), [7; 5000]).unwrap();
+    let store = open_in(folder.path()).unwrap();
+    store.write(|tx| tx.put(&1, &note("one"))).await.unwrap();
+    store.close().await;
+    let mut names: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["master.key", "mfad.redb"]);
+    assert_eq!(all(&open_in(folder.path()).unwrap()).len(), 1);
+}
+
+#[test]
+fn a_file_that_is_no_store_of_ours_is_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    open_in(folder.path()).unwrap();
+    let path = folder.path().join("other").join("mfad.redb");
+    std::fs::create_dir(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, [7; 5000]).unwrap();
+    let opened = open(
+        path.parent().unwrap(),
+        &own_key(folder.path()),
+        Arc::new(OsEntropy),
+    );
+    assert!(matches!(opened.err().unwrap(), OpenError::Damaged { .. }));
+    assert_eq!(std::fs::read(&path).unwrap(), [7; 5000]);
 }

@@ -47,7 +47,7 @@ impl FromBody for CodeRequest {
     }
 }
 
-/// Requests that need no body take none, or any object.
+/// Requests that need no body take none, null, or any object.
 pub struct Nothing;
 
 impl FromBody for Nothing {
@@ -108,9 +108,13 @@ fn parse<T: FromBody>(bytes: &[u8]) -> Result<T, Refused> {
             "JSON decode error",
         ))
     })?;
-    let Value::Object(object) = value else {
-        let msg = "Input should be a valid dictionary or object to extract fields from";
-        return Err(invalid(violation(&[], "model_attributes_type", msg)));
+    let object = match value {
+        Value::Object(object) => object,
+        Value::Null if T::OPTIONAL => Map::new(),
+        _ => {
+            let msg = "Input should be a valid dictionary or object to extract fields from";
+            return Err(invalid(violation(&[], "model_attributes_type", msg)));
+        }
     };
     let mut fields = Fields {
         object: &object,
@@ -246,6 +250,12 @@ mod tests {
             fields.optional_string("c");
             a.and(b).map(|_| Two)
         }
+    }
+
+    #[test]
+    fn null_is_no_body() {
+        assert!(parse::<Nothing>(b"null").is_ok());
+        assert!(parse::<Nothing>(b"[]").is_err());
     }
 
     fn detail(body: &[u8]) -> Value {

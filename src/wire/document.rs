@@ -138,6 +138,7 @@ impl IntoResponses for ReadRefusals {
         refusals(&[
             ("401", "No token, or one that does not verify"),
             ("403", "Not for this caller"),
+            ("408", "The request took too long"),
             ("503", "Storage or issuer does not answer"),
         ])
     }

@@ -6,6 +6,7 @@ mod access;
 mod api;
 mod canary;
 mod crash;
+mod disk;
 mod house;
 mod licences;
 mod openapi;

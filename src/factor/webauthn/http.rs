@@ -184,6 +184,7 @@ type DevicePath = Result<Path<String>, axum::extract::rejection::PathRejection>;
 #[derive(ToSchema)]
 struct RenameRequest {
     /// At most 64 characters, at least one of them visible.
+    #[schema(min_length = 1)]
     name: String,
 }
 

@@ -9,6 +9,7 @@
 mod authenticator;
 mod client;
 mod clock;
+mod disk;
 mod issuer;
 pub mod process;
 mod routes;
@@ -20,6 +21,7 @@ mod totp;
 pub use authenticator::{Assertion, Authenticator, Registration, UP, UV};
 pub use client::{Client, Reply};
 pub use clock::TestClock;
+pub use disk::Disk;
 pub use issuer::{Issuer, Token};
 pub use process::{Process, Site};
 pub use routes::routes;

@@ -7,7 +7,7 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -144,6 +144,8 @@ pub struct Process {
     stderr: watch::Receiver<String>,
     ended: watch::Receiver<Option<ExitStatus>>,
     address: Option<SocketAddr>,
+    /// How often a server has begun to listen in it.
+    starts: usize,
 }
 
 impl Process {
@@ -155,13 +157,24 @@ impl Process {
     }
 
     pub fn start(command: &mut Command) -> Process {
+        Process::start_listening_to(command, Stdio::null()).0
+    }
+
+    /// Starts what listens to what is written for it.
+    pub fn start_to_talk_to(command: &mut Command) -> (Process, ChildStdin) {
+        let (process, words) = Process::start_listening_to(command, Stdio::piped());
+        (process, words.unwrap())
+    }
+
+    fn start_listening_to(command: &mut Command, stdin: Stdio) -> (Process, Option<ChildStdin>) {
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let pid = Pid::from_child(&child);
+        let words = child.stdin.take();
         let (stdout, out) = listen(child.stdout.take().unwrap());
         let (stderr, err) = listen(child.stderr.take().unwrap());
         let (end, ended) = watch::channel(None);
@@ -171,13 +184,15 @@ impl Process {
             let _ = (out.join(), err.join());
             end.send_replace(Some(status));
         });
-        Process {
+        let process = Process {
             pid,
             stdout,
             stderr,
             ended,
             address: None,
-        }
+            starts: 0,
+        };
+        (process, words)
     }
 
     /// All that it wrote to standard output so far.
@@ -218,16 +233,18 @@ impl Process {
         }
     }
 
-    /// Waits until it listens, and says where.
+    /// Waits until it listens, the next time, and says where.
     pub async fn listening(&mut self) -> SocketAddr {
         let address = self
             .says("a listener", |text| {
                 log_lines(text)
-                    .find(|line| line["message"] == "serving")
+                    .filter(|line| line["message"] == "serving")
+                    .nth(self.starts)
                     .and_then(|line| line["listen"].as_str()?.parse().ok())
             })
             .await;
         self.address = Some(address);
+        self.starts += 1;
         address
     }
 
