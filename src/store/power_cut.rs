@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::OsEntropy;
 use crate::crypto::MasterKey;
 
-use super::open::open_with;
+use super::open::{initialise, open_with};
 use super::{Order, Record, Scan, Store, engine};
 
 /// How many images are tried, unless this variable says otherwise.
@@ -214,6 +214,12 @@ async fn a_power_cut_loses_nothing_that_was_answered_and_leaves_nothing_half_don
     };
     let master = MasterKey::draw(&OsEntropy).unwrap();
     let disk = Disk::holding(Vec::new());
+    // A real store has its name only once all of this is on disk.
+    let database = engine::builder(true)
+        .create_with_backend(Handle(disk.clone()))
+        .unwrap();
+    initialise(&database, Path::new("memory"), &master, &OsEntropy).unwrap();
+    database.close().unwrap();
     let store = open_on(&disk, &master);
     let made = disk.calls();
     // After how many calls each transaction was answered.
