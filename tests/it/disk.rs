@@ -101,6 +101,11 @@ async fn a_full_disk_refuses_changes_loses_none_and_heals_when_there_is_room() {
     assert_eq!(stranger.get("/healthz").await.text, "ok\n");
     stranger.get("/openapi.json").await.ok();
     told.is_kept(&site, address).await;
+    // It does not call itself well while nothing has changed.
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(readyz(address).await, (503, json!("failing")));
+    }
 
     // Refused means not done: the code is still good, and good once.
     disk.run(r#"rm "$disk/filler""#).await;
