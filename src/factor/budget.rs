@@ -10,7 +10,7 @@ use crate::base::{Failure, PersonKey, Timestamp};
 use super::RATE_LIMITED;
 
 /// Changes, done or refused, of one person within a minute.
-pub const DEEDS_A_MINUTE: u32 = 600;
+pub const DEEDS_A_MINUTE: u32 = 1_200;
 
 /// What people did within the running minute. Lost at a restart, which costs nothing.
 #[derive(Default)]

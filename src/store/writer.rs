@@ -289,16 +289,19 @@ impl Writer {
             .is_some()
     }
 
-    /// Runs and commits a batch, or, without jobs, finds out whether the disk is well again.
+    /// Runs and commits a batch. In trouble, the disk must first take a try of ours: changes that
+    /// happen to be small enough would pass on a full one, and readiness would come and go.
     fn serve(&self, mut jobs: Vec<Box<dyn Job>>) {
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.commit(&mut jobs)))
-            .unwrap_or_else(|panic| Err(EngineError::Storage(format!("{:?}", panicked(&*panic)))));
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            if self.in_trouble() {
+                self.with_database(engine::probe)?;
+                self.set_trouble(None);
+            }
+            self.commit(&mut jobs)
+        }))
+        .unwrap_or_else(|panic| Err(EngineError::Storage(format!("{:?}", panicked(&*panic)))));
         match outcome {
             Ok(Committed { settled, changed }) => {
-                // Only what reached the disk shows that it can be reached.
-                if jobs.is_empty() || !changed.is_empty() {
-                    self.set_trouble(None);
-                }
                 for (job, committed) in jobs.into_iter().zip(settled) {
                     job.answer(committed);
                 }
@@ -325,22 +328,30 @@ impl Writer {
         }
     }
 
-    fn commit(&self, jobs: &mut [Box<dyn Job>]) -> Result<Committed, EngineError> {
+    fn with_database<T>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
         let database = self
             .shared
             .database
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        let database = database
-            .as_ref()
-            .ok_or_else(|| EngineError::Storage("the file is not open".to_owned()))?;
-        if jobs.is_empty() {
-            engine::probe(database)?;
-            return Ok(Committed {
-                settled: Vec::new(),
-                changed: BTreeSet::new(),
-            });
+        match database.as_ref() {
+            Some(database) => work(database),
+            None => Err(EngineError::Storage("the file is not open".to_owned())),
         }
+    }
+
+    fn commit(&self, jobs: &mut [Box<dyn Job>]) -> Result<Committed, EngineError> {
+        self.with_database(|database| self.commit_to(database, jobs))
+    }
+
+    fn commit_to(
+        &self,
+        database: &Database,
+        jobs: &mut [Box<dyn Job>],
+    ) -> Result<Committed, EngineError> {
         let transaction = engine::begin(database)?;
         let mut settled = Vec::with_capacity(jobs.len());
         let mut changed = BTreeSet::new();

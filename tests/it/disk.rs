@@ -139,7 +139,10 @@ async fn a_disk_that_is_full_at_the_start_is_said_and_nothing_is_left_half_made(
         ))
         .await;
         let said = disk.log().len();
-        match disk.try_run(r#""$mfad" check --config "$config""#).await {
+        match disk
+            .try_run(r#"timeout --preserve-status 2 "$mfad" serve --config "$config""#)
+            .await
+        {
             74 => refused += 1,
             0 => break,
             end => panic!("{end}: {}", disk.log()),

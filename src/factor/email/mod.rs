@@ -46,7 +46,7 @@ impl Factor for EmailCodes {
     }
 
     fn words(&self) -> &'static str {
-        "email address"
+        "email codes"
     }
 
     fn offered(&self) -> bool {

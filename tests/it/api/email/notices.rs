@@ -10,8 +10,8 @@ const ADDED_EMAIL: &str = "New email codes on your Example account";
 const ADDED_KEY: &str = "New security key on your Example account";
 const LOCKED: &str = "Too many wrong codes on your Example account";
 const REGENERATED: &str = "New backup codes for your Example account";
-const REMOVED_EMAIL: &str = "The email codes on your Example account was removed";
-const REMOVED_KEY: &str = "The security key on your Example account was removed";
+const REMOVED_EMAIL: &str = "Removed from your Example account: email codes";
+const REMOVED_KEY: &str = "Removed from your Example account: security key";
 const USED: &str = "A backup code was used on your Example account";
 
 /// The next mail, which must be this notice to alice.
@@ -22,15 +22,12 @@ async fn notice(server: &Server, subject: &str) -> Received {
         (subject, &["alice@example.com".to_owned()][..])
     );
     for part in [mail.text(), mail.html()] {
-        for needed in [
-            "Example",
-            "24 November 2026",
-            "127.0.0.1",
-            "If it was not you",
-        ] {
+        for needed in ["Example", "24 November 2026", "If it was not you"] {
             assert!(part.contains(needed), "{needed} is not in {part}");
         }
         assert!(!part.contains("http") && !part.contains("href"), "{part}");
+        // A proxy on this machine is not where the person is.
+        assert!(!part.contains("127.0.0.1"), "{part}");
     }
     assert_eq!(mail.headers("Auto-Submitted"), ["auto-generated"]);
     mail
@@ -49,7 +46,7 @@ async fn every_change_is_told_and_no_notice_holds_a_code_or_a_secret() {
     let mut key = Authenticator::new();
     let device = webauthn::enrol(&alice, &key).await;
     let mail = notice(&server, ADDED_KEY).await;
-    assert!(mail.text().contains("“Security key”"), "{}", mail.text());
+    assert!(mail.text().contains("security key"), "{}", mail.text());
 
     let proof = webauthn::prove(&alice, &mut key).await;
     secrets.push(proof.clone());
