@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use jsonwebtoken::jwk::Jwk;
@@ -124,11 +123,11 @@ impl Token<'_> {
     }
 }
 
-type Answer = Result<Json<Value>, Response>;
+type Answer = Result<Json<Value>, StatusCode>;
 
-fn here(shared: &Shared) -> Result<(), Response> {
+fn here(shared: &Shared) -> Result<(), StatusCode> {
     match shared.away.load(Ordering::SeqCst) {
-        true => Err(StatusCode::INTERNAL_SERVER_ERROR.into_response()),
+        true => Err(StatusCode::INTERNAL_SERVER_ERROR),
         false => Ok(()),
     }
 }
@@ -157,6 +156,6 @@ async fn userinfo(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Answ
     );
     match &*shared.userinfo.lock().unwrap() {
         Some(claims) => Ok(Json(claims.clone())),
-        None => Err(StatusCode::FORBIDDEN.into_response()),
+        None => Err(StatusCode::FORBIDDEN),
     }
 }
