@@ -661,7 +661,19 @@ async fn a_full_disk_refuses_writes_serves_reads_and_heals_by_itself() {
         (codes::UNAVAILABLE, Some(5))
     );
     assert!(store.health().is_err());
-    assert_eq!(all(&store).len() as u64, acknowledged, "reading goes on");
+    // Once the file has been looked through, reading goes on.
+    let reading = async {
+        while store.read(|r| r.get::<Note>(&0)).is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let patience = std::time::Duration::from_secs(5);
+    tokio::time::timeout(patience, reading).await.unwrap();
+    for _ in 0..100 {
+        assert_eq!(all(&store).len() as u64, acknowledged);
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert!(store.health().is_err());
     disk.full.store(false, Ordering::SeqCst);
     until_healthy(&store).await;
     store

@@ -319,11 +319,12 @@ impl Writer {
             }
             Err(error) => {
                 let why = error.to_string();
+                let first = !self.in_trouble();
                 self.set_trouble(Some(why.clone()));
                 for job in jobs {
                     job.answer(Err(storage_unavailable().because(why.clone())));
                 }
-                self.reopen();
+                self.reopen(first);
             }
         }
     }
@@ -397,28 +398,40 @@ impl Writer {
         *trouble = why;
     }
 
-    /// The engine's handle is of no use after an I/O error: drop it and open the file anew. Readers
-    /// are told at once that there is nothing to read; they do not wait for the check of the file.
-    fn reopen(&self) {
-        let broken = self.database_mut().take();
-        close(broken);
-        let opened = catch_unwind(AssertUnwindSafe(|| self.open_again()))
-            .unwrap_or_else(|panic| Err(format!("{:?}", panicked(&*panic))));
-        match opened {
-            Ok(opened) => *self.database_mut() = Some(opened),
-            Err(why) => {
-                tracing::error!(%why, "the store cannot be opened again");
-                self.set_trouble(Some(why));
-            }
+    /// The engine's handle is of no use after an I/O error: drop it and open the file anew. The whole
+    /// file is checked once, when trouble begins; meanwhile readers are told at once that there is
+    /// nothing to read. Each further try opens it without, in a moment that readers wait for.
+    fn reopen(&self, first: bool) {
+        let mut database = self.database_mut();
+        close(database.take());
+        if first {
+            drop(database);
+            let opened = self.open_again(true);
+            database = self.database_mut();
+            *database = opened;
+        } else {
+            *database = self.open_again(false);
         }
+        drop(database);
         thread::sleep(Duration::from_millis(20));
     }
 
-    fn open_again(&self) -> Result<Database, String> {
+    fn open_again(&self, thorough: bool) -> Option<Database> {
+        let opened = catch_unwind(AssertUnwindSafe(|| self.open_ours(thorough)))
+            .unwrap_or_else(|panic| Err(format!("{:?}", panicked(&*panic))));
+        opened
+            .inspect_err(|why| {
+                tracing::error!(%why, "the store cannot be opened again");
+                self.set_trouble(Some(why.clone()));
+            })
+            .ok()
+    }
+
+    fn open_ours(&self, thorough: bool) -> Result<Database, String> {
         // The thorough check writes, which a full disk refuses; reading goes on without it, as every
         // value carries a tag of its own.
-        let opened = match (self.opener)(true) {
-            Err(refused) if engine::is_io(&refused) => (self.opener)(false),
+        let opened = match (self.opener)(thorough) {
+            Err(refused) if thorough && engine::is_io(&refused) => (self.opener)(false),
             opened => opened,
         }
         .map_err(|refused| refused.to_string())?;
