@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use std::ops::Bound;
 
 use redb::{
-    Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, StorageError, Table,
-    TableDefinition, TableError, WriteTransaction,
+    Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
+    StorageError, Table, TableDefinition, TableError, WriteTransaction,
 };
 
 use super::tx::Order;
@@ -20,6 +20,7 @@ pub const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
 type Bytes = Vec<u8>;
 type Definition<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
+type ReadTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
 type OpenTable<'t> = Table<'t, &'static [u8], &'static [u8]>;
 type Bounds = (Bound<Bytes>, Bound<Bytes>);
 
@@ -75,22 +76,46 @@ pub fn is_io(error: &DatabaseError) -> bool {
     )
 }
 
-/// A consistent view for reading.
-pub struct Snapshot(ReadTransaction);
+/// A consistent view for reading, which opens each table once.
+pub struct Snapshot {
+    transaction: ReadTransaction,
+    /// `None` for a table that was not there yet.
+    tables: RefCell<HashMap<String, Option<ReadTable>>>,
+}
 
 impl Snapshot {
     /// The view of what is committed now.
     pub fn take(database: &Database) -> Result<Self, EngineError> {
-        database.begin_read().map(Snapshot).map_err(error)
+        let transaction = database.begin_read().map_err(error)?;
+        Ok(Snapshot {
+            transaction,
+            tables: RefCell::default(),
+        })
+    }
+
+    fn with<T: Default>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&ReadTable) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        let mut tables = self.tables.borrow_mut();
+        if !tables.contains_key(name) {
+            let table = match self.transaction.open_table(Definition::new(name)) {
+                Ok(table) => Some(table),
+                Err(TableError::TableDoesNotExist(_)) => None,
+                Err(e) => return Err(error(e)),
+            };
+            tables.insert(name.to_owned(), table);
+        }
+        match tables.get(name) {
+            Some(Some(table)) => work(table),
+            _ => Ok(T::default()),
+        }
     }
 
     /// The value under `key`.
     pub fn get(&self, table: &str, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
-        match self.0.open_table(Definition::new(table)) {
-            Ok(table) => get(&table, key),
-            Err(TableError::TableDoesNotExist(_)) => Ok(None),
-            Err(e) => Err(error(e)),
-        }
+        self.with(table, |table| get(table, key))
     }
 
     /// At most `limit` pairs within `bounds`.
@@ -101,11 +126,7 @@ impl Snapshot {
         order: Order,
         limit: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, EngineError> {
-        match self.0.open_table(Definition::new(table)) {
-            Ok(table) => range(&table, bounds, order, limit),
-            Err(TableError::TableDoesNotExist(_)) => Ok(Vec::new()),
-            Err(e) => Err(error(e)),
-        }
+        self.with(table, |table| range(table, bounds, order, limit))
     }
 }
 
