@@ -15,6 +15,7 @@
 //! the disk lets it, without a restart.
 
 mod engine;
+mod handle;
 mod open;
 mod table;
 mod tx;
@@ -25,7 +26,7 @@ mod power_cut;
 #[cfg(test)]
 mod tests;
 
+pub use handle::Store;
 pub use open::{MasterKeyPlace, OpenError, exists, open};
 pub use table::{Key, Record};
 pub use tx::{Order, Read, Scan, Tx};
-pub use writer::Store;

@@ -15,7 +15,7 @@ use crate::base::{Entropy, Failure};
 use crate::crypto::{KeyRing, KeyRingError, MasterKey, MasterKeyError, Sealer};
 
 use super::engine::{self, Opener};
-use super::writer::Store;
+use super::handle::Store;
 
 /// Raised whenever a record changes its shape, so that an older program
 /// refuses the file instead of misreading it.

@@ -1,0 +1,232 @@
+//! The store as everybody holds it: snapshots for readers, a queue for writers.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread;
+use std::time::Duration;
+
+use redb::Database;
+use tokio::sync::{Notify, oneshot};
+
+use crate::base::{Entropy, Failure, Timestamp};
+use crate::crypto::Sealer;
+
+use super::engine::{Opener, Snapshot};
+use super::tx::{Read, SnapshotReader, Tx, engine_failure, storage_unavailable};
+use super::writer::Writer;
+
+/// Transactions that may wait for the writer; one more is refused with 503.
+const QUEUE: usize = 8192;
+/// Rows that one transaction of the sweep removes.
+const SWEEP: usize = 256;
+
+/// The store. Clones share it.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+    queue: SyncSender<Message>,
+}
+
+pub(super) struct Shared {
+    /// Empty while the file is being opened anew, and after the end.
+    pub database: RwLock<Option<Database>>,
+    pub sealer: Arc<Sealer>,
+    pub entropy: Arc<dyn Entropy>,
+    /// Why nothing can be written; `None` while all is well.
+    pub trouble: Mutex<Option<String>>,
+    pub watchers: Mutex<BTreeMap<&'static str, Arc<Notify>>>,
+}
+
+pub(super) enum Message {
+    Work(Box<dyn Job>),
+    Stop(oneshot::Sender<()>),
+}
+
+/// A transaction that waits, with the way back to whoever asked for it.
+pub(super) trait Job: Send {
+    /// Runs the closure; true where its changes are to be kept.
+    fn run(&mut self, tx: &mut Tx<'_>) -> bool;
+    /// Answers. With `Err`, whatever the closure said did not happen.
+    fn answer(self: Box<Self>, committed: Result<(), Failure>);
+}
+
+struct Work<T, F> {
+    work: F,
+    result: Option<Result<T, Failure>>,
+    reply: oneshot::Sender<Result<T, Failure>>,
+}
+
+impl<T, F> Job for Work<T, F>
+where
+    T: Send,
+    F: Fn(&mut Tx<'_>) -> Result<T, Failure> + Send,
+{
+    fn run(&mut self, tx: &mut Tx<'_>) -> bool {
+        let result = catch_unwind(AssertUnwindSafe(|| (self.work)(tx)))
+            .unwrap_or_else(|panic| Err(panicked(&*panic)));
+        self.result.insert(result).is_ok()
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), Failure>) {
+        let Work { result, reply, .. } = *self;
+        let result = committed.and_then(|()| result.unwrap_or_else(|| Err(storage_unavailable())));
+        // Whoever asked may have gone away; what was committed stays.
+        let _ = reply.send(result);
+    }
+}
+
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Failure {
+    let said = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or(panic.downcast_ref::<String>().map(String::as_str));
+    Failure::internal(format!(
+        "panic in a transaction: {}",
+        said.unwrap_or("no message")
+    ))
+}
+
+impl Store {
+    pub(super) fn start(
+        database: Database,
+        opener: Opener,
+        identity: Vec<u8>,
+        sealer: Arc<Sealer>,
+        entropy: Arc<dyn Entropy>,
+    ) -> std::io::Result<Store> {
+        let shared = Arc::new(Shared {
+            database: RwLock::new(Some(database)),
+            sealer,
+            entropy,
+            trouble: Mutex::default(),
+            watchers: Mutex::default(),
+        });
+        let (queue, waiting) = sync_channel(QUEUE);
+        let writer = Writer {
+            shared: shared.clone(),
+            opener,
+            identity,
+        };
+        thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || writer.run(&waiting))?;
+        Ok(Store { shared, queue })
+    }
+
+    /// Runs `work` on a snapshot of what is committed.
+    ///
+    /// # Errors
+    /// Those of `work`; `unavailable` while the file cannot be read.
+    pub fn read<T>(
+        &self,
+        work: impl FnOnce(&dyn Read) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let snapshot = {
+            let database = self
+                .shared
+                .database
+                .read()
+                .unwrap_or_else(PoisonError::into_inner);
+            let database = database.as_ref().ok_or_else(storage_unavailable)?;
+            Snapshot::take(database).map_err(engine_failure)?
+        };
+        work(&SnapshotReader {
+            snapshot: &snapshot,
+            sealer: &self.shared.sealer,
+        })
+    }
+
+    /// Runs `work` as one transaction. When this answers `Ok`, what was written is on disk; when it
+    /// answers `Err`, nothing was written (but after a failed commit, where the disk alone knows).
+    ///
+    /// `work` may be run again by an engine that resolves conflicts, so it must do nothing but
+    /// read and write through its argument. It must not wait for anything. Refusals that shall be
+    /// remembered (a wrong code, with its tally) are part of an `Ok`: an `Err` rolls back.
+    ///
+    /// # Errors
+    /// Those of `work`; `unavailable` where the commit failed or too many wait.
+    pub async fn write<T, F>(&self, work: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx<'_>) -> Result<T, Failure> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Work {
+            work,
+            result: None,
+            reply,
+        });
+        self.queue
+            .try_send(Message::Work(job))
+            .map_err(|refused| match refused {
+                TrySendError::Full(_) => {
+                    storage_unavailable().because("too many transactions wait for the disk")
+                }
+                TrySendError::Disconnected(_) => {
+                    storage_unavailable().because("the store has ended")
+                }
+            })?;
+        answer
+            .await
+            .map_err(|_| storage_unavailable().because("the store ended"))?
+    }
+
+    /// The keys under which the contents are sealed, people are named and codes are hashed.
+    pub fn sealer(&self) -> &Sealer {
+        &self.shared.sealer
+    }
+
+    /// Removes all rows whose time was up at `now`. Gives how many transactions it took.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn sweep(&self, now: Timestamp) -> Result<usize, Failure> {
+        let mut rounds = 1;
+        while self.write(move |tx| tx.sweep(now, SWEEP)).await? {
+            rounds += 1;
+        }
+        Ok(rounds)
+    }
+
+    /// Tells of every commit that changed `table`. A commit between two waits is not lost.
+    pub fn watch(&self, table: &'static str) -> Arc<Notify> {
+        self.shared
+            .watchers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(table)
+            .or_default()
+            .clone()
+    }
+
+    /// Whether the last commit succeeded.
+    ///
+    /// # Errors
+    /// Why not, in words for the operator.
+    pub fn health(&self) -> Result<(), String> {
+        match &*self
+            .shared
+            .trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+        {
+            Some(why) => Err(why.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Commits what waits, closes the file and releases its lock. Later calls are refused.
+    pub async fn close(&self) {
+        let (reply, closed) = oneshot::channel();
+        let mut message = Message::Stop(reply);
+        while let Err(TrySendError::Full(back)) = self.queue.try_send(message) {
+            message = back;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // An error means that the writer has ended already.
+        let _ = closed.await;
+    }
+}
