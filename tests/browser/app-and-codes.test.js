@@ -112,6 +112,7 @@ story("new backup codes take the place of the old ones", async ({ page, origin, 
   await app(page).getByRole("button", { name: "Set up" }).click();
   const secret = await secretOn(page);
   await app(page).getByRole("textbox").fill(totp(secret));
+  await backup(page).getByText("Shown once:").waitFor();
   const old = await backup(page).locator(".codes li").allInnerTexts();
   await backup(page).getByRole("button", { name: "I have saved them" }).click();
   await backup(page).getByRole("button", { name: "Make new ones" }).click();

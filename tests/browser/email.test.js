@@ -26,7 +26,7 @@ story("a mailed code arrives in the mailbox, is typed, and sets email up", async
   const [device] = (await overview(page)).devices;
   assert.deepEqual([device.type, device.status], ["email", "active"]);
   assert.ok(!device.name.includes("alice@"), "the address is masked");
-  await mailbox(page).getByRole("heading", { name: "New email address on your" }).waitFor();
+  await mailbox(page).getByRole("heading", { name: "New email codes on your" }).waitFor();
 });
 
 story("a mail can be read, saved as it came, and cleared away", async ({ page, origin }) => {
@@ -76,7 +76,7 @@ story("a wrong code by mail is said in words", async ({ page, origin, ear }) => 
 story("mails read well as text and as HTML, in light and dark, wide and narrow", async ({ page, context, origin }) => {
   await setUp(page, origin);
   const reader = await context.newPage();
-  for (const subject of ["Your code for", "New email address on your"]) {
+  for (const subject of ["Your code for", "New email codes on your"]) {
     const { text, html, code } = await mailAbout(page, subject);
     for (const part of [text, html]) {
       assert.ok(!/https?:|href=|src=|<script/i.test(part), "no links, no pictures, no scripts");
