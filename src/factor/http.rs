@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -98,9 +99,18 @@ async fn overview(State(desk): State<Arc<Desk>>, me: Me) -> Result<Json<Overview
 #[derive(ToSchema)]
 struct UnlockRequest {
     /// `totp` or `email`.
+    #[schema(schema_with = lockable)]
     r#type: String,
     /// A proof by another factor than that one.
     code: String,
+}
+
+fn lockable() -> Object {
+    let kinds = Some(["totp", "email"]);
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(kinds)
+        .build()
 }
 
 impl FromBody for UnlockRequest {
