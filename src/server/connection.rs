@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
@@ -19,7 +19,7 @@ use tower::ServiceExt;
 use super::head::{MOST_HEADERS, Refusal};
 use super::stream::{InFlight, Judged, Shared, Verdict};
 use super::{HEAD_TOO_LARGE, Limits, Mood};
-use crate::base::{PeerAddr, codes};
+use crate::base::{OsEntropy, PeerAddr, RequestId, codes};
 
 /// How much hyper keeps of what it reads ahead and has still to write.
 const BUFFER: usize = 64 * 1024;
@@ -169,7 +169,15 @@ fn refuse(refusal: Refusal) -> Response<Body> {
         HeaderValue::from_static("application/problem+json"),
     );
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    // No edge is passed that would name the request, and every answer has its number.
+    if let Ok(id) = RequestId::draw(&OsEntropy)
+        && let Ok(value) = HeaderValue::from_str(&id.to_string())
+    {
+        tracing::debug!(%id, %detail, "a message was refused before anybody read it");
+        headers.insert("x-request-id", value);
+    }
     response
 }
 

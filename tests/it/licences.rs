@@ -19,7 +19,7 @@ const PLAIN: [&str; 8] = [
 
 /// Other licences, for these packages alone.
 const ODD: [(&str, &[&str]); 2] = [
-    // Copyleft by file: we change none of these files, and their source is on crates.io.
+    // Copyleft by file: we change none of these files, and their source is in the registry.
     (
         "MPL-2.0",
         &[

@@ -151,7 +151,9 @@ async fn an_ambiguous_message_is_refused_and_no_handler_sees_it() {
         assert_eq!(text.matches("HTTP/1.1 4").count(), 1, "{name}: {text}");
         let (head, body) = text.split_once("\r\n\r\n").expect(name);
         assert!(
-            head.contains("content-type: application/problem+json"),
+            head.contains("content-type: application/problem+json")
+                && head.contains("cache-control: no-store")
+                && head.contains("x-request-id: req_"),
             "{name}"
         );
         assert!(head.contains("connection: close"), "{name}: {head}");
