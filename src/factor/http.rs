@@ -20,7 +20,7 @@ use crate::wire::{
 };
 
 use super::proof::{Answer, BackupCodes};
-use super::{BackupCodesLeft, Desk, Device, NOT_ENABLED, NOT_PENDING, Status, refuse};
+use super::{BackupCodesLeft, Desk, Device, NOT_ENABLED, Status, refuse};
 
 /// Lines of a page where the request names no limit.
 const USUAL_PAGE: usize = 20;
@@ -168,10 +168,6 @@ async fn unlock(
             return refuse(Failure::new(NOT_ENABLED, "This factor is not set up."));
         };
         deed.about(device.device_id);
-        if lockout::standing(deed.tx, deed.person, kind, deed.now)? == Standing::Open {
-            // A backup code would be spent for nothing.
-            return refuse(Failure::new(NOT_PENDING, "This factor is not locked."));
-        }
         // While it is locked, an answer of its own is refused here like anywhere.
         deed.prove(&answer, BackupCodes::Taken)?;
         lockout::clear(deed.tx, deed.person, kind)?;

@@ -31,8 +31,6 @@ pub fn enable(deed: &mut Deed<'_, '_>) -> Result<Begun, Refusal> {
 pub fn replace(deed: &mut Deed<'_, '_>, answer: &Answer) -> Result<Begun, Refusal> {
     require_active(deed)?;
     deed.prove(answer, BackupCodes::Taken)?;
-    // Proof by another factor brings this one back, or misses with the old app would keep the new one out.
-    lockout::clear(deed.tx, deed.person, deed.desk.factors.totp.kind())?;
     begin(deed)
 }
 

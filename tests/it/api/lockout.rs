@@ -189,25 +189,6 @@ async fn a_clock_that_steps_back_ends_no_lock_and_makes_none_longer_than_an_hour
 }
 
 #[tokio::test]
-async fn a_new_app_does_not_wait_for_what_was_guessed_of_the_old_one() {
-    let server = Server::start().await;
-    let alice = server.alice();
-    let (app, codes) = enrol(&server, &alice).await;
-    for _ in 0..5 {
-        miss(&server, &alice, &app).await;
-    }
-    alice
-        .code(DISABLE, &app.code(server.clock.unix()))
-        .await
-        .refused(429, "locked");
-    let new = App::scan(&alice.code(REPLACE, &codes[0]).await.ok());
-    alice
-        .code(CONFIRM, &new.code(server.clock.unix()))
-        .await
-        .ok();
-}
-
-#[tokio::test]
 async fn the_hundredth_miss_disables_until_another_factor_brings_it_back() {
     let mut server = Server::start().await;
     let (app, codes) = enrol(&server, &server.alice()).await;
