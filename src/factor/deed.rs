@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::audit::{self, Actor, Event, Origin, Outcome};
 use crate::auth::Person;
-use crate::base::{DeviceId, Failure, PersonKey, Timestamp};
+use crate::base::{Code, DeviceId, Failure, PersonKey, Timestamp};
 use crate::lockout;
 use crate::mail::{Address, Content, FactorAdded, FactorRemoved, Letter, Occasion};
 use crate::outbox;
@@ -33,6 +33,31 @@ impl From<Failure> for Refusal {
 /// A refusal that the audit shall remember.
 pub fn refuse<T>(failure: Failure) -> Result<T, Refusal> {
     Err(Refusal::Refused(failure))
+}
+
+/// A refusal that was found outside the transaction that remembers it, which may be run more than once.
+pub struct Remembered(Failure);
+
+impl Remembered {
+    /// Keeps what the client is to hear; the cause goes to the log here.
+    pub fn new(failure: Failure) -> Self {
+        tracing::debug!(?failure, "to be refused");
+        Remembered(failure)
+    }
+
+    /// Whether it is refused for this.
+    pub fn is(&self, code: Code) -> bool {
+        self.0.code() == code
+    }
+
+    /// The refusal, as often as it is asked for.
+    pub fn failure(&self) -> Failure {
+        let failure = Failure::new(self.0.code(), self.0.detail().to_owned());
+        match self.0.wait() {
+            Some(seconds) => failure.retry_after(seconds),
+            None => failure,
+        }
+    }
 }
 
 /// One change by one person, while its transaction runs.

@@ -29,7 +29,7 @@ use email::EmailCodes;
 use totp::Totp;
 use webauthn::SecurityKeys;
 
-pub use deed::{Deed, Refusal, refuse};
+pub use deed::{Deed, Refusal, Remembered, refuse};
 pub use device::{Device, Status};
 pub use proof::Answer;
 pub use webauthn::{RelyingParty, RelyingPartyError};

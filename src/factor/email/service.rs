@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use crate::auth::{self, Person};
-use crate::base::{Code, DeviceId, Failure, PersonKey, Secret, Timestamp, codes};
+use crate::base::{DeviceId, Failure, PersonKey, Secret, Timestamp, codes};
 use crate::crypto::DigitCode;
 use crate::factor::proof::{BackupCodes, expired};
 use crate::factor::{
     ALREADY_ENABLED, Answer, Deed, Desk, Device, Factor, NOT_ENABLED, NOT_OFFERED, NOT_PENDING,
-    Refusal, Verdict, refuse,
+    Refusal, Remembered, Verdict, refuse,
 };
 use crate::lockout::{self, Standing};
 use crate::mail::{Address, CodeLetter, Letter, Mailer, SendError, Stage};
@@ -50,7 +50,7 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
         {
             return Err(failure);
         }
-        other => other.map_err(|failure| Remembered::new(&failure)),
+        other => other.map_err(Remembered::new),
     };
     let (address, ticket) = desk
         .prepare(me, ACTION, {
@@ -273,32 +273,6 @@ fn already_enabled() -> Failure {
     Failure::new(ALREADY_ENABLED, "Email codes are turned on already.")
 }
 
-/// A refusal that was found outside the transaction that remembers it, which may be run more than once.
-struct Remembered {
-    code: Code,
-    detail: String,
-    wait: Option<u64>,
-}
-
-impl Remembered {
-    fn new(failure: &Failure) -> Self {
-        let (code, wait) = (failure.code(), failure.wait());
-        Remembered {
-            code,
-            detail: failure.detail().to_owned(),
-            wait,
-        }
-    }
-
-    fn failure(&self) -> Failure {
-        let failure = Failure::new(self.code, self.detail.clone());
-        match self.wait {
-            Some(seconds) => failure.retry_after(seconds),
-            None => failure,
-        }
-    }
-}
-
 async fn mailer(desk: &Arc<Desk>, me: &Me, action: &'static str) -> Result<Mailer, Failure> {
     match &desk.tools.mailer {
         Some(mailer) => Ok(mailer.clone()),
@@ -369,7 +343,7 @@ async fn send(
     let may_have_left =
         matches!(&error, SendError::Temporary(trouble) if trouble.stage() == Stage::Letter);
     tracing::warn!(%error, "a code could not be mailed");
-    let refused = Remembered::new(&Failure::from(error));
+    let refused = Remembered::new(error.into());
     desk.prepare(me, action, move |deed| {
         give_back(deed, &ticket, may_have_left)?;
         refuse(refused.failure())

@@ -5,12 +5,10 @@ use webauthn_rs::prelude::{
     RequestChallengeResponse, SecurityKey, Uuid,
 };
 
-use crate::base::{
-    ChallengeId, Code, DeviceId, Failure, PersonKey, Secret, Timestamp, display_text,
-};
+use crate::base::{ChallengeId, DeviceId, Failure, PersonKey, Secret, Timestamp, display_text};
 use crate::crypto::CodeHash;
 use crate::factor::proof::PROOF_PREFIX;
-use crate::factor::{CODE_EXPIRED, Deed, Desk, Device, NOT_ENABLED, Refusal, refuse};
+use crate::factor::{CODE_EXPIRED, Deed, Desk, Device, NOT_ENABLED, Refusal, Remembered, refuse};
 use crate::services::Services;
 use crate::wire::Me;
 
@@ -178,17 +176,17 @@ pub async fn complete_registration(
         // Another ceremony's answer, or another device's.
         _ => Err(Failure::not_found()),
     };
-    let checked = checked.map_err(Refusable::new);
+    let checked = checked.map_err(Remembered::new);
     let claimed = answer.raw_id;
     desk.act(me, ACTION, move |deed| {
         let mut keys = deed.tx.get::<Keys>(&deed.person)?.unwrap_or_default();
         let credential = match &checked {
             Ok(credential) => credential.clone(),
             // The library has no word of its own for an excluded key.
-            Err(refusable) if refusable.is(WEBAUTHN_FAILED) && keys.hold(&claimed) => {
+            Err(remembered) if remembered.is(WEBAUTHN_FAILED) && keys.hold(&claimed) => {
                 return refuse(key_known());
             }
-            Err(refusable) => return refuse(refusable.failure()),
+            Err(remembered) => return refuse(remembered.failure()),
         };
         let device = credential.device();
         deed.about(device.device_id);
@@ -319,12 +317,12 @@ pub async fn complete_verification(
         }
         Step::Register { .. } => Err(Failure::not_found()),
     };
-    let checked = checked.map_err(Refusable::new);
+    let checked = checked.map_err(Remembered::new);
     desk.act(me, ACTION, move |deed| {
         deed.proved_with = Some(KIND);
         let result = match &checked {
             Ok(result) => result,
-            Err(refusable) => return refuse(refusable.failure()),
+            Err(remembered) => return refuse(remembered.failure()),
         };
         // Read again: the key may have been removed, or used elsewhere, since the ceremony began.
         let mut keys = deed.tx.get::<Keys>(&deed.person)?.unwrap_or_default();
@@ -439,22 +437,4 @@ fn too_many() -> Failure {
         TOO_MANY_KEYS,
         format!("No more than {MOST_KEYS} security keys can be set up. Remove one first."),
     )
-}
-
-/// A refusal that was found outside the transaction that remembers it, which may be run more than once.
-struct Refusable(Failure);
-
-impl Refusable {
-    fn new(failure: Failure) -> Self {
-        tracing::debug!(?failure, "a security key's answer was refused");
-        Refusable(failure)
-    }
-
-    fn is(&self, code: Code) -> bool {
-        self.0.code() == code
-    }
-
-    fn failure(&self) -> Failure {
-        Failure::new(self.0.code(), self.0.detail().to_owned())
-    }
 }
