@@ -11,7 +11,7 @@ use crate::config::{self, Exit, IssuerConfig, KeySource, Settings, SmtpConfig, S
 use crate::demo::{Demo, DemoSettings, MAIL_FROM};
 use crate::server::Listener;
 
-use super::serve::{address, listen};
+use super::serve::{address, fetch_keys, listen};
 use super::{asked_to_stop, block_on, problem, report};
 
 /// The service that the demo's people sign in to.
@@ -91,6 +91,7 @@ async fn run(settings: &config::DemoSettings, folder: &Path) -> Exit {
         Ok(app) => app,
         Err(refused) => return report(refused.exit, &refused.problem),
     };
+    fetch_keys(&app);
     println!(
         "mfad demo: everything runs on this machine alone, and nobody proves who they are. No production set-up.\n\n  \
          Open  {audience}/demo\n\nCtrl-C ends it."

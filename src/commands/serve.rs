@@ -25,21 +25,25 @@ pub fn serve(settings: &Settings) -> Exit {
             }
         };
         tracing::info!(listen = %address(&listener, &settings.listen), public_url = %settings.public_url, "serving");
-        // Keys are fetched while we listen already: an issuer that is away must not keep us from starting.
-        let verifier = app.desk.tools.verifier.clone();
-        tokio::spawn(async move {
-            if let Err(failure) = verifier.prime().await {
-                tracing::warn!(
-                    ?failure,
-                    "the issuer's keys cannot be had yet; trying again"
-                );
-            }
-        });
+        fetch_keys(&app);
         match app.run(listener, Router::new(), stop).await {
             Ok(()) => Exit::Ok,
             Err(e) => report(Exit::Io, &problem("listen", e, "look into the log")),
         }
     })
+}
+
+/// Fetches the issuer's keys while we listen already: an issuer that is away must not keep us from starting.
+pub(super) fn fetch_keys(app: &App) {
+    let verifier = app.desk.tools.verifier.clone();
+    tokio::spawn(async move {
+        if let Err(failure) = verifier.prime().await {
+            tracing::warn!(
+                ?failure,
+                "the issuer's keys cannot be had yet; trying again"
+            );
+        }
+    });
 }
 
 /// Opens the listener, or says why not.

@@ -323,6 +323,14 @@ async fn the_demo_prints_one_link_works_and_leaves_nothing_behind() {
     let page = stranger.get("/demo").await;
     assert_eq!(page.status, 200);
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    // It has its issuer's keys before anybody brings a token.
+    let ready = async {
+        while stranger.get("/readyz").await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let patience = std::time::Duration::from_secs(10);
+    tokio::time::timeout(patience, ready).await.unwrap();
     let given = stranger
         .post_json("/demo/api/token", &json!({"persona": "alice"}))
         .await
