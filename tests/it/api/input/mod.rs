@@ -2,6 +2,7 @@
 
 mod body;
 mod place;
+mod slow;
 
 use std::collections::HashSet;
 
