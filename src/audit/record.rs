@@ -23,6 +23,11 @@ pub struct Origin {
 pub enum Actor {
     /// The person whom the line is about.
     Person,
+    /// A login service, for the person who is signing in there.
+    Service {
+        /// Its id.
+        id: String,
+    },
     /// The server itself.
     System,
 }

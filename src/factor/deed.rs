@@ -60,6 +60,36 @@ impl Remembered {
     }
 }
 
+/// In whose name something is done, and from where.
+#[derive(Clone, Debug)]
+pub struct By {
+    /// The person whom it is about.
+    pub key: PersonKey,
+    /// The person, where they ask themselves: their token says what is known of them.
+    pub person: Option<Person>,
+    /// Who asks.
+    pub actor: Actor,
+    /// From where.
+    pub origin: Origin,
+}
+
+impl From<&Me> for By {
+    fn from(me: &Me) -> Self {
+        By {
+            key: me.key,
+            person: Some(me.person.clone()),
+            actor: Actor::Person,
+            origin: me.origin,
+        }
+    }
+}
+
+impl From<&By> for By {
+    fn from(by: &By) -> Self {
+        by.clone()
+    }
+}
+
 /// One change by one person, while its transaction runs.
 pub struct Deed<'a, 'tx> {
     /// The tools and factors.
@@ -68,6 +98,8 @@ pub struct Deed<'a, 'tx> {
     pub tx: &'a mut Tx<'tx>,
     /// About whom.
     pub person: PersonKey,
+    /// By whom.
+    pub actor: Actor,
     /// From where.
     pub origin: Origin,
     /// When: one moment for the whole deed.
@@ -78,13 +110,13 @@ pub struct Deed<'a, 'tx> {
 }
 
 impl Desk {
-    /// Runs `work` as one change by `me`, and writes its line in the audit whether it is done or refused.
+    /// Runs `work` as one change, and writes its line in the audit whether it is done or refused.
     ///
     /// # Errors
     /// What `work` was refused for, after the refusal is on disk; those of the store.
     pub async fn act<T, F>(
         self: &Arc<Self>,
-        me: &Me,
+        by: impl Into<By>,
         action: &'static str,
         work: F,
     ) -> Result<T, Failure>
@@ -92,20 +124,20 @@ impl Desk {
         T: Send + 'static,
         F: Fn(&mut Deed<'_, '_>) -> Result<T, Refusal> + Send + 'static,
     {
-        self.run(me, work, move |deed, outcome| {
+        self.run(by.into(), work, move |deed, outcome| {
             let reason = outcome.map(|failure| failure.code().name.to_owned());
             audit::append(deed.tx, &deed.line(action, reason))
         })
         .await
     }
 
-    /// Runs `work` as a step towards a change by `me`: only its refusal is a line in the audit.
+    /// Runs `work` as a step towards a change: only its refusal is a line in the audit.
     ///
     /// # Errors
     /// As [`Desk::act`].
     pub async fn prepare<T, F>(
         self: &Arc<Self>,
-        me: &Me,
+        by: impl Into<By>,
         action: &'static str,
         work: F,
     ) -> Result<T, Failure>
@@ -113,7 +145,7 @@ impl Desk {
         T: Send + 'static,
         F: Fn(&mut Deed<'_, '_>) -> Result<T, Refusal> + Send + 'static,
     {
-        self.run(me, work, move |deed, outcome| match outcome {
+        self.run(by.into(), work, move |deed, outcome| match outcome {
             Some(failure) => audit::append(
                 deed.tx,
                 &deed.line(action, Some(failure.code().name.to_owned())),
@@ -123,25 +155,27 @@ impl Desk {
         .await
     }
 
-    async fn run<T, F, A>(self: &Arc<Self>, me: &Me, work: F, record: A) -> Result<T, Failure>
+    async fn run<T, F, A>(self: &Arc<Self>, by: By, work: F, record: A) -> Result<T, Failure>
     where
         T: Send + 'static,
         F: Fn(&mut Deed<'_, '_>) -> Result<T, Refusal> + Send + 'static,
         A: Fn(&mut Deed<'_, '_>, Option<&Failure>) -> Result<(), Failure> + Send + 'static,
     {
-        let (desk, person, key, origin) =
-            (self.clone(), Person::clone(&me.person), me.key, me.origin);
+        let desk = self.clone();
         let now = self.tools.now();
-        self.budget.take(key, now)?;
+        self.budget.take(by.key, now)?;
         self.tools
             .store
             .write(move |tx| {
-                people::meet(tx, key, &person, now)?;
+                if let Some(person) = &by.person {
+                    people::meet(tx, by.key, person, now)?;
+                }
                 let mut deed = Deed {
                     desk: &desk,
                     tx,
-                    person: key,
-                    origin,
+                    person: by.key,
+                    actor: by.actor.clone(),
+                    origin: by.origin,
                     now,
                     proved_with: None,
                     device: None,
@@ -168,7 +202,7 @@ impl Deed<'_, '_> {
         Event {
             at: self.now,
             person: self.person,
-            actor: Actor::Person,
+            actor: self.actor.clone(),
             action: action.to_owned(),
             outcome: if reason.is_some() {
                 Outcome::Refused

@@ -18,7 +18,7 @@ use axum::extract::FromRef;
 use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::base::{Code, Failure, Kind, PersonKey, Timestamp};
+use crate::base::{ChallengeId, Code, Failure, Kind, PersonKey, Timestamp};
 use crate::mail::Address;
 use crate::services::Services;
 use crate::store::{Read, Tx};
@@ -29,7 +29,7 @@ use email::EmailCodes;
 use totp::Totp;
 use webauthn::SecurityKeys;
 
-pub use deed::{Deed, Refusal, Remembered, refuse};
+pub use deed::{By, Deed, Refusal, Remembered, refuse};
 pub use device::{Device, Status};
 pub use proof::Answer;
 pub use webauthn::{RelyingParty, RelyingPartyError};
@@ -160,8 +160,12 @@ pub trait Factor: Send + Sync {
         tx: &mut Tx<'_>,
         person: PersonKey,
         answer: &Answer,
+        place: Place,
         now: Timestamp,
     ) -> Result<Verdict, Failure>;
+
+    /// What a right answer shows, in the words of RFC 8176; empty where these have none for it.
+    fn amr(&self) -> &'static [&'static str];
 
     /// Addresses of the person that this factor knows.
     ///
@@ -176,6 +180,17 @@ pub trait Factor: Send + Sync {
     /// # Errors
     /// Those of the store.
     fn forget(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure>;
+}
+
+/// Where an answer is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On a page of the person's own, to allow a change.
+    Change,
+    /// At a sign-in, to the one challenge.
+    SignIn(ChallengeId),
+    /// At a sign-in that asks once and for all, without a challenge.
+    OneCall,
 }
 
 /// What a factor makes of an answer.

@@ -9,7 +9,8 @@ use crate::mail::{BackupCodeUsed, FactorDisabled, FactorLocked};
 
 use super::deed::{Deed, Refusal, refuse};
 use super::{
-    CODE_EXPIRED, FACTOR_DISABLED, Factor, LOCKED, NOT_ENABLED, NOT_PENDING, Verdict, WRONG_CODE,
+    CODE_EXPIRED, FACTOR_DISABLED, Factor, LOCKED, NOT_ENABLED, NOT_PENDING, Place, Verdict,
+    WRONG_CODE,
 };
 
 /// What proofs made by a security key start with.
@@ -74,13 +75,13 @@ impl Deed<'_, '_> {
             }
             let standing = lockout::standing(self.tx, self.person, factor.kind(), self.now)?;
             if standing != Standing::Disabled {
-                return self.judge(factor, standing, answer);
+                return self.judge(factor, standing, answer, Place::Change);
             }
             // One that takes no answers at all leaves them to the next.
             disabled = disabled.or(Some((factor, standing)));
         }
         match disabled {
-            Some((factor, standing)) => self.judge(factor, standing, answer),
+            Some((factor, standing)) => self.judge(factor, standing, answer, Place::Change),
             None => refuse(wrong(None)),
         }
     }
@@ -100,12 +101,20 @@ impl Deed<'_, '_> {
         factor: &dyn Factor,
         standing: Standing,
         answer: &Answer,
+        place: Place,
     ) -> Result<(), Refusal> {
         self.proved_with = Some(factor.kind());
         if factor.guessable() {
             self.admit(standing)?;
         }
-        match factor.judge(&self.desk.tools, self.tx, self.person, answer, self.now)? {
+        match factor.judge(
+            &self.desk.tools,
+            self.tx,
+            self.person,
+            answer,
+            place,
+            self.now,
+        )? {
             Verdict::Right => {
                 lockout::clear(self.tx, self.person, factor.kind())?;
                 Ok(self.tell_of_spent_code(factor)?)

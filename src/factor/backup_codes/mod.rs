@@ -13,7 +13,7 @@ use crate::base::{Failure, PersonKey, Timestamp};
 use crate::services::Services;
 use crate::store::{Read, Tx};
 
-use super::{Answer, Device, Factor, Verdict};
+use super::{Answer, Device, Factor, Place, Verdict};
 use record::CodeSet;
 
 pub use http::routes;
@@ -54,12 +54,18 @@ impl Factor for BackupCodes {
         matches!(answer, Answer::Backup(_))
     }
 
+    /// RFC 8176 has no word for them.
+    fn amr(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     fn judge(
         &self,
         tools: &Services,
         tx: &mut Tx<'_>,
         person: PersonKey,
         answer: &Answer,
+        _place: Place,
         now: Timestamp,
     ) -> Result<Verdict, Failure> {
         let Some(mut set) = tx.get::<CodeSet>(&person)? else {

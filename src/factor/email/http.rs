@@ -9,11 +9,12 @@ use utoipa_axum::routes;
 
 use crate::base::Failure;
 use crate::factor::http::{Confirmed, Disabled};
-use crate::factor::{Answer, Desk};
+use crate::factor::{Answer, By, Desk};
 use crate::wire::{
     AuthorizationHeader, Body, ChangeRefusals, CodeRequest, Me, Nothing, Refused, code_requests,
 };
 
+use super::record::Purpose;
 use super::service::{self, Sent};
 
 /// The routes of email codes.
@@ -116,8 +117,18 @@ async fn send(
     me: Me,
     Body(Nothing): Body<Nothing>,
 ) -> Result<Json<EmailSent>, Refused> {
-    let sent = tokio::spawn(async move { service::send_code(&desk, &me).await })
+    let by = By::from(&me);
+    let sent = tokio::spawn(async move {
+        service::send_code(
+            &desk,
+            &by,
+            "email.send",
+            Purpose::Change,
+            service::allows_changes,
+        )
         .await
-        .map_err(Failure::internal)?;
+    })
+    .await
+    .map_err(Failure::internal)?;
     Ok(Json(sent?.into()))
 }

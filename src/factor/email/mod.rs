@@ -10,9 +10,9 @@ mod service;
 use crate::base::{Code, Failure, Kind, PersonKey, Timestamp};
 use crate::mail::Address;
 use crate::services::Services;
-use crate::store::{Read, Tx};
+use crate::store::{Order, Read, Scan, Tx};
 
-use super::{Answer, Device, Factor, Verdict};
+use super::{Answer, Device, Factor, Place, Verdict};
 use record::{Active, MailedCode, Pending, Purpose};
 
 pub use http::routes;
@@ -33,6 +33,8 @@ pub const EMAIL_UNVERIFIED: Code = Code {
 pub const CODES: &[Code] = &[EMAIL_UNKNOWN, EMAIL_UNVERIFIED];
 
 const KIND: &str = "email";
+/// More than the limits on mails let anybody have at once.
+const LIVE_CODES: usize = 64;
 
 /// Codes by mail.
 pub struct EmailCodes {
@@ -81,15 +83,27 @@ impl Factor for EmailCodes {
         matches!(answer, Answer::Digits(_) | Answer::Unreadable)
     }
 
+    /// A code that travelled by another channel (RFC 8176 section 2).
+    fn amr(&self) -> &'static [&'static str] {
+        &["otp", "mca"]
+    }
+
     fn judge(
         &self,
         tools: &Services,
         tx: &mut Tx<'_>,
         person: PersonKey,
         answer: &Answer,
+        place: Place,
         now: Timestamp,
     ) -> Result<Verdict, Failure> {
-        let verdict = service::judge_code(tools, tx, person, Purpose::Change, answer, now)?;
+        let purpose = match place {
+            Place::Change => Purpose::Change,
+            Place::SignIn(challenge) => Purpose::SignIn(challenge),
+            // A mailed code is an answer to what asked for it, and to nothing else.
+            Place::OneCall => return Ok(Verdict::NothingSent),
+        };
+        let verdict = service::judge_code(tools, tx, person, purpose, answer, now)?;
         if verdict == Verdict::Right
             && let Some(mut active) = tx.get::<Active>(&person)?
         {
@@ -110,8 +124,14 @@ impl Factor for EmailCodes {
     fn forget(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
         tx.delete::<Active>(&person);
         tx.delete::<Pending>(&person);
-        for purpose in Purpose::ALL {
-            tx.delete::<MailedCode>(&(person, purpose.name().to_owned()));
+        let codes = Scan {
+            prefix: person.as_bytes(),
+            past: None,
+            order: Order::Ascending,
+            limit: LIVE_CODES,
+        };
+        for (key, _) in tx.list::<MailedCode>(&codes)? {
+            tx.delete::<MailedCode>(&key);
         }
         Ok(())
     }

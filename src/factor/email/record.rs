@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::base::{DeviceId, MessageId, PersonKey, Timestamp};
+use crate::base::{ChallengeId, DeviceId, MessageId, PersonKey, Timestamp};
 use crate::crypto::CodeHash;
 use crate::factor::{Device, Status};
 use crate::mail::{self, Address};
@@ -15,16 +15,17 @@ pub enum Purpose {
     TurnOn,
     /// To allow a change.
     Change,
+    /// To finish the one sign-in that asked for it.
+    SignIn(ChallengeId),
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 2] = [Purpose::TurnOn, Purpose::Change];
-
     /// As it stands in keys and in hashes.
-    pub fn name(self) -> &'static str {
+    pub fn name(self) -> String {
         match self {
-            Purpose::TurnOn => "turn on",
-            Purpose::Change => "change",
+            Purpose::TurnOn => "turn on".to_owned(),
+            Purpose::Change => "change".to_owned(),
+            Purpose::SignIn(challenge) => format!("sign in {challenge}"),
         }
     }
 
@@ -33,6 +34,7 @@ impl Purpose {
         match self {
             Purpose::TurnOn => mail::Purpose::TurnOn,
             Purpose::Change => mail::Purpose::Change,
+            Purpose::SignIn(_) => mail::Purpose::SignIn,
         }
     }
 }

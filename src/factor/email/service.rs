@@ -10,7 +10,7 @@ use crate::base::{DeviceId, Failure, PersonKey, Secret, Timestamp, codes};
 use crate::crypto::DigitCode;
 use crate::factor::proof::{BackupCodes, expired};
 use crate::factor::{
-    ALREADY_ENABLED, Answer, Deed, Desk, Device, Factor, NOT_ENABLED, NOT_OFFERED, NOT_PENDING,
+    ALREADY_ENABLED, Answer, By, Deed, Desk, Device, Factor, NOT_ENABLED, NOT_OFFERED, NOT_PENDING,
     Refusal, Remembered, Verdict, refuse,
 };
 use crate::lockout::{self, Standing};
@@ -35,7 +35,8 @@ pub struct Sent {
 /// Mails a code to the address that the issuer has of the person, to turn on email codes.
 pub async fn enable(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
     const ACTION: &str = "email.enable";
-    let mailer = mailer(desk, me, ACTION).await?;
+    let by = By::from(me);
+    let mailer = mailer(desk, &by, ACTION).await?;
     // The issuer is not asked for somebody who would be refused anyway.
     desk.prepare(me, ACTION, |deed| {
         if deed.tx.get::<Active>(&deed.person)?.is_some() {
@@ -70,7 +71,16 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
         })
         .await?;
     let (code, to) = (
-        send(desk, me, ACTION, &mailer, &address, Purpose::TurnOn, ticket).await?,
+        send(
+            desk,
+            &by,
+            ACTION,
+            &mailer,
+            &address,
+            Purpose::TurnOn,
+            ticket,
+        )
+        .await?,
         address.clone(),
     );
     desk.act(me, ACTION, move |deed| {
@@ -109,43 +119,41 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
     })
 }
 
-/// Mails a code to a person whose email codes are on, to allow a change.
-pub async fn send_code(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
-    const ACTION: &str = "email.send";
-    let mailer = mailer(desk, me, ACTION).await?;
+/// Mails a code to a person whose email codes are on: to allow a change, or to finish the sign-in that
+/// `check` lets through.
+pub async fn send_code(
+    desk: &Arc<Desk>,
+    by: &By,
+    action: &'static str,
+    purpose: Purpose,
+    check: impl Fn(&mut Deed<'_, '_>) -> Result<(), Refusal> + Clone + Send + 'static,
+) -> Result<Sent, Failure> {
+    let mailer = mailer(desk, by, action).await?;
     let (active, ticket) = desk
-        .prepare(me, ACTION, |deed| {
-            let active = require_active(deed)?;
-            if deed.takes_app_codes()? {
-                let detail = "Use the code of your authenticator app: mailed codes are taken where there is none.";
-                return refuse(Failure::new(NOT_OFFERED, detail));
+        .prepare(by, action, {
+            let check = check.clone();
+            move |deed| {
+                check(deed)?;
+                let active = require_active(deed)?;
+                let standing = lockout::standing(deed.tx, deed.person, super::KIND, deed.now)?;
+                // A mail that could not be answered would only be noise.
+                deed.admit(standing)?;
+                let ticket = reserve(deed, &active.address)?;
+                Ok((active, ticket))
             }
-            let standing = lockout::standing(deed.tx, deed.person, super::KIND, deed.now)?;
-            // A mail that could not be answered would only be noise.
-            deed.admit(standing)?;
-            let ticket = reserve(deed, &active.address)?;
-            Ok((active, ticket))
         })
         .await?;
-    let code = send(
-        desk,
-        me,
-        ACTION,
-        &mailer,
-        &active.address,
-        Purpose::Change,
-        ticket,
-    )
-    .await?;
+    let code = send(desk, by, action, &mailer, &active.address, purpose, ticket).await?;
     let (to, device_id) = (active.address.clone(), active.device_id);
-    desk.act(me, ACTION, move |deed| {
+    desk.act(by, action, move |deed| {
         deed.about(active.device_id);
         count(deed)?;
+        check(deed)?;
         // Email codes may have been turned off, and on again elsewhere, while this one was on its way.
         if require_active(deed)?.device_id != active.device_id {
             return refuse(not_enabled());
         }
-        keep(deed, &active.address, Purpose::Change, &code)?;
+        keep(deed, &active.address, purpose, &code)?;
         Ok(deed.now.plus(CODE_TTL))
     })
     .await
@@ -155,6 +163,17 @@ pub async fn send_code(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
         resend_after: RESEND_AFTER,
         device_id,
     })
+}
+
+/// A mailed code allows a change only where there is no app whose code would.
+pub fn allows_changes(deed: &mut Deed<'_, '_>) -> Result<(), Refusal> {
+    require_active(deed)?;
+    if deed.takes_app_codes()? {
+        let detail =
+            "Use the code of your authenticator app: mailed codes are taken where there is none.";
+        return refuse(Failure::new(NOT_OFFERED, detail));
+    }
+    Ok(())
 }
 
 /// Confirms the pending address with the code that was mailed to it.
@@ -219,7 +238,7 @@ pub fn judge_code(
     answer: &Answer,
     now: Timestamp,
 ) -> Result<Verdict, Failure> {
-    let key = (person, purpose.name().to_owned());
+    let key = (person, purpose.name());
     let Some(mut mailed) = tx.get::<MailedCode>(&key)? else {
         return Ok(Verdict::NothingSent);
     };
@@ -249,10 +268,11 @@ fn hash(
     to: &Address,
     digits: &str,
 ) -> crate::crypto::CodeHash {
+    let purpose = purpose.name();
     let owner = [
         b"email code",
         person.as_bytes().as_slice(),
-        purpose.name().as_bytes(),
+        purpose.as_bytes(),
         to.as_str().as_bytes(),
     ];
     tools.keys().code_hash(&owner, digits)
@@ -273,11 +293,11 @@ fn already_enabled() -> Failure {
     Failure::new(ALREADY_ENABLED, "Email codes are turned on already.")
 }
 
-async fn mailer(desk: &Arc<Desk>, me: &Me, action: &'static str) -> Result<Mailer, Failure> {
+async fn mailer(desk: &Arc<Desk>, by: &By, action: &'static str) -> Result<Mailer, Failure> {
     match &desk.tools.mailer {
         Some(mailer) => Ok(mailer.clone()),
         None => {
-            desk.prepare(me, action, |_| {
+            desk.prepare(by, action, |_| {
                 refuse(Failure::new(
                     NOT_OFFERED,
                     "This server sends no mail, so it offers no email codes.",
@@ -319,7 +339,7 @@ async fn known_address(
 /// Hands one code to the SMTP server, or gives the place back.
 async fn send(
     desk: &Arc<Desk>,
-    me: &Me,
+    by: &By,
     action: &'static str,
     mailer: &Mailer,
     to: &Address,
@@ -344,7 +364,7 @@ async fn send(
         matches!(&error, SendError::Temporary(trouble) if trouble.stage() == Stage::Letter);
     tracing::warn!(%error, "a code could not be mailed");
     let refused = Remembered::new(error.into());
-    desk.prepare(me, action, move |deed| {
+    desk.prepare(by, action, move |deed| {
         give_back(deed, &ticket, may_have_left)?;
         refuse(refused.failure())
     })
@@ -366,9 +386,7 @@ fn keep(
         misses: 0,
     };
     let expires_at = mailed.expires_at;
-    Ok(deed.tx.put_until(
-        &(deed.person, purpose.name().to_owned()),
-        &mailed,
-        expires_at,
-    )?)
+    Ok(deed
+        .tx
+        .put_until(&(deed.person, purpose.name()), &mailed, expires_at)?)
 }

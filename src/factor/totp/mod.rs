@@ -11,7 +11,7 @@ use crate::base::{DeviceId, Failure, PersonKey, Timestamp};
 use crate::services::Services;
 use crate::store::{Read, Tx};
 
-use super::{Answer, Device, Factor, Status, Verdict};
+use super::{Answer, Device, Factor, Place, Status, Verdict};
 use record::{Active, Pending};
 use rule::Secret160;
 
@@ -60,12 +60,17 @@ impl Factor for Totp {
         matches!(answer, Answer::Digits(_) | Answer::Unreadable)
     }
 
+    fn amr(&self) -> &'static [&'static str] {
+        &["otp"]
+    }
+
     fn judge(
         &self,
         _tools: &Services,
         tx: &mut Tx<'_>,
         person: PersonKey,
         answer: &Answer,
+        _place: Place,
         now: Timestamp,
     ) -> Result<Verdict, Failure> {
         let Some(mut active) = tx.get::<Active>(&person)? else {

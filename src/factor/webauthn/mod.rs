@@ -16,7 +16,7 @@ use crate::base::{Code, Failure, Kind, PersonKey, Timestamp};
 use crate::services::Services;
 use crate::store::{Order, Read, Scan, Tx};
 
-use super::{Answer, Device, Factor, Verdict};
+use super::{Answer, Device, Factor, Place, Verdict};
 use record::{Ceremony, Keys, Owner, Proof, Step};
 
 pub use http::routes;
@@ -92,12 +92,18 @@ impl Factor for SecurityKeys {
         matches!(answer, Answer::Proof(_))
     }
 
+    /// Somebody touched it; what sort of key it is, the key itself says.
+    fn amr(&self) -> &'static [&'static str] {
+        &["user"]
+    }
+
     fn judge(
         &self,
         tools: &Services,
         tx: &mut Tx<'_>,
         person: PersonKey,
         answer: &Answer,
+        _place: Place,
         now: Timestamp,
     ) -> Result<Verdict, Failure> {
         let Answer::Proof(text) = answer else {
