@@ -9,6 +9,7 @@ mod device;
 pub mod email;
 mod http;
 mod proof;
+mod sign_in;
 pub mod totp;
 pub mod webauthn;
 
@@ -31,8 +32,10 @@ use webauthn::SecurityKeys;
 
 pub use deed::{By, Deed, Refusal, Remembered, refuse};
 pub use device::{Device, Status};
+pub use email::Sent as MailSent;
 pub use proof::Answer;
-pub use webauthn::{RelyingParty, RelyingPartyError};
+pub use sign_in::{Given, Methods, Passed};
+pub use webauthn::{AssertionResponse, RelyingParty, RelyingPartyError};
 
 /// The factor is set up already.
 pub const ALREADY_ENABLED: Code = Code {
@@ -164,6 +167,9 @@ pub trait Factor: Send + Sync {
         now: Timestamp,
     ) -> Result<Verdict, Failure>;
 
+    /// Takes as long as [`Factor::judge`] would, for somebody who does not have it.
+    fn pretend(&self, _tools: &Services, _answer: &Answer, _now: Timestamp) {}
+
     /// What a right answer shows, in the words of RFC 8176; empty where these have none for it.
     fn amr(&self) -> &'static [&'static str];
 
@@ -222,6 +228,11 @@ impl Factors {
     /// All of them.
     pub fn all(&self) -> [&dyn Factor; 4] {
         [&self.totp, &self.email, &self.webauthn, &self.backup_codes]
+    }
+
+    /// The factor of that kind.
+    pub fn of_kind(&self, kind: &str) -> Option<&dyn Factor> {
+        self.all().into_iter().find(|factor| factor.kind() == kind)
     }
 
     /// Whether the person has any second factor.

@@ -128,7 +128,7 @@ impl Deed<'_, '_> {
         }
     }
 
-    fn tell_of_spent_code(&mut self, factor: &dyn Factor) -> Result<(), Failure> {
+    pub(super) fn tell_of_spent_code(&mut self, factor: &dyn Factor) -> Result<(), Failure> {
         let codes = &self.desk.factors.backup_codes;
         if factor.kind() != codes.kind() {
             return Ok(());
@@ -189,7 +189,7 @@ impl Deed<'_, '_> {
 }
 
 /// The refusal of a wrong code, with the number of tries that cost no wait.
-fn wrong(tries_left: Option<u32>) -> Failure {
+pub(super) fn wrong(tries_left: Option<u32>) -> Failure {
     let failure = Failure::new(WRONG_CODE, "That code is not right.");
     match tries_left {
         Some(tries) => failure.with("tries_left", tries),

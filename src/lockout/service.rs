@@ -1,7 +1,7 @@
 use crate::base::{Failure, PersonKey, Timestamp};
 use crate::store::{Read, Tx};
 
-use super::rule::{Standing, Tally};
+use super::rule::{LONGEST_WAIT, Standing, Tally};
 
 /// Whether answers of this `kind` of factor may be judged.
 ///
@@ -31,6 +31,22 @@ pub fn miss(
     let tally = tx.get::<Tally>(&key)?.unwrap_or_default().missed(now);
     tx.put(&key, &tally)?;
     Ok(tally)
+}
+
+/// Counts a wrong answer where there is no factor that could have been right. Whoever guesses shall meet the
+/// same waits, so that these do not tell who has one; the tally is forgotten when it has long been silent.
+///
+/// # Errors
+/// Those of the store.
+pub fn miss_in_vain(
+    tx: &mut Tx<'_>,
+    person: PersonKey,
+    kind: &str,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let key = (person, kind.to_owned());
+    let tally = tx.get::<Tally>(&key)?.unwrap_or_default().missed(now);
+    tx.put_until(&key, &tally, now.plus(2 * LONGEST_WAIT))
 }
 
 /// Forgets the misses of this `kind` alone: after a right answer of it, when

@@ -207,6 +207,85 @@ impl Fields<'_> {
         }
     }
 
+    /// A flag that may be absent or null.
+    pub fn optional_bool(&mut self, name: &'static str) -> Option<bool> {
+        match self.object.get(name) {
+            None | Some(Value::Null) => None,
+            Some(Value::Bool(flag)) => Some(*flag),
+            Some(_) => self.misfit(name, "bool_type", "Input should be a valid boolean"),
+        }
+    }
+
+    /// Words that may be absent or null: in one string, with spaces between, or as a list of strings.
+    pub fn optional_words(&mut self, name: &'static str) -> Vec<String> {
+        let split = |text: &String| -> Vec<String> {
+            text.split_ascii_whitespace().map(str::to_owned).collect()
+        };
+        match self.object.get(name) {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::String(text)) => split(text),
+            Some(Value::Array(items)) => {
+                let words: Option<Vec<String>> = items
+                    .iter()
+                    .map(|item| item.as_str().map(str::to_owned))
+                    .collect();
+                words.unwrap_or_else(|| {
+                    self.misfit::<()>(name, "list_type", "Input should be a list of strings");
+                    Vec::new()
+                })
+            }
+            Some(_) => {
+                self.misfit::<()>(name, "list_type", "Input should be a list of strings");
+                Vec::new()
+            }
+        }
+    }
+
+    /// An object that may be absent or null, and its strings among those `names`; others are ignored.
+    pub fn optional_strings_of<const N: usize>(
+        &mut self,
+        name: &'static str,
+        names: [&'static str; N],
+    ) -> [Option<String>; N] {
+        let inner = match self.object.get(name) {
+            None | Some(Value::Null) => return [const { None }; N],
+            Some(Value::Object(inner)) => inner,
+            Some(_) => {
+                self.misfit::<()>(name, "dict_type", "Input should be a valid dictionary");
+                return [const { None }; N];
+            }
+        };
+        names.map(|member| match inner.get(member) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(_) => {
+                self.violations.push(violation(
+                    &[Value::from(name), Value::from(member)],
+                    "string_type",
+                    "Input should be a valid string",
+                ));
+                None
+            }
+        })
+    }
+
+    /// Whether there is a member of that name that is not null.
+    pub fn has(&self, name: &str) -> bool {
+        self.object.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// Says that a member does not fit, in a word of Pydantic's and a sentence of ours.
+    pub fn misfit<T>(
+        &mut self,
+        name: &'static str,
+        kind: &'static str,
+        msg: &'static str,
+    ) -> Option<T> {
+        self.violations
+            .push(violation(&[Value::from(name)], kind, msg));
+        None
+    }
+
     /// An object that must be there and be a `T`.
     pub fn object<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
         match self.object.get(name) {
@@ -222,17 +301,6 @@ impl Fields<'_> {
             Some(_) => self.misfit(name, "dict_type", "Input should be a valid dictionary"),
             None => self.misfit(name, "missing", "Field required"),
         }
-    }
-
-    fn misfit<T>(
-        &mut self,
-        name: &'static str,
-        kind: &'static str,
-        msg: &'static str,
-    ) -> Option<T> {
-        self.violations
-            .push(violation(&[Value::from(name)], kind, msg));
-        None
     }
 }
 

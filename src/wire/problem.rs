@@ -84,7 +84,9 @@ pub fn problem(failure: &Failure) -> Response {
     }
     let status = status(code.kind);
     let mut response = if code.kind == Kind::Invalid {
-        (status, Json(json!({ "detail": failure.violations() }))).into_response()
+        let mut members = Map::from_iter([("detail".to_owned(), json!(failure.violations()))]);
+        members.extend(further(failure));
+        (status, Json(Value::Object(members))).into_response()
     } else {
         let mut members = Map::from_iter([
             ("type".to_owned(), Value::from("about:blank")),
@@ -98,12 +100,7 @@ pub fn problem(failure: &Failure) -> Response {
                 .wait()
                 .map(|seconds| ("retry_after".to_owned(), Value::from(seconds))),
         );
-        members.extend(
-            failure
-                .members()
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), value.clone())),
-        );
+        members.extend(further(failure));
         let mut response = (status, Json(Value::Object(members))).into_response();
         response.headers_mut().insert(
             CONTENT_TYPE,
@@ -126,4 +123,9 @@ pub fn problem(failure: &Failure) -> Response {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     response
+}
+
+fn further(failure: &Failure) -> impl Iterator<Item = (String, Value)> + '_ {
+    let members = failure.members().iter();
+    members.map(|(name, value)| ((*name).to_owned(), value.clone()))
 }

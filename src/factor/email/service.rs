@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::auth::{self, Person};
-use crate::base::{DeviceId, Failure, PersonKey, Secret, Timestamp, codes};
+use crate::base::{ChallengeId, DeviceId, Failure, PersonKey, Secret, Timestamp, codes};
 use crate::crypto::DigitCode;
 use crate::factor::proof::{BackupCodes, expired};
 use crate::factor::{
@@ -26,9 +26,13 @@ use super::{EMAIL_UNKNOWN, EMAIL_UNVERIFIED};
 
 /// A code is on its way.
 pub struct Sent {
+    /// To where.
     pub to: Address,
+    /// When the code is no longer good.
     pub expires_at: Timestamp,
+    /// Seconds until another may be asked for.
     pub resend_after: u64,
+    /// Of the mailbox among the person's devices.
     pub device_id: DeviceId,
 }
 
@@ -163,6 +167,16 @@ pub async fn send_code(
         resend_after: RESEND_AFTER,
         device_id,
     })
+}
+
+/// Mails the code of the sign-in `challenge`.
+pub async fn send_sign_in(
+    desk: &Arc<Desk>,
+    by: &By,
+    challenge: ChallengeId,
+    check: impl Fn(&mut Deed<'_, '_>) -> Result<(), Refusal> + Clone + Send + 'static,
+) -> Result<Sent, Failure> {
+    send_code(desk, by, "login.email", Purpose::SignIn(challenge), check).await
 }
 
 /// A mailed code allows a change only where there is no app whose code would.

@@ -60,6 +60,12 @@ impl Factor for Totp {
         matches!(answer, Answer::Digits(_) | Answer::Unreadable)
     }
 
+    fn pretend(&self, _tools: &Services, answer: &Answer, now: Timestamp) {
+        if let Answer::Digits(digits) = answer {
+            let _ = rule::accepted_step(&Secret160::of_nobody(), digits, now, None);
+        }
+    }
+
     fn amr(&self) -> &'static [&'static str] {
         &["otp"]
     }

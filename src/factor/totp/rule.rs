@@ -33,6 +33,11 @@ impl Secret160 {
         Ok(Secret160(data_encoding::BASE32_NOPAD.encode(&*bytes)))
     }
 
+    /// A secret to compare with where there is none. It proves nobody: what comes of it is thrown away.
+    pub fn of_nobody() -> Self {
+        Secret160("A".repeat(32))
+    }
+
     /// Base32 without padding, as apps take it.
     pub fn base32(&self) -> &str {
         &self.0

@@ -16,7 +16,7 @@ use crate::wire::{
 };
 
 use super::rule::LONGEST_NAME;
-use super::service;
+use super::{assertion, registration, service};
 
 /// The routes of security keys.
 pub fn routes() -> OpenApiRouter<Arc<Desk>> {
@@ -114,7 +114,7 @@ async fn begin_registration(
     let user_name = display_text(user_name, LONGEST_NAME).unwrap_or_else(|| "account".to_owned());
     let begun = desk
         .act(&me, "webauthn.begin", move |deed| {
-            service::begin_registration(deed, request.name.as_deref(), &user_name)
+            registration::begin_registration(deed, request.name.as_deref(), &user_name)
         })
         .await?;
     Ok(Json(WebAuthnRegistration {
@@ -138,7 +138,7 @@ async fn complete_registration(
         request.challenge_id.parse().ok(),
         request.device_id.parse().ok(),
     );
-    let (device, backup_codes) = service::complete_registration(
+    let (device, backup_codes) = registration::complete_registration(
         &desk,
         &me,
         challenge,
@@ -253,7 +253,7 @@ async fn begin_verification(
     Body(Nothing): Body<Nothing>,
 ) -> Result<Json<WebAuthnVerification>, Refused> {
     let begun = desk
-        .act(&me, "webauthn.challenge", service::begin_verification)
+        .act(&me, "webauthn.challenge", assertion::begin_verification)
         .await?;
     Ok(Json(WebAuthnVerification {
         challenge_id: begun.challenge_id.to_string(),
@@ -302,7 +302,8 @@ async fn complete_verification(
     Body(request): Body<WebAuthnVerifyRequest>,
 ) -> Result<Json<WebAuthnProof>, Refused> {
     let challenge = request.challenge_id.parse().ok();
-    let proved = service::complete_verification(&desk, &me, challenge, request.credential).await?;
+    let proved =
+        assertion::complete_verification(&desk, &me, challenge, request.credential).await?;
     Ok(Json(WebAuthnProof {
         code: proved.code.expose().clone(),
         expires_at: proved.expires_at.to_string(),

@@ -5,9 +5,11 @@
 //! `rule`: the exact origin, embedding, the user handle, single use, expiry,
 //! the owner of a credential, and counters under parallel use.
 
+mod assertion;
 mod http;
 mod models;
 mod record;
+mod registration;
 mod relying_party;
 mod rule;
 mod service;
@@ -18,6 +20,10 @@ use crate::store::{Order, Read, Scan, Tx};
 
 use super::{Answer, Device, Factor, Place, Verdict};
 use record::{Ceremony, Keys, Owner, Proof, Step};
+
+pub use assertion::{CheckedAssertion, KeyShown, begin_sign_in, check_sign_in, use_sign_in};
+/// What a browser makes of an assertion's challenge: `AuthenticationResponseJSON`.
+pub use webauthn_rs::prelude::PublicKeyCredential as AssertionResponse;
 
 pub use http::routes;
 pub use relying_party::{RelyingParty, RelyingPartyError, SecurityKeys};
@@ -109,7 +115,9 @@ impl Factor for SecurityKeys {
         let Answer::Proof(text) = answer else {
             return Ok(Verdict::Wrong);
         };
-        let key = service::proof_hash(tools, person, text).as_bytes().to_vec();
+        let key = assertion::proof_hash(tools, person, text)
+            .as_bytes()
+            .to_vec();
         let Some(proof) = tx.get::<Proof>(&key)? else {
             return Ok(Verdict::Wrong);
         };
@@ -168,7 +176,7 @@ impl Ceremony {
                 self.created_at,
                 self.expires_at,
             )),
-            Step::Verify { .. } => None,
+            Step::Verify { .. } | Step::SignIn { .. } => None,
         }
     }
 }

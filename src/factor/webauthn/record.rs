@@ -127,6 +127,10 @@ pub enum Step {
     Verify {
         state: SecurityKeyAuthentication,
     },
+    /// For the sign-in whose challenge the ceremony is kept under.
+    SignIn {
+        state: SecurityKeyAuthentication,
+    },
 }
 
 impl Record for Ceremony {
