@@ -23,6 +23,7 @@ use crate::mail::{Mailer, Security, SmtpSettings};
 use crate::outbox;
 use crate::server::{self, Limits, Listener};
 use crate::services::Services;
+use crate::signing::Signer;
 use crate::store::{self, MasterKeyPlace, OpenError, Store};
 
 /// How often what has expired is removed.
@@ -67,7 +68,7 @@ impl App {
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn open(
+    pub async fn open(
         settings: &Settings,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
@@ -75,12 +76,14 @@ impl App {
         let verifier = verifier(settings, clock.clone())?;
         let mailer = mailer(settings, clock.clone())?;
         let store = open_store(settings, entropy.clone())?;
+        let signer = signer(&store, clock.clone(), entropy.clone()).await?;
         let tools = Services {
             store,
             clock: clock.clone(),
             entropy: entropy.clone(),
             verifier,
             mailer,
+            signer,
             service_name: settings.service_name.as_str().into(),
         };
         let relying_party = RelyingParty {
@@ -178,7 +181,8 @@ async fn supervised<W: Future<Output = ()> + Send + 'static>(name: &str, work: i
     }
 }
 
-/// Removes what has expired, and lines of the audit that are older than they are kept.
+/// Removes what has expired, and lines of the audit that are older than they are kept. Signing keys
+/// that were removed are let go.
 async fn sweep(tools: &Services) -> Result<(), Failure> {
     let now = tools.now();
     tools.store.sweep(now).await?;
@@ -187,7 +191,7 @@ async fn sweep(tools: &Services) -> Result<(), Failure> {
         .write(move |tx| audit::prune(tx, now, PRUNED))
         .await?
     {}
-    Ok(())
+    tools.signer.refresh()
 }
 
 /// Where everything is kept, as the settings say.
@@ -196,6 +200,26 @@ async fn sweep(tools: &Services) -> Result<(), Failure> {
 /// [`StartError`].
 pub fn open_store(settings: &Settings, entropy: Arc<dyn Entropy>) -> Result<Store, StartError> {
     store::open(&settings.data_dir, &master_key(settings), entropy).map_err(store_problem)
+}
+
+/// What signs, with a first key where the store is new. Closes the store where there is none to be had.
+async fn signer(
+    store: &Store,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Signer, StartError> {
+    match Signer::open(store.clone(), clock, entropy).await {
+        Ok(signer) => Ok(signer),
+        Err(failure) => {
+            store.close().await;
+            Err(StartError::new(
+                Exit::Io,
+                "signing key",
+                format!("{failure:?}"),
+                "check that the data folder is writable and has space",
+            ))
+        }
+    }
 }
 
 fn master_key(settings: &Settings) -> MasterKeyPlace {

@@ -12,7 +12,8 @@
 //! http
 //! factor
 //! wire
-//! services lockout audit people outbox
+//! services
+//! lockout audit people outbox signing
 //! auth mail store server config
 //! crypto
 //! base
@@ -20,12 +21,15 @@
 //!
 //! - `main` reads what is asked for, `commands` do it, `app` composes a running server from settings.
 //! - `demo` is an issuer, a mailbox and a page around the real server.
-//! - `http` is the edge: router, names of requests, headers, health, the OpenAPI document, the page.
+//! - `http` is the edge: router, names of requests, headers, health, our public keys, the OpenAPI document,
+//!   the page.
 //! - `factor` holds what every second factor can do, the one list of those there
 //!   are, and a room for each: `totp`, `email`, `webauthn`, `backup_codes`. These do not see each other.
 //! - `wire` makes requests into types and failures into problem documents.
-//! - `services` are the tools that every room gets. `lockout` counts misses, `audit` writes
-//!   lines, `people` knows names and addresses, `outbox` holds notices until they leave.
+//! - `services` are the tools that every room gets.
+//! - `lockout` counts misses, `audit` writes lines, `people` knows names and addresses and finds whom they
+//!   belong to, `outbox` holds notices until they leave, `signing` keeps the keys that sign results and
+//!   knows whose turn it is.
 //! - `auth` says who is calling, `mail` writes and sends letters, `store` keeps records, `server`
 //!   takes connections, `config` reads arguments, variables and files.
 //! - `crypto` seals and hashes. `base` knows nobody: time, randomness, identifiers, secrets, failures.
@@ -60,7 +64,8 @@
 //! - No room but `store` names redb. No room but `mail` names lettre (the demo's tests send with it).
 //! - No room but `factor::webauthn` names webauthn-rs, none but `factor::totp` names totp-rs, none but
 //!   `config` names clap.
-//! - No room but `auth` checks a token's signature. `demo` alone signs any.
+//! - No room but `auth` checks a token's signature. `signing` alone signs what others shall believe, by
+//!   ES256; the `demo`'s issuer signs for itself.
 //! - No room outside `factor` names one factor, and no factor names another.
 //! - No room but `main`, `commands`, `app` and `log` sees settings.
 //! - No `SystemTime::now` outside `base`, and no `Instant` but Tokio's, which tests can stop; no
@@ -100,5 +105,6 @@ pub mod outbox;
 pub mod people;
 pub mod server;
 pub mod services;
+pub mod signing;
 pub mod store;
 pub mod wire;

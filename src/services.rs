@@ -1,5 +1,5 @@
 //! The tools that every room gets: where things are kept, what time it is, who
-//! is believed, how mail leaves.
+//! is believed, how mail leaves, what signs.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use crate::auth::Verifier;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::crypto::Sealer;
 use crate::mail::Mailer;
+use crate::signing::Signer;
 use crate::store::Store;
 
 /// The tools. Clones share them.
@@ -22,6 +23,8 @@ pub struct Services {
     pub verifier: Verifier,
     /// How mail leaves; `None` where no SMTP server is set.
     pub mailer: Option<Mailer>,
+    /// Signs the results of verifications.
+    pub signer: Signer,
     /// The service, as people know it: at most 64 characters, no `:`.
     pub service_name: Arc<str>,
 }

@@ -12,6 +12,8 @@ use crate::base::Failure;
 use crate::factor::{self, Desk};
 use crate::wire::{HttpValidationError, Problem, Refused, ValidationError};
 
+use super::jwks;
+
 #[derive(OpenApi)]
 #[openapi(
     info(title = "mfad", description = "Second factors of people: set up, proved, helped.", license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
@@ -24,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Desk>> {
     OpenApiRouter::with_openapi(Frame::openapi())
         .merge(factor::routes())
         .routes(routes!(openapi))
+        .routes(routes!(jwks::jwks))
 }
 
 /// The document.

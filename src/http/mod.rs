@@ -1,11 +1,12 @@
 //! The edge: the router, what every request passes and what every response
-//! carries, health, the OpenAPI document and the page.
+//! carries, health, our public keys, the OpenAPI document and the page.
 
 mod assets;
 mod document;
 mod edge;
 mod headers;
 mod health;
+mod jwks;
 
 use std::sync::Arc;
 

@@ -168,7 +168,9 @@ impl Server {
 }
 
 async fn run(settings: &Settings, clock: &Arc<TestClock>) -> (SocketAddr, Arc<Desk>, Running) {
-    let app = App::open(settings, clock.clone(), Arc::new(OsEntropy)).unwrap();
+    let app = App::open(settings, clock.clone(), Arc::new(OsEntropy))
+        .await
+        .unwrap();
     let listener = Listener::bind(&settings.listen).await.unwrap();
     let ListenAddress::Tcp { host, port } = listener.local_addr().unwrap() else {
         panic!("not a TCP listener")
