@@ -168,7 +168,7 @@ impl Desk {
             .store
             .write(move |tx| {
                 if let Some(person) = &by.person {
-                    people::meet(tx, by.key, person, now)?;
+                    people::meet(tx, desk.tools.keys(), by.key, person, now)?;
                 }
                 let mut deed = Deed {
                     desk: &desk,

@@ -1,9 +1,11 @@
 use crate::auth::Person;
 use crate::base::{Failure, PersonKey, Timestamp};
+use crate::crypto::Sealer;
 use crate::mail::Address;
-use crate::store::{Read, Tx};
+use crate::store::{Order, Read, Scan, Tx};
 
-use super::record::Profile;
+use super::names;
+use super::record::{Operator, Profile};
 
 /// Seconds that an address is told of changes after another took its place: 30 days.
 const TOLD_FOR: u64 = 30 * 86_400;
@@ -16,12 +18,14 @@ pub fn profile(read: &dyn Read, person: PersonKey) -> Result<Option<Profile>, Fa
     read.get(&person)
 }
 
-/// Notes what the token of `person` says of them. Costs a write only where it says something new.
+/// Notes what the token of `person` says of them, and under which names they are found. Costs a write only where it says
+/// something new.
 ///
 /// # Errors
 /// Those of the store.
 pub fn meet(
     tx: &mut Tx<'_>,
+    keys: &Sealer,
     key: PersonKey,
     person: &Person,
     now: Timestamp,
@@ -42,19 +46,29 @@ pub fn meet(
             .and_then(|known| known.former_email.clone())
             .filter(|(_, until)| now < *until),
     };
+    let known_names = known.as_ref().map(|known| known.names).unwrap_or_default();
+    let known_username = || known.as_ref().and_then(|known| known.username.clone());
     let profile = Profile {
         issuer: person.issuer.clone(),
         subject: person.subject.clone(),
         tenant: person.tenant.clone(),
-        username: person.username.clone(),
+        username: person.username.clone().or_else(known_username),
         email,
         former_email,
         met_at: known.as_ref().map_or(now, |known| known.met_at),
+        operator: person.operator,
+        names: names::names(keys, person, known_names),
     };
-    if known.as_ref() != Some(&profile) {
-        tx.put(&key, &profile)?;
+    if known.as_ref() == Some(&profile) {
+        return Ok(());
     }
-    Ok(())
+    names::enter(tx, key, known_names, profile.names)?;
+    match (known.is_some_and(|known| known.operator), profile.operator) {
+        (false, true) => tx.put(&key, &Operator {})?,
+        (true, false) => tx.delete::<Operator>(&key),
+        _ => {}
+    }
+    tx.put(&key, &profile)
 }
 
 /// Where a person is told of changes at `now`.
@@ -74,4 +88,18 @@ pub fn addresses(
         .filter(|(_, until)| now < *until)
         .map(|(address, _)| address);
     Ok(profile.email.into_iter().chain(former).collect())
+}
+
+/// Those whose latest token made them operators, `limit` at the most.
+///
+/// # Errors
+/// Those of the store.
+pub fn operators(read: &dyn Read, limit: usize) -> Result<Vec<PersonKey>, Failure> {
+    let rows = read.list::<Operator>(&Scan {
+        prefix: &[],
+        past: None,
+        order: Order::Ascending,
+        limit,
+    })?;
+    Ok(rows.into_iter().map(|(person, _)| person).collect())
 }
