@@ -38,6 +38,8 @@ pub struct Person {
     pub username: Option<String>,
     /// `name`, fit to be shown.
     pub name: Option<String>,
+    /// The words of `scope` and `scp`, at most 64 of them, each at most 128 characters: more say nothing.
+    pub scopes: Vec<String>,
     /// The client that the token was issued to.
     pub client: Option<String>,
     /// Whether they may help others: the scope, from an issuer that may grant it.
@@ -153,6 +155,7 @@ impl Caller {
                 .name
                 .as_deref()
                 .and_then(|name| display_text(name, LONGEST_WORD)),
+            scopes: claims.scopes(),
             client: claims.client_id.or(claims.azp).as_deref().and_then(word),
             auth_time: claims
                 .auth_time

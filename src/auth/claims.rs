@@ -28,6 +28,10 @@ const OTHER_KINDS: &[&str] = &[
     "mfa",
 ];
 
+/// The most scopes that are read off a token, and the most characters of one.
+const MOST_SCOPES: usize = 64;
+const LONGEST_SCOPE: usize = 128;
+
 /// The claims. A struct and not a map, so that a name that stands twice is an
 /// error: of two `scope`s the issuer may have meant either.
 #[derive(Debug, Deserialize)]
@@ -174,12 +178,29 @@ impl Claims {
 
     /// Whether the token carries `wanted`, in `scope` or `scp`, as one string or several.
     pub fn has_scope(&self, wanted: &str) -> bool {
-        [&self.scope, &self.scp].into_iter().flatten().any(|scope| {
-            scope
-                .as_slice()
-                .iter()
-                .flat_map(|words| words.split_ascii_whitespace())
-                .any(|word| word == wanted)
-        })
+        self.scope_words().any(|word| word == wanted)
+    }
+
+    /// The scopes that the token carries, each once.
+    pub fn scopes(&self) -> Vec<String> {
+        let mut scopes: Vec<String> = Vec::new();
+        for word in self.scope_words() {
+            if scopes.len() == MOST_SCOPES {
+                break;
+            }
+            let fits = word.chars().take(LONGEST_SCOPE + 1).count() <= LONGEST_SCOPE;
+            if fits && !scopes.iter().any(|known| known == word) {
+                scopes.push(word.to_owned());
+            }
+        }
+        scopes
+    }
+
+    fn scope_words(&self) -> impl Iterator<Item = &str> {
+        [&self.scope, &self.scp]
+            .into_iter()
+            .flatten()
+            .flat_map(Words::as_slice)
+            .flat_map(|words| words.split_ascii_whitespace())
     }
 }

@@ -91,6 +91,7 @@ async fn a_person_is_what_the_token_says() {
             }),
             username: Some("alice.a".to_owned()),
             name: Some("Alice A".to_owned()),
+            scopes: vec!["openid".to_owned()],
             client: Some("portal".to_owned()),
             operator: false,
             auth_time: Some(Timestamp::from_unix(NOW - 60)),
@@ -99,6 +100,21 @@ async fn a_person_is_what_the_token_says() {
             expires: Timestamp::from_unix(NOW + 600),
         }
     );
+}
+
+#[tokio::test]
+async fn scopes_are_read_off_both_claims_and_there_are_only_so_many() {
+    let long = "x".repeat(129);
+    let many: Vec<String> = (0..100).map(|number| format!("s{number}")).collect();
+    for (claims, scopes) in [
+        (json!({"scope": null}), vec![]),
+        (json!({"scope": " a  b a "}), vec!["a", "b"]),
+        (json!({"scope": "a", "scp": ["b c", "a"]}), vec!["a", "b", "c"]),
+        (json!({"scope": format!("{long} {} b", &long[1..])}), vec![&long[1..], "b"]),
+        (json!({"scope": many}), many.iter().take(64).map(String::as_str).collect()),
+    ] {
+        assert_eq!(person(claims.clone()).await.scopes, scopes, "{claims}");
+    }
 }
 
 #[tokio::test]
