@@ -81,6 +81,7 @@ impl App {
             entropy: entropy.clone(),
             verifier,
             mailer,
+            policy: Arc::new(settings.policy.clone()),
             service_name: settings.service_name.as_str().into(),
         };
         let relying_party = RelyingParty {

@@ -7,6 +7,7 @@ use crate::auth::Verifier;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::crypto::Sealer;
 use crate::mail::Mailer;
+use crate::policy::Policy;
 use crate::store::Store;
 
 /// The tools. Clones share them.
@@ -22,6 +23,8 @@ pub struct Services {
     pub verifier: Verifier,
     /// How mail leaves; `None` where no SMTP server is set.
     pub mailer: Option<Mailer>,
+    /// Who must have which factor, as the settings say; [`crate::policy::in_effect`] lays over it what is stored.
+    pub policy: Arc<Policy>,
     /// The service, as people know it: at most 64 characters, no `:`.
     pub service_name: Arc<str>,
 }
