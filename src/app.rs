@@ -84,6 +84,7 @@ impl App {
             verifier,
             mailer,
             signer,
+            policy: Arc::new(settings.policy.clone()),
             service_name: settings.service_name.as_str().into(),
         };
         let relying_party = RelyingParty {

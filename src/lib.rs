@@ -12,9 +12,9 @@
 //! http
 //! factor
 //! wire
-//! services
-//! lockout audit people outbox signing
-//! auth mail store server config
+//! services config
+//! lockout audit people outbox policy signing trust
+//! auth mail store server
 //! crypto
 //! base
 //! ```
@@ -26,12 +26,12 @@
 //! - `factor` holds what every second factor can do, the one list of those there
 //!   are, and a room for each: `totp`, `email`, `webauthn`, `backup_codes`. These do not see each other.
 //! - `wire` makes requests into types and failures into problem documents.
-//! - `services` are the tools that every room gets.
+//! - `services` are the tools that every room gets. `config` reads arguments, variables and files.
 //! - `lockout` counts misses, `audit` writes lines, `people` knows names and addresses and finds whom they
-//!   belong to, `outbox` holds notices until they leave, `signing` keeps the keys that sign results and
-//!   knows whose turn it is.
+//!   belong to, `outbox` holds notices until they leave. `policy` says who must have which factor, `trust`
+//!   knows the browsers that people trust, `signing` keeps the keys that sign results and knows whose turn it is.
 //! - `auth` says who is calling, `mail` writes and sends letters, `store` keeps records, `server`
-//!   takes connections, `config` reads arguments, variables and files.
+//!   takes connections.
 //! - `crypto` seals and hashes. `base` knows nobody: time, randomness, identifiers, secrets, failures.
 //!
 //! Rooms have the same shelves, where they need them: `rule.rs` (what is true: pure, the time an
@@ -103,8 +103,10 @@ pub mod log;
 pub mod mail;
 pub mod outbox;
 pub mod people;
+pub mod policy;
 pub mod server;
 pub mod services;
 pub mod signing;
 pub mod store;
+pub mod trust;
 pub mod wire;

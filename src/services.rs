@@ -7,6 +7,7 @@ use crate::auth::Verifier;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::crypto::Sealer;
 use crate::mail::Mailer;
+use crate::policy::Policy;
 use crate::signing::Signer;
 use crate::store::Store;
 
@@ -25,6 +26,8 @@ pub struct Services {
     pub mailer: Option<Mailer>,
     /// Signs the results of verifications.
     pub signer: Signer,
+    /// Who must have which factor, as the settings say; [`crate::policy::in_effect`] lays over it what is stored.
+    pub policy: Arc<Policy>,
     /// The service, as people know it: at most 64 characters, no `:`.
     pub service_name: Arc<str>,
 }

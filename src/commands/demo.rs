@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::base::{Clock, Entropy, Failure, ListenAddress, OsEntropy, SystemClock};
 use crate::config::{self, Exit, IssuerConfig, KeySource, Settings, SmtpConfig, SmtpSecurity};
 use crate::demo::{Demo, DemoSettings, MAIL_FROM};
+use crate::policy::Policy;
 use crate::server::Listener;
 
 use super::serve::{address, fetch_keys, listen};
@@ -157,6 +158,7 @@ fn server_settings(
             from: MAIL_FROM.to_owned(),
         }),
         ca_file: None,
+        policy: Policy::default(),
         service_name: SERVICE_NAME.to_owned(),
         max_connections: 512,
         log: settings.log,

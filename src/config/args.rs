@@ -219,6 +219,54 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) ca_file: Option<String>,
 
+    /// A kind of second factor that people may set up: totp, email or webauthn; all where none is named. Repeatable
+    #[arg(
+        long,
+        value_name = "KIND",
+        env = "MFAD_ALLOW_FACTOR",
+        hide_env_values = true
+    )]
+    pub(super) allow_factor: Vec<String>,
+
+    /// Of whom a second factor is required: all, tenant:ID, scope:NAME (of a person's token) or service:ID (whoever signs in there); none alone, or nothing, requires it of nobody. Repeatable: of whoever any of them fits. Who has a factor that it requires cannot remove the last one; service:ID does not bind that, since nobody knows where somebody will sign in
+    #[arg(
+        long,
+        value_name = "RULE",
+        env = "MFAD_REQUIRE_MFA",
+        hide_env_values = true
+    )]
+    pub(super) require_mfa: Vec<String>,
+
+    /// What codes by mail are good for: on (a second factor like any other), recovery (they prove their owner on the settings page alone, and are not the factor that is required) or off (they cannot be set up)
+    #[arg(
+        long,
+        value_name = "on|recovery|off",
+        env = "MFAD_EMAIL_FACTOR",
+        hide_env_values = true,
+        default_value = "on"
+    )]
+    pub(super) email_factor: String,
+
+    /// Days, 0 to 365, for which somebody without the factor that is required of them may go on, from when they were first asked
+    #[arg(
+        long,
+        value_name = NUMBER,
+        env = "MFAD_GRACE_DAYS",
+        hide_env_values = true,
+        default_value = "0"
+    )]
+    pub(super) grace_days: String,
+
+    /// Days, 0 to 365, for which a browser can be trusted to need no second factor; 0 forbids it
+    #[arg(
+        long,
+        value_name = NUMBER,
+        env = "MFAD_TRUSTED_DEVICE_DAYS",
+        hide_env_values = true,
+        default_value = "30"
+    )]
+    pub(super) trusted_device_days: String,
+
     /// What people see in authenticator apps, mails and on pages
     #[arg(
         long,

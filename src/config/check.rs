@@ -62,6 +62,7 @@ impl Check<'_> {
         let issuer = self.issuer(public_url.as_ref());
         let smtp = self.smtp();
         let ca_file = self.ca_file();
+        let policy = self.policy();
         let service_name = self.service_name(&args.service_name);
         let max_connections = self.max_connections(&args.max_connections);
         let log = log(
@@ -80,6 +81,7 @@ impl Check<'_> {
             issuer,
             smtp,
             ca_file,
+            policy: policy?,
             service_name: service_name?,
             max_connections: max_connections?,
             log: log?,

@@ -12,6 +12,7 @@ mod file;
 mod files;
 mod issuer;
 mod layers;
+mod policy;
 mod problem;
 mod settings;
 mod smtp;

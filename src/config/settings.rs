@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use url::Url;
 
 use crate::base::{ListenAddress, Secret};
+use crate::policy::Policy;
 
 /// All that `mfad serve` is told.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct Settings {
     pub smtp: Option<SmtpConfig>,
     /// Further roots (PEM, at least one certificate) for issuer and SMTP server.
     pub ca_file: Option<PathBuf>,
+    /// Who must have which factor. What is stored lies over it.
+    pub policy: Policy,
     /// 1 to 64 visible characters without a colon.
     pub service_name: String,
     /// How many connections are served at once, 1 to 65,536.
