@@ -28,6 +28,8 @@ pub struct Services {
     pub signer: Signer,
     /// Who must have which factor, as the settings say; [`crate::policy::in_effect`] lays over it what is stored.
     pub policy: Arc<Policy>,
+    /// What browsers see, without a slash at its end; the `iss` of what we sign.
+    pub origin: Arc<str>,
     /// The service, as people know it: at most 64 characters, no `:`.
     pub service_name: Arc<str>,
 }

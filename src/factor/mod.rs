@@ -25,7 +25,7 @@ use crate::services::Services;
 use crate::store::{Read, Tx};
 
 use backup_codes::BackupCodes;
-use budget::Budget;
+use budget::{Budget, DEEDS_A_MINUTE, SIGN_INS_A_MINUTE};
 use email::EmailCodes;
 use totp::Totp;
 use webauthn::SecurityKeys;
@@ -259,7 +259,8 @@ pub struct Desk {
     pub tools: Services,
     /// The factors.
     pub factors: Factors,
-    budget: Budget,
+    budget: Budget<PersonKey>,
+    service_budget: Budget<String>,
 }
 
 impl Desk {
@@ -279,8 +280,20 @@ impl Desk {
         Ok(Arc::new(Desk {
             tools,
             factors,
-            budget: Budget::default(),
+            budget: Budget::of(DEEDS_A_MINUTE),
+            service_budget: Budget::of(SIGN_INS_A_MINUTE),
         }))
+    }
+}
+
+impl Desk {
+    /// Takes one sign-in out of what a login service may ask about within a minute.
+    ///
+    /// # Errors
+    /// `rate_limited` where the minute's are used up.
+    pub fn take_service_budget(&self, service: &str) -> Result<(), Failure> {
+        self.service_budget
+            .take(service.to_owned(), self.tools.now())
     }
 }
 

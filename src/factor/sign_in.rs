@@ -94,6 +94,21 @@ impl Factors {
     }
 }
 
+impl Factors {
+    /// The mailbox that codes would go to, masked.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn masked_mailbox(
+        &self,
+        read: &dyn Read,
+        person: PersonKey,
+    ) -> Result<Option<String>, Failure> {
+        let addresses = self.email.addresses(read, person)?;
+        Ok(addresses.first().map(|address| address.masked()))
+    }
+}
+
 impl Deed<'_, '_> {
     /// Has the person answer a sign-in. Whoever has no such factor, or one that `accepts` does not take, is
     /// refused like somebody whose code is wrong: in the same words, with the same work and the same waits.

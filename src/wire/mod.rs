@@ -8,10 +8,10 @@ mod problem;
 
 pub(crate) use body::code_requests;
 pub use body::{Body, CodeRequest, Fields, FromBody, Nothing};
-pub use caller::{Me, bearer_token};
+pub use caller::{Asker, Me, bearer_token};
 pub use document::{
     AuthorizationHeader, ChangeRefusals, HttpValidationError, Problem, ReadRefusals,
-    ValidationError,
+    ServiceHeaders, ValidationError,
 };
 pub use problem::{CODES, METHOD_NOT_ALLOWED, Refused, TIMEOUT, problem, status};
 
