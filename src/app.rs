@@ -13,12 +13,14 @@ use tokio::task::JoinSet;
 use crate::audit;
 use crate::auth::{self, IssuerSettings, Outbound, Verifier};
 use crate::base::{Clock, Entropy, Failure};
+use crate::clients::Doorkeeper;
 use crate::config::{
     Exit, IssuerConfig, KeySource, MasterKeyFile, Problem, Settings, SmtpConfig, SmtpSecurity,
 };
 use crate::crypto::MasterKeyError;
 use crate::factor::{Desk, RelyingParty};
 use crate::http::{self, EdgeSettings};
+use crate::login;
 use crate::mail::{Mailer, Security, SmtpSettings};
 use crate::outbox;
 use crate::server::{self, Limits, Listener};
@@ -78,6 +80,7 @@ impl App {
         let store = open_store(settings, entropy.clone())?;
         let signer = signer(&store, clock.clone(), entropy.clone()).await?;
         let tools = Services {
+            clients: Doorkeeper::new(store.clone()),
             store,
             clock: clock.clone(),
             entropy: entropy.clone(),
@@ -163,11 +166,15 @@ async fn background(desk: Arc<Desk>) {
             }
         }
     });
+    let unfinished = supervised("unfinished sign-ins", move || {
+        let desk = desk.clone();
+        async move { login::tell_of_unfinished(&desk).await }
+    });
     let keys = supervised("issuer keys", move || {
         let verifier = tools.verifier.clone();
         async move { verifier.keep_fresh().await }
     });
-    tokio::join!(outbox, sweeping, keys);
+    tokio::join!(outbox, sweeping, unfinished, keys);
 }
 
 /// Runs what never ends, and begins it anew should it panic.

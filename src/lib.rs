@@ -10,10 +10,11 @@
 //! commands
 //! app demo log
 //! http
+//! login
 //! factor
 //! wire
 //! services config
-//! lockout audit people outbox policy signing trust
+//! lockout audit people outbox policy clients signing trust
 //! auth mail store server
 //! crypto
 //! base
@@ -92,6 +93,7 @@ pub mod app;
 pub mod audit;
 pub mod auth;
 pub mod base;
+pub mod clients;
 pub mod commands;
 pub mod config;
 pub mod crypto;
@@ -100,6 +102,7 @@ pub mod factor;
 pub mod http;
 pub mod lockout;
 pub mod log;
+pub mod login;
 pub mod mail;
 pub mod outbox;
 pub mod people;

@@ -35,7 +35,7 @@ pub use device::{Device, Status};
 pub use email::Sent as MailSent;
 pub use proof::Answer;
 pub use sign_in::{Given, Methods, Passed};
-pub use webauthn::{AssertionResponse, RelyingParty, RelyingPartyError};
+pub use webauthn::{AssertionResponse, RelyingParty, RelyingPartyError, WEBAUTHN_FAILED};
 
 /// The factor is set up already.
 pub const ALREADY_ENABLED: Code = Code {
