@@ -88,7 +88,7 @@ async fn run(settings: &config::DemoSettings, folder: &Path) -> Exit {
         Err(failure) => return report(Exit::Io, &problem("demo", format!("{failure:?}"), hint)),
     };
     let server_settings = server_settings(settings, folder, &public_url, &audience, &demo);
-    let app = match App::open(&server_settings, clock, entropy) {
+    let app = match App::open(&server_settings, clock, entropy).await {
         Ok(app) => app,
         Err(refused) => return report(refused.exit, &refused.problem),
     };

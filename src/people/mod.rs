@@ -4,4 +4,4 @@ mod record;
 mod service;
 
 pub use record::Profile;
-pub use service::{addresses, meet, profile};
+pub use service::{addresses, meet, operators, profile};

@@ -29,3 +29,14 @@ impl Record for Profile {
     type Key = PersonKey;
     const TABLE: &'static str = "people";
 }
+
+/// Somebody whose token lately made them an operator.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Operator {
+    pub seen_at: Timestamp,
+}
+
+impl Record for Operator {
+    type Key = PersonKey;
+    const TABLE: &'static str = "operators";
+}

@@ -1,12 +1,17 @@
 use crate::auth::Person;
 use crate::base::{Failure, PersonKey, Timestamp};
 use crate::mail::Address;
-use crate::store::{Read, Tx};
+use crate::store::{Order, Read, Scan, Tx};
 
-use super::record::Profile;
+use super::record::{Operator, Profile};
 
 /// Seconds that an address is told of changes after another took its place: 30 days.
 const TOLD_FOR: u64 = 30 * 86_400;
+/// Seconds that an operator is known as one after a token of theirs said so: 90 days. Not each of their
+/// tokens does, since clients ask for the scope only where they need it.
+const OPERATOR_FOR: u64 = 90 * 86_400;
+/// Seconds after which it is noted again.
+const NOTED_AGAIN: u64 = 86_400;
 
 /// What is known of a person.
 ///
@@ -26,6 +31,9 @@ pub fn meet(
     person: &Person,
     now: Timestamp,
 ) -> Result<(), Failure> {
+    if person.operator {
+        note_operator(tx, key, now)?;
+    }
     let known = tx.get::<Profile>(&key)?;
     let claimed = person
         .email
@@ -55,6 +63,29 @@ pub fn meet(
         tx.put(&key, &profile)?;
     }
     Ok(())
+}
+
+fn note_operator(tx: &mut Tx<'_>, key: PersonKey, now: Timestamp) -> Result<(), Failure> {
+    let noted = tx.get::<Operator>(&key)?;
+    if noted.is_some_and(|noted| noted.seen_at <= now && now.since(noted.seen_at) < NOTED_AGAIN) {
+        return Ok(());
+    }
+    tx.put_until(&key, &Operator { seen_at: now }, now.plus(OPERATOR_FOR))
+}
+
+/// At most `limit` people whose tokens made them operators within the last 90 days.
+///
+/// # Errors
+/// Those of the store.
+pub fn operators(read: &dyn Read, limit: usize) -> Result<Vec<PersonKey>, Failure> {
+    let scan = Scan {
+        prefix: &[],
+        past: None,
+        order: Order::Ascending,
+        limit,
+    };
+    let rows = read.list::<Operator>(&scan)?;
+    Ok(rows.into_iter().map(|(person, _)| person).collect())
 }
 
 /// Where a person is told of changes at `now`.

@@ -13,7 +13,7 @@ mod words;
 
 pub use rule::{Asked, Policy, Source, shuts_out};
 pub use service::{
-    CODES, OPERATORS_SHUT_OUT, POLICY_MISFIT, counted, grace, grace_until, hold, in_effect, set, show,
-    unset,
+    CODES, OPERATORS_SHUT_OUT, POLICY_MISFIT, counted, grace, grace_until, hold, in_effect, set,
+    show, unset,
 };
 pub use words::{EmailUse, KINDS, Key, Misfit, Rule, STAND_IN};

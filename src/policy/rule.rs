@@ -107,10 +107,7 @@ impl Policy {
 
     /// The kinds that count.
     pub fn counting(&self) -> Vec<&'static str> {
-        KINDS
-            .into_iter()
-            .filter(|kind| self.counts(kind))
-            .collect()
+        KINDS.into_iter().filter(|kind| self.counts(kind)).collect()
     }
 
     /// When the grace of somebody ends who was first asked for a factor at `asked_since`; `None` where it is over.

@@ -46,7 +46,10 @@ fn each_rule_fits_whom_it_names_and_nobody_else() {
         (&["scope:mfa"], [false; 4]),
         (&["service:portal"], [false, false, false, true]),
         (&["service:acme", "scope:acme", "tenant:portal"], [false; 4]),
-        (&["service:portal", "tenant:acme"], [false, true, false, true]),
+        (
+            &["service:portal", "tenant:acme"],
+            [false, true, false, true],
+        ),
     ];
     for (rules, fits) in table {
         let policy = policy(&[(Key::RequireMfa, rules)]);
@@ -106,9 +109,12 @@ fn what_may_be_set_up_and_what_counts_are_two_questions() {
         [(Key::AllowFactor, "email"), (Key::EmailFactor, "recovery")],
         [(Key::AllowFactor, "email"), (Key::EmailFactor, "off")],
     ] {
-        let policy = policy(&parts.map(|(key, word)| (key, [word])).each_ref().map(
-            |(key, word)| (*key, word.as_slice()),
-        ));
+        let policy = policy(
+            &parts
+                .map(|(key, word)| (key, [word]))
+                .each_ref()
+                .map(|(key, word)| (*key, word.as_slice())),
+        );
         assert!(policy.check().is_err(), "{policy}");
     }
 }
@@ -155,7 +161,10 @@ fn words_that_say_nothing_are_refused_and_change_nothing() {
         let misfit = policy
             .set(key, &words(&text), Source::Stored)
             .expect_err(&format!("{key:?} {text:?}"));
-        assert!(!misfit.cause.is_empty() && misfit.hint.len() > 8, "{misfit}");
+        assert!(
+            !misfit.cause.is_empty() && misfit.hint.len() > 8,
+            "{misfit}"
+        );
         assert_eq!(policy, Policy::default(), "{text:?}");
     }
     for name in ["", "allow", "AllowFactor", "--grace-days", "grace_days"] {
@@ -207,7 +216,11 @@ fn operators_are_shut_out_where_each_of_them_loses_the_last_factor_that_counted(
     ];
     for (counted, after, operators, refused) in table {
         let operators: Vec<Vec<&str>> = operators.iter().map(|kinds| kinds.to_vec()).collect();
-        assert_eq!(shuts_out(counted, after, &operators), refused, "{operators:?}");
+        assert_eq!(
+            shuts_out(counted, after, &operators),
+            refused,
+            "{operators:?}"
+        );
     }
 }
 
@@ -234,9 +247,8 @@ async fn what_is_stored_lies_over_the_settings_until_it_is_taken_back() {
         (Key::GraceDays, ["4"]),
     ] {
         let settings = settings.clone();
-        let set = move |tx: &mut crate::store::Tx<'_>| {
-            set(tx, &settings, key, &words(&text), anything)
-        };
+        let set =
+            move |tx: &mut crate::store::Tx<'_>| set(tx, &settings, key, &words(&text), anything);
         store.write(set).await.unwrap();
     }
     let held = in_effect();
@@ -263,12 +275,16 @@ async fn a_refused_change_stores_nothing() {
         async move {
             let outcome = store
                 .write(move |tx| {
-                    set(tx, &settings, key, &words(&[text]), |_, policy| {
-                        match policy.counts("totp") {
+                    set(
+                        tx,
+                        &settings,
+                        key,
+                        &words(&[text]),
+                        |_, policy| match policy.counts("totp") {
                             true => Ok(()),
                             false => Err(Failure::new(OPERATORS_SHUT_OUT, "No.")),
-                        }
-                    })
+                        },
+                    )
                 })
                 .await;
             assert_eq!(outcome.unwrap_err().code().name, code);

@@ -1,8 +1,6 @@
 use super::record::Kept;
 use super::rule::{FORMER_TOKENS, MOST_DEVICES, Standing, Token, end, standing};
-use crate::base::{
-    Entropy, Failure, PersonKey, Secret, Timestamp, TrustedDeviceId, display_text,
-};
+use crate::base::{Entropy, Failure, PersonKey, Secret, Timestamp, TrustedDeviceId, display_text};
 use crate::crypto::{CodeHash, Sealer};
 use crate::store::{Order, Read, Scan, Tx};
 

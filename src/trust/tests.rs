@@ -93,7 +93,10 @@ async fn a_token_is_good_once_and_gives_the_next() {
     let shop = Shop::open();
     let mut token = shop.remember().await;
     for turn in 0..12 {
-        assert!(token.starts_with("mfad_td_") && token.len() == 60, "{token}");
+        assert!(
+            token.starts_with("mfad_td_") && token.len() == 60,
+            "{token}"
+        );
         let body = &token[8..];
         assert!(body.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7')));
         let now = START.plus(turn * 60);
@@ -128,7 +131,11 @@ async fn a_used_up_token_gives_its_copy_away_and_ends_the_device() {
             token = shop.check(&token, START).await.1;
         }
         let now = START.plus(seconds);
-        assert_eq!(shop.check(&first, now).await.0, "copied", "{uses} {seconds}");
+        assert_eq!(
+            shop.check(&first, now).await.0,
+            "copied",
+            "{uses} {seconds}"
+        );
         // For the copy and for the owner alike.
         for token in [&first, &token] {
             assert_eq!(shop.check(token, now).await.0, "unknown");
@@ -315,10 +322,7 @@ async fn devices_are_shown_with_what_they_call_themselves_and_can_be_taken_back(
     assert!(revoke_as(ALICE, id).await);
     assert!(!revoke_as(ALICE, id).await);
     assert_eq!(shop.check(&tokens[0], START).await.0, "unknown");
-    shop.store
-        .write(|tx| forget_all(tx, ALICE))
-        .await
-        .unwrap();
+    shop.store.write(|tx| forget_all(tx, ALICE)).await.unwrap();
     for token in &tokens {
         assert_eq!(shop.check(token, START).await.0, "unknown");
     }

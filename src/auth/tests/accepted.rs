@@ -109,9 +109,18 @@ async fn scopes_are_read_off_both_claims_and_there_are_only_so_many() {
     for (claims, scopes) in [
         (json!({"scope": null}), vec![]),
         (json!({"scope": " a  b a "}), vec!["a", "b"]),
-        (json!({"scope": "a", "scp": ["b c", "a"]}), vec!["a", "b", "c"]),
-        (json!({"scope": format!("{long} {} b", &long[1..])}), vec![&long[1..], "b"]),
-        (json!({"scope": many}), many.iter().take(64).map(String::as_str).collect()),
+        (
+            json!({"scope": "a", "scp": ["b c", "a"]}),
+            vec!["a", "b", "c"],
+        ),
+        (
+            json!({"scope": format!("{long} {} b", &long[1..])}),
+            vec![&long[1..], "b"],
+        ),
+        (
+            json!({"scope": many}),
+            many.iter().take(64).map(String::as_str).collect(),
+        ),
     ] {
         assert_eq!(person(claims.clone()).await.scopes, scopes, "{claims}");
     }
