@@ -23,6 +23,7 @@ use crate::http::{self, EdgeSettings};
 use crate::login;
 use crate::mail::{Mailer, Security, SmtpSettings};
 use crate::outbox;
+use crate::policy::OPERATORS_SHUT_OUT;
 use crate::server::{self, Limits, Listener};
 use crate::services::Services;
 use crate::signing::Signer;
@@ -103,6 +104,10 @@ impl App {
                 "set --rp-id to the host of --public-url, or leave it out",
             )
         })?;
+        if let Err(refused) = check_policy(&desk) {
+            desk.tools.store.close().await;
+            return Err(refused);
+        }
         Ok(App {
             desk,
             limits: Limits {
@@ -128,6 +133,10 @@ impl App {
         stop: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let router = http::router(self.desk.clone(), self.edge, extra);
+        // The next start compares with it; this one is under way.
+        if let Err(failure) = self.desk.hold_policy().await {
+            tracing::warn!(?failure, "the policy in effect could not be noted");
+        }
         let background = tokio::spawn(background(self.desk.clone()));
         let served = server::serve(listener, router, self.limits, stop).await;
         // Notices that have not left stay in the outbox.
@@ -229,6 +238,27 @@ async fn signer(
             ))
         }
     }
+}
+
+/// Whether the policy in effect can hold: it is sound, and leaves an operator who can sign in.
+fn check_policy(desk: &Desk) -> Result<(), StartError> {
+    const BACK: &str = "mfad policy show says where each part of it comes from; \
+        change the setting, or take back what was stored with mfad policy unset";
+    let wrong = |cause: String| StartError::new(Exit::Config, "policy", cause, BACK);
+    let broken = |failure: Failure| {
+        let hint = "look into the log; restore a backup if the store is damaged";
+        StartError::new(Exit::Io, "policy", format!("{failure:?}"), hint)
+    };
+    let policy = desk.policy().map_err(broken)?;
+    policy.check().map_err(|misfit| wrong(misfit.cause))?;
+    let held = desk
+        .tools
+        .store
+        .read(|read| desk.factors.let_hold(read, &policy));
+    held.map_err(|failure| match failure.code() == OPERATORS_SHUT_OUT {
+        true => wrong(failure.detail().to_owned()),
+        false => broken(failure),
+    })
 }
 
 fn master_key(settings: &Settings) -> MasterKeyPlace {

@@ -228,7 +228,7 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) allow_factor: Vec<String>,
 
-    /// Of whom a second factor is required: all, tenant:ID, scope:NAME (of a person's token) or service:ID (whoever signs in there); none alone, or nothing, requires it of nobody. Repeatable: of whoever any of them fits. Who has a factor that it requires cannot remove the last one; service:ID does not bind that, since nobody knows where somebody will sign in
+    /// Of whom a second factor is required: all, tenant:ID, scope:NAME (of a person's token) or service:ID (whoever signs in there); of nobody where none is named, or the word none alone. Repeatable: of whoever any of them fits
     #[arg(
         long,
         value_name = "RULE",

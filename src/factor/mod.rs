@@ -2,15 +2,18 @@
 //!
 //! A new factor is a folder here and two lines in [`Factors`].
 
+mod allowed;
 pub mod backup_codes;
 mod budget;
 mod deed;
 mod device;
 pub mod email;
 mod http;
+mod operators;
 mod proof;
 mod sign_in;
 pub mod totp;
+mod trusted;
 pub mod webauthn;
 
 use std::sync::Arc;
@@ -86,6 +89,13 @@ pub const FACTOR_DISABLED: Code = Code {
     title: "Disabled after too many wrong codes",
 };
 
+/// Policy requires a factor, and this is the last that would do.
+pub const LAST_FACTOR: Code = Code {
+    name: "last_factor",
+    kind: Kind::Conflict,
+    title: "The last factor where one is required",
+};
+
 /// Too often within a while.
 pub const RATE_LIMITED: Code = Code {
     name: "rate_limited",
@@ -103,6 +113,7 @@ pub const CODES: &[Code] = &[
     CODE_EXPIRED,
     LOCKED,
     FACTOR_DISABLED,
+    LAST_FACTOR,
     RATE_LIMITED,
 ];
 
@@ -119,7 +130,7 @@ pub trait Factor: Send + Sync {
     /// What people call it: `authenticator app`.
     fn words(&self) -> &'static str;
 
-    /// Whether people can set it up here.
+    /// Whether this server is able to offer it, whatever policy says.
     fn offered(&self) -> bool {
         true
     }
@@ -310,6 +321,7 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .merge(backup_codes::routes())
         .merge(email::routes())
         .merge(totp::routes())
+        .merge(trusted::routes())
         .merge(webauthn::routes())
 }
 

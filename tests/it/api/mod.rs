@@ -5,5 +5,7 @@ mod email;
 mod history;
 mod input;
 mod lockout;
+mod policy;
 pub mod totp;
+mod trusted_devices;
 pub mod webauthn;

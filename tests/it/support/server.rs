@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
-use mfad::app::App;
+use mfad::app::{App, StartError};
 use mfad::base::{ListenAddress, OsEntropy};
 use mfad::config::{
     IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, Settings, SmtpConfig, SmtpSecurity,
 };
 use mfad::factor::Desk;
+use mfad::policy::Policy;
 use mfad::server::Listener;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -31,6 +32,8 @@ pub struct Options {
     pub no_mail: bool,
     /// Without an issuer that can be reached at the start.
     pub issuer_away: bool,
+    /// Who must have what, as the settings say.
+    pub policy: Policy,
 }
 
 pub struct Server {
@@ -94,6 +97,7 @@ impl Server {
                 from: "Example <mfad@example.com>".to_owned(),
             }),
             ca_file: None,
+            policy: options.policy,
             service_name: "Example".to_owned(),
             max_connections: 512,
             log: LogConfig {
@@ -127,6 +131,23 @@ impl Server {
         self.stop().await;
         let (address, desk, running) = run(&self.settings, &self.clock).await;
         (self.address, self.desk, self.running) = (address, desk, Some(running));
+    }
+
+    /// Ends it and starts another whose settings say another policy.
+    pub async fn restart_under(&mut self, policy: Policy) {
+        self.settings.policy = policy;
+        self.restart().await;
+    }
+
+    /// Ends it and tries to start another whose settings say another policy, which is refused.
+    pub async fn refuses(&mut self, policy: Policy) -> StartError {
+        self.stop().await;
+        let settings = Settings {
+            policy,
+            ..self.settings.clone()
+        };
+        let opened = App::open(&settings, self.clock.clone(), Arc::new(OsEntropy));
+        opened.await.err().expect("the server starts")
     }
 
     /// Where the store is.
