@@ -9,10 +9,11 @@
 //! main
 //! commands
 //! app demo log
-//! http
+//! http console
 //! factor
 //! wire
-//! services lockout audit people outbox
+//! services
+//! lockout audit people outbox clients
 //! auth mail store server config
 //! crypto
 //! base
@@ -21,11 +22,13 @@
 //! - `main` reads what is asked for, `commands` do it, `app` composes a running server from settings.
 //! - `demo` is an issuer, a mailbox and a page around the real server.
 //! - `http` is the edge: router, names of requests, headers, health, the OpenAPI document, the page.
+//!   `console` takes orders from the command line.
 //! - `factor` holds what every second factor can do, the one list of those there
 //!   are, and a room for each: `totp`, `email`, `webauthn`, `backup_codes`. These do not see each other.
 //! - `wire` makes requests into types and failures into problem documents.
-//! - `services` are the tools that every room gets. `lockout` counts misses, `audit` writes
-//!   lines, `people` knows names and addresses, `outbox` holds notices until they leave.
+//! - `services` are the tools that every room gets.
+//! - `lockout` counts misses, `audit` writes lines, `people` knows names and addresses, `outbox` holds
+//!   notices until they leave, `clients` knows login services.
 //! - `auth` says who is calling, `mail` writes and sends letters, `store` keeps records, `server`
 //!   takes connections, `config` reads arguments, variables and files.
 //! - `crypto` seals and hashes. `base` knows nobody: time, randomness, identifiers, secrets, failures.
@@ -87,8 +90,10 @@ pub mod app;
 pub mod audit;
 pub mod auth;
 pub mod base;
+pub mod clients;
 pub mod commands;
 pub mod config;
+pub mod console;
 pub mod crypto;
 pub mod demo;
 pub mod factor;

@@ -82,6 +82,7 @@ impl Server {
                 audiences: vec![PUBLIC_URL.to_owned()],
                 client_id: None,
                 verify_scope: "mfa:verify".to_owned(),
+                verify_clients: Vec::new(),
                 admin_scope: "mfa:admin".to_owned(),
                 may_grant_admin: true,
             }),
