@@ -12,4 +12,5 @@ mod licences;
 mod openapi;
 mod process;
 mod readme;
+mod services;
 mod support;

@@ -31,7 +31,12 @@ pub struct Options {
     pub no_mail: bool,
     /// Without an issuer that can be reached at the start.
     pub issuer_away: bool,
+    /// Routes beside its own.
+    pub extra: Option<Extra>,
 }
+
+/// Makes routes that are served beside the server's own.
+pub type Extra = fn(Arc<Desk>) -> Router;
 
 pub struct Server {
     pub clock: Arc<TestClock>,
@@ -41,6 +46,7 @@ pub struct Server {
     /// The running server's insides, for looking at what it keeps.
     pub desk: Arc<Desk>,
     settings: Settings,
+    extra: Option<Extra>,
     folder: TempDir,
     running: Option<Running>,
 }
@@ -102,7 +108,7 @@ impl Server {
                 level: LogLevel::Info,
             },
         };
-        let (address, desk, running) = run(&settings, &clock).await;
+        let (address, desk, running) = run(&settings, &clock, options.extra).await;
         Server {
             clock,
             issuer,
@@ -110,6 +116,7 @@ impl Server {
             address,
             desk,
             settings,
+            extra: options.extra,
             folder,
             running: Some(running),
         }
@@ -126,7 +133,7 @@ impl Server {
     /// Ends it and starts another on the same store.
     pub async fn restart(&mut self) {
         self.stop().await;
-        let (address, desk, running) = run(&self.settings, &self.clock).await;
+        let (address, desk, running) = run(&self.settings, &self.clock, self.extra).await;
         (self.address, self.desk, self.running) = (address, desk, Some(running));
     }
 
@@ -168,7 +175,11 @@ impl Server {
     }
 }
 
-async fn run(settings: &Settings, clock: &Arc<TestClock>) -> (SocketAddr, Arc<Desk>, Running) {
+async fn run(
+    settings: &Settings,
+    clock: &Arc<TestClock>,
+    extra: Option<Extra>,
+) -> (SocketAddr, Arc<Desk>, Running) {
     let app = App::open(settings, clock.clone(), Arc::new(OsEntropy)).unwrap();
     let listener = Listener::bind(&settings.listen).await.unwrap();
     let ListenAddress::Tcp { host, port } = listener.local_addr().unwrap() else {
@@ -178,7 +189,8 @@ async fn run(settings: &Settings, clock: &Arc<TestClock>) -> (SocketAddr, Arc<De
     // The issuer may be away on purpose.
     let _ = desk.tools.verifier.prime().await;
     let (stop, stopped) = oneshot::channel::<()>();
-    let task = tokio::spawn(app.run(listener, Router::new(), async move {
+    let extra = extra.map_or_else(Router::new, |extra| extra(desk.clone()));
+    let task = tokio::spawn(app.run(listener, extra, async move {
         // Dropped or sent: both mean the end.
         let _ = stopped.await;
     }));
