@@ -335,6 +335,24 @@ async fn commands_at_once_on_one_file_wait_for_each_other() {
 }
 
 #[tokio::test]
+async fn a_key_that_cannot_be_written_is_not_lost_in_silence() {
+    let site = Site::new().await;
+    site.serve().await.stop().await;
+    let mut command = Command::new("sh");
+    let order = r#""$0" service add portal --config "$1" > /dev/full"#;
+    command
+        .args(["-c", order, PROGRAM])
+        .arg(site.config_file())
+        .env_clear();
+    let mut add = Process::start(&mut command);
+    add.ends_with(74).await;
+    let said = add.stderr();
+    assert!(said.contains("mfad service rotate portal"), "{said}");
+    assert!(hint(&said) && !said.contains("mfad_sk_"), "{said}");
+    key(&site.ordered(&["rotate", "portal"]).await);
+}
+
+#[tokio::test]
 async fn garbage_on_the_socket_harms_nobody() {
     let site = Site::new().await;
     let server = site.serve().await;
