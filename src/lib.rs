@@ -76,6 +76,7 @@
 //! - No network, no slow hash and no wait inside a transaction.
 //! - In a transaction, `Err` rolls back and `Refused` commits: a wrong answer is an outcome, and its
 //!   tally must stay.
+//! - No request over HTTP registers a login service: `console` alone does, for the server's own user and root.
 //! - No secret in a log, an error, a `Debug` or a URL: [`base::Secret`] has no words for itself.
 //! - No `unwrap`, `expect`, `panic!` or indexing outside tests.
 

@@ -34,8 +34,7 @@ fn problem(subject: &str, cause: impl ToString, hint: &str) -> Problem {
 
 /// Prints all of `text`; whoever reads it may stop early.
 pub fn print(text: &str) -> Exit {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match write_out(text) {
         Ok(()) => Exit::Ok,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
         Err(error) => {
@@ -43,6 +42,12 @@ pub fn print(text: &str) -> Exit {
             Exit::Io
         }
     }
+}
+
+fn write_out(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
 
 /// Runs `work` on a runtime of its own, and ends with what it ends with.

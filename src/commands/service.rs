@@ -10,7 +10,7 @@ use crate::config::{Exit, NewService, ServiceCommand, StoreSettings};
 use crate::console::{Answer, Order};
 
 use super::order::carry_out;
-use super::{block_on, print, problem, report};
+use super::{block_on, print, problem, report, write_out};
 
 /// What problems are called by.
 const SUBJECT: &str = "service";
@@ -54,7 +54,11 @@ async fn add(place: &StoreSettings, new: NewService) -> Result<Exit, StartError>
     };
     let id = service.id.clone();
     match carry_out(SUBJECT, place, Order::ServiceAdd(service)).await? {
-        Answer::Key { key, .. } => Ok(hand_over(&key, &format!("The service {id} is registered."))),
+        Answer::Key { key, .. } => Ok(hand_over(
+            &id,
+            &key,
+            &format!("The service {id} is registered."),
+        )),
         _ => Err(odd("a key")),
     }
 }
@@ -68,6 +72,7 @@ async fn rotate(place: &StoreSettings, id: String, overlap: u64) -> Result<Exit,
                 None => "its old keys are refused from now on".to_owned(),
             };
             Ok(hand_over(
+                &named,
                 &key,
                 &format!("The service {named} has a new key; {old}."),
             ))
@@ -88,11 +93,20 @@ async fn remove(place: &StoreSettings, id: String) -> Result<Exit, StartError> {
 }
 
 /// Prints the key alone, for a shell to take, and tells the person what it is.
-fn hand_over(key: &Secret<String>, done: &str) -> Exit {
+fn hand_over(id: &str, key: &Secret<String>, done: &str) -> Exit {
     let line = Secret::new(format!("{}\n", key.expose()));
-    let exit = print(line.expose());
-    eprintln!("{done} The key is shown this once; keep it where the service alone can read it.");
-    exit
+    eprintln!("{done}");
+    match write_out(line.expose()) {
+        Ok(()) => {
+            eprintln!("The key is shown this once; keep it where the service alone can read it.");
+            Exit::Ok
+        }
+        Err(e) => {
+            let cause = format!("the key could not be written, and nobody can tell it again: {e}");
+            let hint = format!("draw another with: mfad service rotate {id}");
+            report(Exit::Io, &problem(SUBJECT, cause, &hint))
+        }
+    }
 }
 
 async fn list(place: &StoreSettings, json: bool) -> Result<Exit, StartError> {

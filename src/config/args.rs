@@ -20,7 +20,8 @@ use super::orders::ServiceCommand;
         mfad demo\n      Try the whole product in a browser, with nothing to set up.\n  \
         mfad serve --public-url https://mfa.example.org --issuer https://login.example.org\n      \
         Serve people and login services, behind a proxy that speaks TLS.\n  \
-        mfad check --config /etc/mfad/mfad.toml\n      Say what is wrong with a set-up, and what to do.\n\n\
+        mfad check --config /etc/mfad/mfad.toml\n      Say what is wrong with a set-up, and what to do.\n  \
+        mfad service add portal --config /etc/mfad/mfad.toml > portal.key\n      Register a login service, and keep its key.\n\n\
         A setting is given as a flag, as an MFAD_... variable or in the --config file; the first of these wins.\n\
         Exit codes: 0 done, 64 wrong usage, 74 input or output failed, 75 temporary trouble, 78 wrong settings."
 )]
@@ -362,9 +363,12 @@ pub(super) struct LogArgs {
     pub(super) level: String,
 }
 
+/// Above what says where to give an order, apart from the order's own arguments.
+const STORE_HEADING: &str = "Which server";
+
 #[derive(Args)]
 pub(super) struct ServiceArgs {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = STORE_HEADING)]
     pub(super) place: PlaceArgs,
 
     #[command(subcommand)]

@@ -325,13 +325,35 @@ async fn the_folder_is_found_by_flag_variable_and_file_on_either_side_of_the_ord
 async fn commands_at_once_on_one_file_wait_for_each_other() {
     let site = Site::new().await;
     site.serve().await.stop().await;
+    let data = site.data_dir();
     let names = ["a", "b", "c", "d"];
-    let mut adds: Vec<Process> = names.iter().map(|id| site.service(&["add", id])).collect();
+    let mut adds = names.map(|id| {
+        let place = ["--data-dir", data.to_str().unwrap()];
+        Process::mfad([&["service", "add", id][..], &place].concat())
+    });
     for add in &mut adds {
         add.ends_with(0).await;
     }
     let all = listed(&site.ordered(&["list", "--json"]).await);
     assert_eq!(all.iter().map(|one| &one["id"]).collect::<Vec<_>>(), names);
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_written_is_not_lost_in_silence() {
+    let site = Site::new().await;
+    site.serve().await.stop().await;
+    let mut command = Command::new("sh");
+    let order = r#""$0" service add portal --config "$1" > /dev/full"#;
+    command
+        .args(["-c", order, PROGRAM])
+        .arg(site.config_file())
+        .env_clear();
+    let mut add = Process::start(&mut command);
+    add.ends_with(74).await;
+    let said = add.stderr();
+    assert!(said.contains("mfad service rotate portal"), "{said}");
+    assert!(hint(&said) && !said.contains("mfad_sk_"), "{said}");
+    key(&site.ordered(&["rotate", "portal"]).await);
 }
 
 #[tokio::test]
