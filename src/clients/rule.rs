@@ -155,9 +155,9 @@ fn return_url(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// The keys that stay beside a new one at `now`, and those that end: one old key at the most goes on
-/// for `overlap` seconds, the one that was used last. A key that nobody ever used (its answer was lost,
-/// and another one drawn) does not push the one in use out.
+/// The key that stays beside a new one at `now`, and those that end. For `overlap` seconds one of the
+/// old keys goes on, of which `keys` has the newest first: the newest that was ever used. One that
+/// nobody used (its answer was lost, and another drawn) does not push the one in use out.
 pub(super) fn retire(
     keys: Vec<KeptKey>,
     overlap: u64,
@@ -165,7 +165,8 @@ pub(super) fn retire(
 ) -> (Option<KeptKey>, Vec<KeptKey>) {
     let (mut live, mut ended): (Vec<_>, Vec<_>) =
         keys.into_iter().partition(|key| key.is_live(now));
-    live.sort_by_key(|key| (key.last_used_at, key.made_at));
+    live.reverse();
+    live.sort_by_key(|key| key.last_used_at.is_some());
     let staying = (overlap > 0)
         .then(|| live.pop())
         .flatten()

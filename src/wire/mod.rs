@@ -7,6 +7,9 @@ mod calling_service;
 mod document;
 mod problem;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use body::code_requests;
 pub use body::{Body, CodeRequest, Fields, FromBody, Nothing};
 pub use caller::{Asker, Me, bearer_token};

@@ -13,5 +13,6 @@ mod openapi;
 mod people;
 mod process;
 mod readme;
+mod services;
 mod signing;
 mod support;

@@ -5,6 +5,7 @@ mod email;
 mod history;
 mod input;
 mod lockout;
+pub mod login;
 mod policy;
 pub mod totp;
 mod trusted_devices;

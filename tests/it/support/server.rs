@@ -34,7 +34,12 @@ pub struct Options {
     pub issuer_away: bool,
     /// Who must have what, as the settings say.
     pub policy: Policy,
+    /// Routes beside its own.
+    pub extra: Option<Extra>,
 }
+
+/// Makes routes that are served beside the server's own.
+pub type Extra = fn(Arc<Desk>) -> Router;
 
 pub struct Server {
     pub clock: Arc<TestClock>,
@@ -44,6 +49,7 @@ pub struct Server {
     /// The running server's insides, for looking at what it keeps.
     pub desk: Arc<Desk>,
     settings: Settings,
+    extra: Option<Extra>,
     folder: TempDir,
     running: Option<Running>,
 }
@@ -85,6 +91,7 @@ impl Server {
                 audiences: vec![PUBLIC_URL.to_owned()],
                 client_id: None,
                 verify_scope: "mfa:verify".to_owned(),
+                verify_clients: Vec::new(),
                 admin_scope: "mfa:admin".to_owned(),
                 may_grant_admin: true,
             }),
@@ -105,7 +112,7 @@ impl Server {
                 level: LogLevel::Info,
             },
         };
-        let (address, desk, running) = run(&settings, &clock).await;
+        let (address, desk, running) = run(&settings, &clock, options.extra).await;
         Server {
             clock,
             issuer,
@@ -113,6 +120,7 @@ impl Server {
             address,
             desk,
             settings,
+            extra: options.extra,
             folder,
             running: Some(running),
         }
@@ -129,7 +137,7 @@ impl Server {
     /// Ends it and starts another on the same store.
     pub async fn restart(&mut self) {
         self.stop().await;
-        let (address, desk, running) = run(&self.settings, &self.clock).await;
+        let (address, desk, running) = run(&self.settings, &self.clock, self.extra).await;
         (self.address, self.desk, self.running) = (address, desk, Some(running));
     }
 
@@ -208,7 +216,11 @@ impl Server {
     }
 }
 
-async fn run(settings: &Settings, clock: &Arc<TestClock>) -> (SocketAddr, Arc<Desk>, Running) {
+async fn run(
+    settings: &Settings,
+    clock: &Arc<TestClock>,
+    extra: Option<Extra>,
+) -> (SocketAddr, Arc<Desk>, Running) {
     let app = App::open(settings, clock.clone(), Arc::new(OsEntropy))
         .await
         .unwrap();
@@ -220,7 +232,8 @@ async fn run(settings: &Settings, clock: &Arc<TestClock>) -> (SocketAddr, Arc<De
     // The issuer may be away on purpose.
     let _ = desk.tools.verifier.prime().await;
     let (stop, stopped) = oneshot::channel::<()>();
-    let task = tokio::spawn(app.run(listener, Router::new(), async move {
+    let extra = extra.map_or_else(Router::new, |extra| extra(desk.clone()));
+    let task = tokio::spawn(app.run(listener, extra, async move {
         // Dropped or sent: both mean the end.
         let _ = stopped.await;
     }));
