@@ -20,12 +20,12 @@ use crate::config::{
 };
 use crate::console::{self, Console, Tools};
 use crate::crypto::MasterKeyError;
-use crate::factor::{Desk, RelyingParty};
+use crate::factor::{Desk, RelyingParty, let_hold};
 use crate::http::{self, EdgeSettings};
 use crate::login;
 use crate::mail::{Mailer, Security, SmtpSettings};
 use crate::outbox;
-use crate::policy::OPERATORS_SHUT_OUT;
+use crate::policy::{self, OPERATORS_SHUT_OUT};
 use crate::server::{self, Limits, Listener};
 use crate::services::Services;
 use crate::signing::Signer;
@@ -111,7 +111,7 @@ impl App {
                 "set --rp-id to the host of --public-url, or leave it out",
             )
         })?;
-        if let Err(refused) = check_policy(&desk) {
+        if let Err(refused) = check_policy(&desk.tools) {
             desk.tools.store.close().await;
             return Err(refused);
         }
@@ -142,7 +142,13 @@ impl App {
     ) -> io::Result<()> {
         let router = http::router(self.desk.clone(), self.edge, extra);
         // The next start compares with it; this one is under way.
-        if let Err(failure) = self.desk.hold_policy().await {
+        let settings = self.desk.tools.policy.clone();
+        let held = self
+            .desk
+            .tools
+            .store
+            .write(move |tx| policy::hold(tx, &settings));
+        if let Err(failure) = held.await {
             tracing::warn!(?failure, "the policy in effect could not be noted");
         }
         let background = tokio::spawn(background(self.desk.clone()));
@@ -284,24 +290,30 @@ async fn signer(
 }
 
 /// Whether the policy in effect can hold: it is sound, and leaves an operator who can sign in.
-fn check_policy(desk: &Desk) -> Result<(), StartError> {
+fn check_policy(tools: &Services) -> Result<(), StartError> {
     const BACK: &str = "mfad policy show says where each part of it comes from; \
         change the setting, or take back what was stored with mfad policy unset";
-    let wrong = |cause: String| StartError::new(Exit::Config, "policy", cause, BACK);
-    let broken = |failure: Failure| {
-        let hint = "look into the log; restore a backup if the store is damaged";
-        StartError::new(Exit::Io, "policy", format!("{failure:?}"), hint)
-    };
-    let policy = desk.policy().map_err(broken)?;
-    policy.check().map_err(|misfit| wrong(misfit.cause))?;
-    let held = desk
-        .tools
-        .store
-        .read(|read| desk.factors.let_hold(read, &policy));
-    held.map_err(|failure| match failure.code() == OPERATORS_SHUT_OUT {
-        true => wrong(failure.detail().to_owned()),
-        false => broken(failure),
-    })
+    let checked = tools.store.read(|read| {
+        let policy = policy::in_effect(read, &tools.policy)?;
+        Ok(match policy.check() {
+            Err(misfit) => Err(misfit.cause),
+            Ok(()) => match let_hold(read, &policy) {
+                Err(failure) if failure.code() == OPERATORS_SHUT_OUT => {
+                    Err(failure.detail().trim_end_matches('.').to_owned())
+                }
+                other => Ok(other?),
+            },
+        })
+    });
+    match checked {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(cause)) => Err(StartError::new(Exit::Config, "policy", cause, BACK)),
+        Err(failure) => {
+            let hint = "restore a backup if the store is damaged";
+            let cause = format!("{failure:?}");
+            Err(StartError::new(Exit::Io, "policy", cause, hint))
+        }
+    }
 }
 
 fn store_problem(refused: OpenError) -> StartError {

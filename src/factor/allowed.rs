@@ -8,22 +8,29 @@ use crate::policy::{self, Asked, Policy};
 use crate::store::Read;
 
 use super::deed::{Deed, Refusal, refuse};
-use super::{Factor, Factors, LAST_FACTOR, NOT_OFFERED, Status};
+use super::{Factor, LAST_FACTOR, NOT_OFFERED, Status, email, totp, webauthn};
 
-impl Factors {
-    /// The kinds of factors that the person has and that stand alone.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn kinds(&self, read: &dyn Read, person: PersonKey) -> Result<Vec<&'static str>, Failure> {
-        let mut kinds = Vec::new();
-        for factor in self.all() {
-            if factor.stands_alone() && factor.is_active(read, person)? {
-                kinds.push(factor.kind());
-            }
+type IsActive = fn(&dyn Read, PersonKey) -> Result<bool, Failure>;
+
+/// The factors that stand alone, as they are known where no server runs.
+const STANDING: [(&str, IsActive); 3] = [
+    (totp::KIND, totp::is_active),
+    (email::KIND, email::is_active),
+    (webauthn::KIND, webauthn::is_active),
+];
+
+/// The kinds of factors that the person has and that stand alone.
+///
+/// # Errors
+/// Those of the store.
+pub fn kinds_of(read: &dyn Read, person: PersonKey) -> Result<Vec<&'static str>, Failure> {
+    let mut kinds = Vec::new();
+    for (kind, is_active) in STANDING {
+        if is_active(read, person)? {
+            kinds.push(kind);
         }
-        Ok(kinds)
     }
+    Ok(kinds)
 }
 
 /// Whether a second factor is required of somebody on the settings page: as their token says, else as far as
@@ -114,5 +121,19 @@ fn plural(factor: &dyn Factor) -> String {
     match words.ends_with('s') {
         true => words.to_owned(),
         false => format!("{words}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::factor::backup_codes::BackupCodes;
+
+    #[test]
+    fn a_policy_speaks_of_the_factors_that_there_are() {
+        let standing = STANDING.map(|(kind, _)| kind);
+        assert_eq!(standing, policy::KINDS);
+        assert_eq!(BackupCodes.kind(), policy::STAND_IN);
+        assert!(!BackupCodes.stands_alone());
     }
 }

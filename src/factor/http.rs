@@ -23,7 +23,7 @@ use crate::wire::{
     AuthorizationHeader, Body, ChangeRefusals, Fields, FromBody, Me, ReadRefusals, Refused,
 };
 
-use super::allowed::required_of;
+use super::allowed::{kinds_of, required_of};
 use super::device::rfc3339_or_null;
 use super::proof::{Answer, BackupCodes};
 use super::{BackupCodesLeft, Desk, Device, NOT_ENABLED, Status, refuse};
@@ -89,7 +89,7 @@ impl Desk {
     ) -> Result<Policy, Failure> {
         let policy = policy::in_effect(read, &self.tools.policy)?;
         let required = required_of(read, &policy, key, Some(person))?;
-        let has_one = self.factors.kinds(read, key)?;
+        let has_one = kinds_of(read, key)?;
         let grace_until = match required && !has_one.iter().any(|kind| policy.counts(kind)) {
             true => policy::grace(read, key, &policy, now)?,
             false => None,

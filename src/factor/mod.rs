@@ -36,6 +36,7 @@ use webauthn::SecurityKeys;
 pub use deed::{By, Deed, Refusal, Remembered, refuse};
 pub use device::{Device, Status};
 pub use email::Sent as MailSent;
+pub use operators::{let_hold, set_policy, unset_policy};
 pub use proof::Answer;
 pub use sign_in::{Given, Methods, Passed};
 pub use webauthn::{AssertionResponse, RelyingParty, RelyingPartyError, WEBAUTHN_FAILED};

@@ -24,11 +24,10 @@ fn policy_of(parts: Parts<'_>) -> Policy {
 /// Has the running server hold this policy and nothing of another.
 async fn hold(server: &Server, parts: Parts<'_>) {
     for key in Key::ALL {
-        server.desk.unset_policy(key).await.unwrap();
+        server.unset_policy(key).await.unwrap();
     }
     for (key, words) in parts {
-        let words = words.iter().map(|word| (*word).to_owned()).collect();
-        server.desk.set_policy(*key, words).await.unwrap();
+        server.set_policy(*key, words).await.unwrap();
     }
 }
 
@@ -293,12 +292,7 @@ async fn what_policy_does_not_allow_cannot_be_set_up_and_what_is_there_still_pro
             }
         }
         // And gets rid of it, even where a factor is required, since it is none.
-        let words = vec!["all".to_owned()];
-        server
-            .desk
-            .set_policy(Key::RequireMfa, words)
-            .await
-            .unwrap();
+        server.set_policy(Key::RequireMfa, &["all"]).await.unwrap();
         assert_eq!(overview(&owner).await["enabled"], true);
     }
 }
@@ -406,9 +400,8 @@ async fn a_grace_runs_from_when_somebody_was_first_asked() {
     let bobs = rfc3339(server.clock.unix() + 3 * DAY);
     assert_eq!(ask(&server, "bob").await, Some(bobs.clone()));
     // Email codes that do not count leave him where he is, and an app ends it.
-    let words = |words: &str| vec![words.to_owned()];
-    let desk = server.desk.clone();
-    desk.set_policy(Key::EmailFactor, words("recovery"))
+    server
+        .set_policy(Key::EmailFactor, &["recovery"])
         .await
         .unwrap();
     email::enrol(&server, &server.bob()).await;
@@ -418,9 +411,7 @@ async fn a_grace_runs_from_when_somebody_was_first_asked() {
     // Nor does it run for whom nothing is required.
     ask(&server, "carol").await.unwrap();
     assert_ne!(grace(server.person("carol")).await, Value::Null);
-    desk.set_policy(Key::RequireMfa, words("none"))
-        .await
-        .unwrap();
+    server.set_policy(Key::RequireMfa, &["none"]).await.unwrap();
     assert_eq!(grace(server.person("carol")).await, Value::Null);
 }
 
@@ -433,19 +424,17 @@ fn operator(server: &Server, subject: &str) -> Client {
 async fn no_policy_shuts_out_every_operator() {
     let mut server = Server::start().await;
     let keys_only = policy_of(&[(Key::AllowFactor, &["webauthn"])]);
-    let words = || vec!["webauthn".to_owned()];
+    let words: &[&str] = &["webauthn"];
     // Where nobody is an operator there is nobody to shut out.
     totp::enrol(&server, &server.alice()).await;
-    let desk = server.desk.clone();
-    desk.set_policy(Key::AllowFactor, words()).await.unwrap();
-    desk.unset_policy(Key::AllowFactor).await.unwrap();
-    drop(desk);
+    server.set_policy(Key::AllowFactor, words).await.unwrap();
+    server.unset_policy(Key::AllowFactor).await.unwrap();
 
     totp::enrol(&server, &operator(&server, "olga")).await;
     email::enrol(&server, &operator(&server, "omar")).await;
-    let refused = server.desk.set_policy(Key::AllowFactor, words()).await;
+    let refused = server.set_policy(Key::AllowFactor, words).await;
     assert_eq!(refused.unwrap_err().code().name, "operators_shut_out");
-    assert_eq!(server.desk.policy().unwrap(), Policy::default());
+    assert_eq!(server.policy(), Policy::default());
     let refused = server.refuses(keys_only.clone()).await;
     assert_eq!(refused.exit, Exit::Config);
     assert_eq!(refused.exit.code(), 78);
@@ -459,8 +448,7 @@ async fn no_policy_shuts_out_every_operator() {
     server.restart().await;
     webauthn::enrol(&operator(&server, "omar"), &Authenticator::new()).await;
     server.restart_under(keys_only).await;
-    let desk = server.desk.clone();
-    let allowed = desk.policy().unwrap().words(Key::AllowFactor);
+    let allowed = server.policy().words(Key::AllowFactor);
     assert_eq!(allowed, ["webauthn"]);
 }
 
@@ -474,12 +462,7 @@ async fn an_operators_recovery_address_keeps_no_server_from_starting_again() {
     .await;
     email::enrol(&server, &operator(&server, "olga")).await;
     server.restart().await;
-    let words = vec!["all".to_owned()];
-    server
-        .desk
-        .set_policy(Key::RequireMfa, words)
-        .await
-        .unwrap();
+    server.set_policy(Key::RequireMfa, &["all"]).await.unwrap();
     server.restart().await;
     // Where it counts, it can be lost.
     server.restart_under(Policy::default()).await;
@@ -491,13 +474,12 @@ async fn an_operators_recovery_address_keeps_no_server_from_starting_again() {
 async fn what_was_stored_holds_at_once_and_after_a_restart_until_it_is_taken_back() {
     let mut server = Server::start().await;
     let seen = |person: Client| async move { overview(&person).await["policy"].clone() };
-    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     for (key, text) in [
         (Key::TrustedDeviceDays, &["0"][..]),
         (Key::AllowFactor, &["webauthn", "totp"]),
         (Key::RequireMfa, &["all"]),
     ] {
-        server.desk.set_policy(key, words(text)).await.unwrap();
+        server.set_policy(key, text).await.unwrap();
     }
     let expected = json!({
         "required": true, "allowed": ["totp", "webauthn"], "email": "on", "grace_until": null,
@@ -507,7 +489,7 @@ async fn what_was_stored_holds_at_once_and_after_a_restart_until_it_is_taken_bac
     server.restart().await;
     assert_eq!(seen(server.alice()).await, expected);
     assert_eq!(
-        server.desk.policy().unwrap().to_string(),
+        server.policy().to_string(),
         "allow-factor = [\"totp\",\"webauthn\"]   # from: stored\n\
          require-mfa = [\"all\"]   # from: stored\n\
          email-factor = \"on\"   # from: default\n\
@@ -515,16 +497,12 @@ async fn what_was_stored_holds_at_once_and_after_a_restart_until_it_is_taken_bac
          trusted-device-days = 0   # from: stored\n"
     );
     for key in Key::ALL {
-        server.desk.unset_policy(key).await.unwrap();
+        server.unset_policy(key).await.unwrap();
     }
-    assert_eq!(server.desk.policy().unwrap(), Policy::default());
+    assert_eq!(server.policy(), Policy::default());
 
     // Settings that no longer fit what is stored are said at the start.
-    server
-        .desk
-        .set_policy(Key::EmailFactor, words(&["off"]))
-        .await
-        .unwrap();
+    server.set_policy(Key::EmailFactor, &["off"]).await.unwrap();
     let refused = server
         .refuses(policy_of(&[(Key::AllowFactor, &["email"])]))
         .await;

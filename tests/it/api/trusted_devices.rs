@@ -174,9 +174,8 @@ async fn what_policy_makes_shorter_is_shown_shorter() {
     let start = server.clock.unix();
     remember(&server, "alice", None).await;
     for (days, end) in [("365", 30), ("30", 30), ("7", 7), ("1", 1)] {
-        let words = vec![days.to_owned()];
-        let desk = &server.desk;
-        desk.set_policy(Key::TrustedDeviceDays, words)
+        server
+            .set_policy(Key::TrustedDeviceDays, &[days])
             .await
             .unwrap();
         let seen = devices(&server.alice()).await;
@@ -184,8 +183,7 @@ async fn what_policy_makes_shorter_is_shown_shorter() {
     }
     server.clock.forward(DAY);
     assert!(devices(&server.alice()).await.is_empty());
-    let desk = &server.desk;
-    desk.unset_policy(Key::TrustedDeviceDays).await.unwrap();
+    server.unset_policy(Key::TrustedDeviceDays).await.unwrap();
     assert_eq!(devices(&server.alice()).await.len(), 1);
     server.clock.forward(29 * DAY);
     assert!(devices(&server.alice()).await.is_empty());

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use mfad::app::{App, StartError};
-use mfad::base::{ListenAddress, OsEntropy};
+use mfad::base::{Failure, ListenAddress, OsEntropy};
 use mfad::config::{
     IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, Settings, SmtpConfig, SmtpSecurity,
 };
-use mfad::factor::Desk;
-use mfad::policy::Policy;
+use mfad::factor::{Desk, set_policy, unset_policy};
+use mfad::policy::{self, Key, Policy};
 use mfad::server::Listener;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -156,6 +156,26 @@ impl Server {
         };
         let opened = App::open(&settings, self.clock.clone(), Arc::new(OsEntropy));
         opened.await.err().expect("the server starts")
+    }
+
+    /// Stores one part of the policy, as `mfad policy set` does.
+    pub async fn set_policy(&self, key: Key, words: &[&str]) -> Result<Policy, Failure> {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        let tools = &self.desk.tools;
+        set_policy(&tools.store, &tools.policy, key, words).await
+    }
+
+    /// Takes one part back, as `mfad policy unset` does.
+    pub async fn unset_policy(&self, key: Key) -> Result<Policy, Failure> {
+        let tools = &self.desk.tools;
+        unset_policy(&tools.store, &tools.policy, key).await
+    }
+
+    /// The policy that holds.
+    pub fn policy(&self) -> Policy {
+        let tools = &self.desk.tools;
+        let shown = tools.store.read(|read| policy::show(read, &tools.policy));
+        shown.unwrap()
     }
 
     /// Where the store is.
