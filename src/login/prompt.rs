@@ -100,12 +100,15 @@ fn handle(desk: &Desk, prompt: &str, origin: Origin) -> Result<Handle, Failure> 
 
 /// A refusal of a challenge that is over tells the way back.
 fn with_way_back(failure: Failure, handle: &Handle) -> Failure {
-    let error = match failure.code() {
-        CHALLENGE_EXPIRED => "expired",
-        CHALLENGE_CLOSED => "closed",
+    let error = match (failure.code(), &handle.challenge.state) {
+        (CHALLENGE_EXPIRED, _) => Some("expired"),
+        // Whoever comes again after the right answer goes where it led.
+        (CHALLENGE_CLOSED, State::Passed(_)) => None,
+        (CHALLENGE_CLOSED, State::Cancelled) => Some("access_denied"),
+        (CHALLENGE_CLOSED, _) => Some("failed"),
         _ => return failure,
     };
-    match way_back(handle.id, &handle.challenge, Some(error)) {
+    match way_back(handle.id, &handle.challenge, error) {
         Ok(url) => failure.with("return_to", url),
         Err(_) => failure,
     }
@@ -308,7 +311,6 @@ async fn cancel(
     let handle = handle(&desk, &request.prompt, origin)?;
     let cancelled = service::cancel(&desk, &handle).await;
     let challenge = cancelled.map_err(|failure| with_way_back(failure, &handle))?;
-    debug_assert!(matches!(challenge.state, State::Cancelled));
     let return_to = way_back(handle.id, &challenge, Some("access_denied"))?;
     Ok(Json(GoBack { return_to }))
 }
