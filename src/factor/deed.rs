@@ -104,6 +104,8 @@ pub struct Deed<'a, 'tx> {
     pub origin: Origin,
     /// When: one moment for the whole deed.
     pub now: Timestamp,
+    /// What their token says of them, where they ask themselves.
+    pub(super) asker: Option<&'a Person>,
     /// With which kind of factor the person proved themselves, once they have.
     pub(super) proved_with: Option<&'static str>,
     device: Option<DeviceId>,
@@ -177,6 +179,7 @@ impl Desk {
                     actor: by.actor.clone(),
                     origin: by.origin,
                     now,
+                    asker: by.person.as_ref(),
                     proved_with: None,
                     device: None,
                 };

@@ -10,6 +10,7 @@ pub mod email;
 mod http;
 mod proof;
 mod sign_in;
+mod step_up;
 pub mod totp;
 pub mod webauthn;
 

@@ -7,7 +7,7 @@ mod document;
 mod problem;
 
 pub(crate) use body::code_requests;
-pub use body::{Body, CodeRequest, Fields, FromBody, Nothing};
+pub use body::{Body, CodeRequest, Fields, FromBody, Nothing, OptionalCode};
 pub use caller::{Asker, Me, bearer_token};
 pub use document::{
     AuthorizationHeader, ChangeRefusals, HttpValidationError, Problem, ReadRefusals,

@@ -17,13 +17,14 @@ pub struct Begun {
 }
 
 /// Begins the set-up of a first app. A pending secret is replaced; an active one is never touched.
-pub fn enable(deed: &mut Deed<'_, '_>) -> Result<Begun, Refusal> {
+pub fn enable(deed: &mut Deed<'_, '_>, code: Option<&Answer>) -> Result<Begun, Refusal> {
     if deed.tx.get::<Active>(&deed.person)?.is_some() {
         return refuse(Failure::new(
             ALREADY_ENABLED,
             "An authenticator app is set up already. Replace it, or turn it off first.",
         ));
     }
+    deed.step_up(code)?;
     begin(deed)
 }
 

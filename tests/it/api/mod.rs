@@ -5,5 +5,6 @@ mod email;
 mod history;
 mod input;
 mod lockout;
+mod step_up;
 pub mod totp;
 pub mod webauthn;

@@ -11,6 +11,7 @@ use mfad::config::{
     IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, Settings, SmtpConfig, SmtpSecurity,
 };
 use mfad::factor::Desk;
+use mfad::policy::Policy;
 use mfad::server::Listener;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -31,6 +32,8 @@ pub struct Options {
     pub no_mail: bool,
     /// Without an issuer that can be reached at the start.
     pub issuer_away: bool,
+    /// How many seconds ago somebody may have signed in who makes a change.
+    pub recent_auth: Option<u64>,
 }
 
 pub struct Server {
@@ -94,6 +97,8 @@ impl Server {
                 from: "Example <mfad@example.com>".to_owned(),
             }),
             ca_file: None,
+            policy: Policy::default(),
+            recent_auth: options.recent_auth,
             service_name: "Example".to_owned(),
             max_connections: 512,
             log: LogConfig {
