@@ -9,11 +9,12 @@
 //! main
 //! commands
 //! app demo log
-//! http
+//! http console
+//! login
 //! factor
 //! wire
 //! services config
-//! lockout audit people outbox policy signing trust
+//! lockout audit people outbox policy clients signing trust
 //! auth mail store server
 //! crypto
 //! base
@@ -22,14 +23,16 @@
 //! - `main` reads what is asked for, `commands` do it, `app` composes a running server from settings.
 //! - `demo` is an issuer, a mailbox and a page around the real server.
 //! - `http` is the edge: router, names of requests, headers, health, our public keys, the OpenAPI document,
-//!   the page.
+//!   the page. `console` takes orders from the command line.
+//! - `login` is a sign-in that a login service asks about: challenges, answers, the hosted prompt, results.
 //! - `factor` holds what every second factor can do, the one list of those there
 //!   are, and a room for each: `totp`, `email`, `webauthn`, `backup_codes`. These do not see each other.
 //! - `wire` makes requests into types and failures into problem documents.
 //! - `services` are the tools that every room gets. `config` reads arguments, variables and files.
 //! - `lockout` counts misses, `audit` writes lines, `people` knows names and addresses and finds whom they
 //!   belong to, `outbox` holds notices until they leave. `policy` says who must have which factor, `trust`
-//!   knows the browsers that people trust, `signing` keeps the keys that sign results and knows whose turn it is.
+//!   knows the browsers that people trust, `clients` knows login services,
+//!   `signing` keeps the keys that sign results and knows whose turn it is.
 //! - `auth` says who is calling, `mail` writes and sends letters, `store` keeps records, `server`
 //!   takes connections.
 //! - `crypto` seals and hashes. `base` knows nobody: time, randomness, identifiers, secrets, failures.
@@ -73,6 +76,7 @@
 //! - No network, no slow hash and no wait inside a transaction.
 //! - In a transaction, `Err` rolls back and `Refused` commits: a wrong answer is an outcome, and its
 //!   tally must stay.
+//! - No request over HTTP registers a login service: `console` alone does, for the server's own user and root.
 //! - No secret in a log, an error, a `Debug` or a URL: [`base::Secret`] has no words for itself.
 //! - No `unwrap`, `expect`, `panic!` or indexing outside tests.
 
@@ -92,14 +96,17 @@ pub mod app;
 pub mod audit;
 pub mod auth;
 pub mod base;
+pub mod clients;
 pub mod commands;
 pub mod config;
+pub mod console;
 pub mod crypto;
 pub mod demo;
 pub mod factor;
 pub mod http;
 pub mod lockout;
 pub mod log;
+pub mod login;
 pub mod mail;
 pub mod outbox;
 pub mod people;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::auth::Verifier;
 use crate::base::{Clock, Entropy, Timestamp};
+use crate::clients::Doorkeeper;
 use crate::crypto::Sealer;
 use crate::mail::Mailer;
 use crate::policy::Policy;
@@ -22,6 +23,8 @@ pub struct Services {
     pub entropy: Arc<dyn Entropy>,
     /// Who is calling.
     pub verifier: Verifier,
+    /// Which login service is calling.
+    pub clients: Doorkeeper,
     /// How mail leaves; `None` where no SMTP server is set.
     pub mailer: Option<Mailer>,
     /// Signs the results of verifications.

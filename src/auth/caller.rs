@@ -46,8 +46,8 @@ pub struct Person {
     pub name: Option<String>,
     /// The client that the token was issued to.
     pub client: Option<String>,
-    /// What the token is good for: the words of `scope` and `scp`, each once, [`MOST_SCOPES`] at the most. Longer ones
-    /// than [`LONGEST_SCOPE`] are left out.
+    /// What the token is good for: the words of `scope` and `scp`, each once, 64 at the most. Those of more than 128
+    /// characters are left out.
     pub scopes: Vec<String>,
     /// Whether they may help others: the scope, from an issuer that may grant it.
     pub operator: bool,

@@ -146,6 +146,7 @@ fn server_settings(
             audiences: vec![audience.to_owned()],
             client_id: Some(crate::demo::issuer::SETTINGS_CLIENT_ID.to_owned()),
             verify_scope: crate::auth::VERIFY_SCOPE.to_owned(),
+            verify_clients: Vec::new(),
             admin_scope: crate::auth::ADMIN_SCOPE.to_owned(),
             may_grant_admin: true,
         }),

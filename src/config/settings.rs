@@ -41,6 +41,15 @@ pub struct Settings {
     pub log: LogConfig,
 }
 
+/// Where a server's store is, for whoever gives it orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// The folder of the store and, without `master_key`, of the key.
+    pub data_dir: PathBuf,
+    /// The master key, if not in the data folder.
+    pub master_key: Option<MasterKeyFile>,
+}
+
 /// Where the master key is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MasterKeyFile {
@@ -63,6 +72,8 @@ pub struct IssuerConfig {
     pub client_id: Option<String>,
     /// The scope of login services.
     pub verify_scope: String,
+    /// The clients that may be login services by their own tokens; empty for any that has the scope.
+    pub verify_clients: Vec<String>,
     /// The scope of operators.
     pub admin_scope: String,
     /// Whether the issuer's tokens can make anybody an operator.

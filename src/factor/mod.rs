@@ -2,16 +2,19 @@
 //!
 //! A new factor is a folder here and two lines in [`Factors`].
 
+mod allowed;
 pub mod backup_codes;
 mod budget;
 mod deed;
 mod device;
 pub mod email;
 mod http;
+mod operators;
 mod proof;
 mod sign_in;
 mod step_up;
 pub mod totp;
+mod trusted;
 pub mod webauthn;
 
 use std::sync::Arc;
@@ -34,9 +37,10 @@ use webauthn::SecurityKeys;
 pub use deed::{By, Deed, Refusal, Remembered, refuse};
 pub use device::{Device, Status};
 pub use email::Sent as MailSent;
+pub use operators::{let_hold, set_policy, unset_policy};
 pub use proof::Answer;
 pub use sign_in::{Given, Methods, Passed};
-pub use webauthn::{AssertionResponse, RelyingParty, RelyingPartyError};
+pub use webauthn::{AssertionResponse, RelyingParty, RelyingPartyError, WEBAUTHN_FAILED};
 
 /// The factor is set up already.
 pub const ALREADY_ENABLED: Code = Code {
@@ -87,6 +91,13 @@ pub const FACTOR_DISABLED: Code = Code {
     title: "Disabled after too many wrong codes",
 };
 
+/// Policy requires a factor, and this is the last that would do.
+pub const LAST_FACTOR: Code = Code {
+    name: "last_factor",
+    kind: Kind::Conflict,
+    title: "The last factor where one is required",
+};
+
 /// Too often within a while.
 pub const RATE_LIMITED: Code = Code {
     name: "rate_limited",
@@ -104,6 +115,7 @@ pub const CODES: &[Code] = &[
     CODE_EXPIRED,
     LOCKED,
     FACTOR_DISABLED,
+    LAST_FACTOR,
     RATE_LIMITED,
 ];
 
@@ -120,7 +132,7 @@ pub trait Factor: Send + Sync {
     /// What people call it: `authenticator app`.
     fn words(&self) -> &'static str;
 
-    /// Whether people can set it up here.
+    /// Whether this server is able to offer it, whatever policy says.
     fn offered(&self) -> bool {
         true
     }
@@ -311,6 +323,7 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .merge(backup_codes::routes())
         .merge(email::routes())
         .merge(totp::routes())
+        .merge(trusted::routes())
         .merge(webauthn::routes())
 }
 

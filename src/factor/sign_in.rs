@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::base::{ChallengeId, Failure, PersonKey, Timestamp};
 use crate::lockout::{self, Standing};
+use crate::mail::TrustedDeviceCopied;
 use crate::store::Read;
 
 use super::deed::{By, Deed, Refusal, refuse};
@@ -199,6 +200,14 @@ impl Deed<'_, '_> {
             amr,
             user_verified: shown.user_verified,
         })
+    }
+
+    /// Tells the person that a browser which was remembered at `service` has a double.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn tell_of_copied_device(&mut self, service: &str) -> Result<(), Failure> {
+        self.tell(|occasion| TrustedDeviceCopied { occasion, service })
     }
 
     /// Begins an assertion for the sign-in `challenge`: what the browser is to do, as

@@ -15,6 +15,7 @@ use axum::Router;
 use crate::auth;
 use crate::base::{Code, codes};
 use crate::factor::{self, Desk};
+use crate::login;
 use crate::mail;
 use crate::server;
 use crate::wire;
@@ -40,6 +41,7 @@ pub fn all_codes() -> Vec<Code> {
     let rooms = [
         codes::CODES,
         auth::CODES,
+        login::CODES,
         mail::CODES,
         wire::CODES,
         server::CODES,

@@ -28,9 +28,6 @@ pub struct Profile {
     pub former_email: Option<(Address, Timestamp)>,
     /// When they first changed anything here.
     pub met_at: Timestamp,
-    /// Whether their latest token made them an operator.
-    #[serde(default)]
-    pub operator: bool,
     /// The names that they are found by.
     #[serde(default)]
     pub(super) names: Names,
@@ -101,9 +98,11 @@ impl Record for Bearer {
     const TABLE: &'static str = "people by name";
 }
 
-/// One whose latest token made them an operator.
+/// Somebody whose token lately made them an operator.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Operator {}
+pub(super) struct Operator {
+    pub seen_at: Timestamp,
+}
 
 impl Record for Operator {
     type Key = PersonKey;

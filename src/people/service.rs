@@ -9,6 +9,11 @@ use super::record::{Operator, Profile};
 
 /// Seconds that an address is told of changes after another took its place: 30 days.
 const TOLD_FOR: u64 = 30 * 86_400;
+/// Seconds that an operator is known as one after a token of theirs said so: 90 days. Not each of their
+/// tokens does, since clients ask for the scope only where they need it.
+const OPERATOR_FOR: u64 = 90 * 86_400;
+/// Seconds after which it is noted again.
+const NOTED_AGAIN: u64 = 86_400;
 
 /// What is known of a person.
 ///
@@ -30,6 +35,9 @@ pub fn meet(
     person: &Person,
     now: Timestamp,
 ) -> Result<(), Failure> {
+    if person.operator {
+        note_operator(tx, key, now)?;
+    }
     let known = tx.get::<Profile>(&key)?;
     let claimed = person
         .email
@@ -56,19 +64,36 @@ pub fn meet(
         email,
         former_email,
         met_at: known.as_ref().map_or(now, |known| known.met_at),
-        operator: person.operator,
         names: names::names(keys, person, known_names),
     };
     if known.as_ref() == Some(&profile) {
         return Ok(());
     }
     names::enter(tx, key, known_names, profile.names)?;
-    match (known.is_some_and(|known| known.operator), profile.operator) {
-        (false, true) => tx.put(&key, &Operator {})?,
-        (true, false) => tx.delete::<Operator>(&key),
-        _ => {}
-    }
     tx.put(&key, &profile)
+}
+
+fn note_operator(tx: &mut Tx<'_>, key: PersonKey, now: Timestamp) -> Result<(), Failure> {
+    let noted = tx.get::<Operator>(&key)?;
+    if noted.is_some_and(|noted| noted.seen_at <= now && now.since(noted.seen_at) < NOTED_AGAIN) {
+        return Ok(());
+    }
+    tx.put_until(&key, &Operator { seen_at: now }, now.plus(OPERATOR_FOR))
+}
+
+/// At most `limit` people whose tokens made them operators within the last 90 days.
+///
+/// # Errors
+/// Those of the store.
+pub fn operators(read: &dyn Read, limit: usize) -> Result<Vec<PersonKey>, Failure> {
+    let scan = Scan {
+        prefix: &[],
+        past: None,
+        order: Order::Ascending,
+        limit,
+    };
+    let rows = read.list::<Operator>(&scan)?;
+    Ok(rows.into_iter().map(|(person, _)| person).collect())
 }
 
 /// Where a person is told of changes at `now`.
@@ -88,18 +113,4 @@ pub fn addresses(
         .filter(|(_, until)| now < *until)
         .map(|(address, _)| address);
     Ok(profile.email.into_iter().chain(former).collect())
-}
-
-/// Those whose latest token made them operators, `limit` at the most.
-///
-/// # Errors
-/// Those of the store.
-pub fn operators(read: &dyn Read, limit: usize) -> Result<Vec<PersonKey>, Failure> {
-    let rows = read.list::<Operator>(&Scan {
-        prefix: &[],
-        past: None,
-        order: Order::Ascending,
-        limit,
-    })?;
-    Ok(rows.into_iter().map(|(person, _)| person).collect())
 }

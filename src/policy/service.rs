@@ -90,8 +90,8 @@ fn change(
     let policy = laid_over(settings, &overrides)
         .and_then(|policy| policy.check().map(|()| policy))
         .map_err(|misfit| {
-            let detail = format!("{}. What to do: {}.", capital(&misfit.cause), misfit.hint);
-            Failure::new(POLICY_MISFIT, detail)
+            let detail = format!("{}.", capital(&misfit.cause));
+            Failure::new(POLICY_MISFIT, detail).with("hint", misfit.hint)
         })?;
     may(tx, &policy)?;
     tx.put(&ONLY, &overrides)?;

@@ -202,7 +202,8 @@ fn operators_are_shut_out_where_each_of_them_loses_the_last_factor_that_counted(
     let all: &[&str] = &KINDS;
     let keys_only = policy(&[(Key::AllowFactor, &["webauthn"])]);
     let recovery = policy(&[(Key::EmailFactor, &["recovery"])]);
-    let table: [(&[&str], &Policy, &[&[&str]], bool); 9] = [
+    type Row<'a> = (&'a [&'a str], &'a Policy, &'a [&'a [&'a str]], bool);
+    let table: [Row<'_>; 9] = [
         (all, &keys_only, &[], false),
         (all, &keys_only, &[&[]], false),
         (all, &keys_only, &[&["totp"]], true),

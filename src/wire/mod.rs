@@ -3,12 +3,17 @@
 
 mod body;
 mod caller;
+mod calling_service;
 mod document;
 mod problem;
+
+#[cfg(test)]
+mod tests;
 
 pub(crate) use body::code_requests;
 pub use body::{Body, CodeRequest, Fields, FromBody, Nothing, OptionalCode};
 pub use caller::{Asker, Me, bearer_token};
+pub use calling_service::CallingService;
 pub use document::{
     AuthorizationHeader, ChangeRefusals, HttpValidationError, Problem, ReadRefusals,
     ServiceHeaders, ValidationError,

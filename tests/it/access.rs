@@ -21,6 +21,8 @@ const ROWS: &[(&str, For)] = &[
     ("GET /.well-known/jwks.json", For::Everybody),
     ("GET /api/v1/me/mfa", For::People),
     ("GET /api/v1/me/mfa/events", For::People),
+    ("GET /api/v1/me/mfa/trusted-devices", For::People),
+    ("DELETE /api/v1/me/mfa/trusted-devices/{id}", For::People),
     ("POST /api/v1/me/mfa/unlock", For::People),
     ("POST /api/v1/me/mfa/backup-codes/regenerate", For::People),
     ("POST /api/v1/me/mfa/totp/enable", For::People),

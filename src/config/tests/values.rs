@@ -62,6 +62,7 @@ fn each_refusal_names_its_setting_and_what_to_do() {
         ("audience", vec!["--audience", ""]),
         ("client-id", vec!["--client-id", ""]),
         ("verify-scope", vec!["--verify-scope", "a b"]),
+        ("verify-client", vec!["--verify-client", ""]),
         ("admin-scope", vec!["--admin-scope", "mfa:verify"]),
         (
             "issuer-may-grant-admin",

@@ -115,6 +115,7 @@ pub fn remove(
         .iter()
         .position(|credential| credential.device_id == device)
     {
+        deed.lets_remove(&deed.desk.factors.webauthn, device)?;
         deed.step_up(code)?;
         let removed = keys.credentials.remove(at);
         deed.tx.delete::<Owner>(&removed.id().to_vec());
