@@ -96,6 +96,7 @@ impl App {
             mailer,
             signer,
             policy: Arc::new(settings.policy.clone()),
+            recent_auth: settings.recent_auth,
             origin: settings.public_url.origin().ascii_serialization().into(),
             service_name: settings.service_name.as_str().into(),
         };

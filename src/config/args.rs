@@ -264,6 +264,15 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) trusted_device_days: String,
 
+    /// How long ago, at the most, somebody may have signed in (as the token's auth_time says) who sets up a factor or changes their security keys: 1m to 24h, as in 600s, 10m or 1h. Whoever has a second factor must have signed in with one (amr), and a code in the request will do instead. Needs an issuer that says auth_time; where this is not set, any good token will do
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "MFAD_REQUIRE_RECENT_AUTH",
+        hide_env_values = true
+    )]
+    pub(super) require_recent_auth: Option<String>,
+
     /// What people see in authenticator apps, mails and on pages
     #[arg(
         long,

@@ -79,6 +79,7 @@ impl Check<'_> {
         let smtp = self.smtp();
         let ca_file = self.ca_file();
         let policy = self.policy();
+        let recent_auth = self.recent_auth();
         let service_name = self.service_name(&args.service_name);
         let max_connections = self.max_connections(&args.max_connections);
         let log = log(
@@ -99,6 +100,7 @@ impl Check<'_> {
             smtp,
             ca_file,
             policy: policy?,
+            recent_auth,
             service_name: service_name?,
             max_connections: max_connections?,
             log: log?,

@@ -8,6 +8,7 @@
 mod args;
 mod check;
 mod describe;
+mod duration;
 mod file;
 mod files;
 mod issuer;

@@ -30,6 +30,9 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
     /// Who must have which factor. What is stored lies over it.
     pub policy: Policy,
+    /// How long ago, in seconds, somebody may have signed in who changes their factors without a code, 60 to
+    /// 86,400; `None` where it does not matter.
+    pub recent_auth: Option<u64>,
     /// 1 to 64 visible characters without a colon.
     pub service_name: String,
     /// How many connections are served at once, 1 to 65,536.
