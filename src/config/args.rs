@@ -365,6 +365,9 @@ pub(super) struct LogArgs {
     pub(super) level: String,
 }
 
+/// Above what says where to give an order, apart from the order's own arguments.
+const STORE_HEADING: &str = "Which server";
+
 #[derive(Args)]
 pub(super) struct PolicyArgs {
     #[command(flatten)]
@@ -377,7 +380,7 @@ pub(super) struct PolicyArgs {
 
 #[derive(Args)]
 pub(super) struct ServiceArgs {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = STORE_HEADING)]
     pub(super) place: PlaceArgs,
 
     #[command(subcommand)]

@@ -325,8 +325,12 @@ async fn the_folder_is_found_by_flag_variable_and_file_on_either_side_of_the_ord
 async fn commands_at_once_on_one_file_wait_for_each_other() {
     let site = Site::new().await;
     site.serve().await.stop().await;
+    let data = site.data_dir();
     let names = ["a", "b", "c", "d"];
-    let mut adds: Vec<Process> = names.iter().map(|id| site.service(&["add", id])).collect();
+    let mut adds = names.map(|id| {
+        let place = ["--data-dir", data.to_str().unwrap()];
+        Process::mfad([&["service", "add", id][..], &place].concat())
+    });
     for add in &mut adds {
         add.ends_with(0).await;
     }
