@@ -6,7 +6,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use super::orders::ServiceCommand;
+use super::orders::{PolicyCommand, ServiceCommand};
 
 /// A multi-factor authentication server: one binary, one file.
 #[derive(Parser)]
@@ -45,6 +45,8 @@ pub(super) enum CliCommand {
     Config(Box<SettingsArgs>),
     /// Register login services, and give them keys; through the running server, or on its store where none runs
     Service(ServiceArgs),
+    /// Tell who must have which factor, and change it; through the running server, or on its store where none runs
+    Policy(PolicyArgs),
     /// Print the OpenAPI document of the HTTP interface
     Openapi,
 }
@@ -374,6 +376,16 @@ pub(super) struct LogArgs {
 
 /// Above what says where to give an order, apart from the order's own arguments.
 const STORE_HEADING: &str = "Which server";
+
+#[derive(Args)]
+pub(super) struct PolicyArgs {
+    #[command(flatten)]
+    pub(super) place: PlaceArgs,
+
+    /// Tells it where nothing else is asked
+    #[command(subcommand)]
+    pub(super) command: Option<PolicyCommand>,
+}
 
 #[derive(Args)]
 pub(super) struct ServiceArgs {

@@ -26,7 +26,7 @@ use std::ffi::OsString;
 
 pub use describe::{SettingRow, settings_table};
 pub use layers::{Layers, Refused, Source, Surroundings};
-pub use orders::{NewService, ServiceCommand};
+pub use orders::{NewService, PolicyCommand, ServiceCommand};
 pub use problem::{Exit, Problem, Problems};
 pub use settings::{
     DemoSettings, IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, MasterKeyFile, Settings,
@@ -47,6 +47,8 @@ pub enum Command {
     Config(Layers),
     /// Look after the login services.
     Service(StoreSettings, ServiceCommand),
+    /// Tell and change the policy.
+    Policy(StoreSettings, PolicyCommand),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -71,6 +73,9 @@ pub fn read(
         }
         Asked::Service(layers, command) => {
             Command::Service(layers.store().map_err(Refused::Settings)?, command)
+        }
+        Asked::Policy(layers, command) => {
+            Command::Policy(layers.store().map_err(Refused::Settings)?, command)
         }
         Asked::Openapi => Command::Openapi,
     })

@@ -48,6 +48,8 @@ pub struct StoreSettings {
     pub data_dir: PathBuf,
     /// The master key, if not in the data folder.
     pub master_key: Option<MasterKeyFile>,
+    /// Who must have which factor, as file and variables say.
+    pub policy: Policy,
 }
 
 /// Where the master key is.

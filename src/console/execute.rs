@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::base::{Clock, Entropy, Failure};
 use crate::clients::{self, ServiceKey};
+use crate::factor;
+use crate::policy::{self, Policy};
 use crate::services::Services;
 use crate::store::Store;
 
@@ -21,6 +23,8 @@ pub struct Tools {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// The policy of the settings.
+    pub policy: Arc<Policy>,
 }
 
 impl From<&Services> for Tools {
@@ -29,6 +33,7 @@ impl From<&Services> for Tools {
             store: services.store.clone(),
             clock: services.clock.clone(),
             entropy: services.entropy.clone(),
+            policy: services.policy.clone(),
         }
     }
 }
@@ -82,6 +87,20 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
                 .await?;
             tracing::info!(service = id, "a login service was struck off");
             Ok(Answer::Done)
+        }
+        Order::PolicyShow => {
+            let policy = tools
+                .store
+                .read(|read| policy::in_effect(read, &tools.policy))?;
+            Ok(Answer::Policy(policy.parts()))
+        }
+        Order::PolicySet { key, words } => {
+            let policy = factor::set_policy(&tools.store, &tools.policy, key, words).await?;
+            Ok(Answer::Policy(policy.parts()))
+        }
+        Order::PolicyUnset { key } => {
+            let policy = factor::unset_policy(&tools.store, &tools.policy, key).await?;
+            Ok(Answer::Policy(policy.parts()))
         }
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{Failure, Kind, Secret, Timestamp};
 use crate::clients::{Registered, Service};
+use crate::policy;
 
 /// Something to be done.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,6 +29,20 @@ pub enum Order {
         /// Which.
         id: String,
     },
+    /// Tell the policy that holds: [`Answer::Policy`].
+    PolicyShow,
+    /// Store one part of the policy over the settings: [`Answer::Policy`].
+    PolicySet {
+        /// Which.
+        key: policy::Key,
+        /// What it is to be.
+        words: Vec<String>,
+    },
+    /// Let the settings say one part of the policy again: [`Answer::Policy`].
+    PolicyUnset {
+        /// Which.
+        key: policy::Key,
+    },
 }
 
 /// What comes of an order.
@@ -51,6 +66,8 @@ pub enum Answer {
         /// Whether there are more beyond the last.
         more: bool,
     },
+    /// The policy that holds now, part by part.
+    Policy(Vec<policy::Part>),
 }
 
 /// Why an order was not carried out, for the person who gave it.

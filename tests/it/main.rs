@@ -11,6 +11,7 @@ mod house;
 mod licences;
 mod openapi;
 mod people;
+mod policy;
 mod process;
 mod readme;
 mod services;
