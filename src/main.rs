@@ -30,6 +30,7 @@ fn main() -> ExitCode {
                 Exit::Io
             }
         },
+        Command::Pam(settings) => commands::pam(&settings),
     };
     exit.into()
 }

@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod order;
+mod pam;
 mod serve;
 mod service;
 
@@ -15,6 +16,7 @@ use crate::config::{Exit, Problem};
 
 pub use check::check;
 pub use demo::demo;
+pub use pam::pam;
 pub use serve::serve;
 pub use service::service;
 

@@ -10,7 +10,7 @@ use clap::builder::Resettable;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches};
 
-use super::args::{Cli, CliCommand, DemoArgs, PlaceArgs, SettingsArgs};
+use super::args::{Cli, CliCommand, DemoArgs, PamArgs, PlaceArgs, SettingsArgs};
 use super::file::{self, Entry, is_list};
 use super::orders::ServiceCommand;
 use super::problem::{Exit, Problems};
@@ -36,7 +36,7 @@ impl<'a> Surroundings<'a> {
     }
 
     /// A variable that is there and not empty.
-    fn get(&self, name: &str) -> Option<OsString> {
+    pub(super) fn get(&self, name: &str) -> Option<OsString> {
         (self.variable)(name).filter(|value| !value.is_empty())
     }
 
@@ -111,6 +111,7 @@ pub(super) enum Asked {
     Demo(DemoArgs, bool),
     Service(Layers, ServiceCommand),
     Openapi,
+    Pam(PamArgs),
 }
 
 /// Why a command line leads to nothing more.
@@ -211,6 +212,7 @@ pub(super) fn read(
         CliCommand::Demo(args) => Asked::Demo(args, surroundings.terminal),
         CliCommand::Service(args) => Asked::Service(layers(place(args.place)?), args.command),
         CliCommand::Openapi => Asked::Openapi,
+        CliCommand::Pam(args) => Asked::Pam(args),
     })
 }
 
