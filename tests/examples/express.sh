@@ -6,14 +6,14 @@ express_set_up() {
   express=http://localhost:$express_port
   service express
   person bob
-  begin express env MFAD_URL="$base" MFAD_SERVICE="$(service_id express)" MFAD_KEY_FILE="$work/express.key" \
+  begin express env MFAD_URL="$base" MFAD_SERVICE=express MFAD_KEY_FILE="$work/express.key" \
     PORT="$express_port" "${node[@]}" "$express_home/app.js"
   within_patience "Express" curl -sf "$express/"
 }
 
 # Gives name and password; the page that comes is in $work/express.page.
 express_begins() {
-  jar=$(mktemp -p "$work")
+  new_jar
   web -o "$work/express.page" -d "name=$1" -d "password=$2" "$express/login"
 }
 
@@ -47,7 +47,7 @@ express_takes_a_code_after_a_slip() {
 }
 
 express_asks_only_after_the_password() {
-  jar=$(mktemp -p "$work")
+  new_jar
   web -o /dev/null -d method=totp -d "code=$1" "$express/code"
   ! express_knows bob
 }

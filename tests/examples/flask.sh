@@ -6,15 +6,21 @@ flask_set_up() {
   flask=http://localhost:$flask_port
   service flask --return-url "$flask/back"
   person alice
-  begin flask env MFAD_URL="$base" MFAD_SERVICE="$(service_id flask)" MFAD_KEY_FILE="$work/flask.key" \
+  begin flask env MFAD_URL="$base" MFAD_SERVICE=flask MFAD_KEY_FILE="$work/flask.key" \
     "$venv/bin/flask" --app "$examples/flask/app.py" run --port "$flask_port"
   within_patience "Flask" curl -sf "$flask/"
 }
 
-# Gives name and password; prints where the browser is sent.
+# Gives name and password; where the browser is sent is in $sent_to, what it shows in $work/flask.page.
 flask_begins() {
-  jar=$(mktemp -p "$work")
-  web -o "$work/flask.page" -w '%{redirect_url}' -d "name=$1" -d "password=$2" "$flask/login"
+  new_jar
+  sent_to=$(web -o "$work/flask.page" -w '%{redirect_url}' -d "name=$1" -d "password=$2" "$flask/login")
+}
+
+# Answers on mfad's page; $sent_to is where that sends the browser, if anywhere.
+flask_answers() {
+  flask_begins alice alice
+  [[ $sent_to == "$base"/* ]] && answer_prompt "$sent_to" "$1"
 }
 
 flask_knows() {
@@ -22,47 +28,32 @@ flask_knows() {
 }
 
 flask_signs_in() {
-  local prompt back
-  prompt=$(flask_begins alice alice)
-  back=$(prompt_answered "$prompt" "$1")
-  web -o /dev/null "$back"
-  flask_knows alice
+  flask_answers "$1" && web -o /dev/null "$sent_to" && flask_knows alice
 }
 
 flask_refuses() {
-  local prompt back
-  prompt=$(flask_begins alice alice)
-  [[ $prompt == "$base"/* ]] || return 1
-  back=$(prompt_answered "$prompt" "$1")
-  [[ -z $back ]] || return 1
-  ! flask_knows alice
+  flask_answers "$1" && [[ -z $sent_to ]] && ! flask_knows alice
 }
 
 flask_needs_the_password() {
-  [[ -z $(flask_begins alice wrong) ]] && grep -q 'not right' "$work/flask.page"
+  flask_begins alice wrong
+  [[ -z $sent_to ]] && grep -q 'not right' "$work/flask.page"
 }
 
 flask_checks_the_state() {
-  local prompt back
-  prompt=$(flask_begins alice alice)
-  back=$(prompt_answered "$prompt" "$1")
-  web -o /dev/null "${back/state=/state=x}"
-  ! flask_knows alice
+  flask_answers "$1" && [[ $sent_to == "$flask"/*state=* ]] && web -o /dev/null "${sent_to/state=/state=x}" && ! flask_knows alice
 }
 
 # Somebody begins with Alice's password and has her answer in her own browser: what they have is no way in.
 flask_is_for_the_browser_that_answered() {
-  local prompt back theirs
-  prompt=$(flask_begins alice alice)
+  local theirs
+  flask_begins alice alice
   theirs=$jar
-  jar=$(mktemp -p "$work")
-  back=$(prompt_answered "$prompt" "$1")
-  web -o /dev/null "$back"
+  new_jar
+  answer_prompt "$sent_to" "$1" && [[ $sent_to == "$flask"/*challenge_id=* ]] && web -o /dev/null "$sent_to" || return 1
   ! flask_knows alice || return 1
   jar=$theirs
-  web -o /dev/null "$flask/back?challenge_id=${back#*challenge_id=}"
-  web -o /dev/null "$flask/back"
-  ! flask_knows alice
+  web -o /dev/null "$flask/back" && ! flask_knows alice
 }
 
 flask_tests() {
@@ -73,6 +64,7 @@ flask_tests() {
   holds "flask: the same code does not sign in again" flask_refuses "$code"
   holds "flask: a wrong code does not sign in" flask_refuses "$(wrong alice)"
   holds "flask: somebody who comes back with another state is not let in" flask_checks_the_state "$(right alice)"
+  holds "flask: an answer in another browser does not let in the one that began" flask_is_for_the_browser_that_answered "$(right alice)"
 }
 
 flask_is_closed() {

@@ -23,22 +23,26 @@ freeradius_set_up() {
   within_patience "FreeRADIUS" grep -q 'Ready to process requests' "$work/freeradius.log"
 }
 
-# Sends the attributes, one an argument, and prints what comes.
+# Sends the attributes, one an argument, and prints what comes. A refusal is an answer too, and no fault.
 radius_asks() {
-  printf '%s\n' "$@" | radclient -x -r 1 -t 12 "127.0.0.1:$radius_port" auth secret-of-the-vpn
+  printf '%s\n' "$@" | radclient -x -r 1 -t 12 "127.0.0.1:$radius_port" auth secret-of-the-vpn || true
+}
+
+radius_logs_in() {
+  radtest ravi "$1" "127.0.0.1:$radius_port" 0 secret-of-the-vpn || true
 }
 
 radius_accepts() {
-  radtest ravi "$1" "127.0.0.1:$radius_port" 0 secret-of-the-vpn | grep -q 'Received Access-Accept'
+  radius_logs_in "$1" | grep 'Received Access-Accept'
 }
 
 radius_rejects() {
-  radtest ravi "$1" "127.0.0.1:$radius_port" 0 secret-of-the-vpn | grep -q 'Received Access-Reject'
+  radius_logs_in "$1" | grep 'Received Access-Reject'
 }
 
 radius_signs() {
   radius_asks 'User-Name = "ravi"' "User-Password = \"$1\"" 'Message-Authenticator = 0x00' |
-    sed -n '/Received Access-Reject/,$p' | grep -q 'Message-Authenticator = 0x'
+    sed -n '/Received Access-Reject/,$p' | grep 'Message-Authenticator = 0x'
 }
 
 radius_is_silent_without_authenticator() {
@@ -48,7 +52,7 @@ radius_is_silent_without_authenticator() {
 
 radius_rejects_strange_text() {
   radius_asks 'User-Name = "ravi&code=1"' 'User-Password = "%{User-Name}\"&username=ravi"' 'Message-Authenticator = 0x00' |
-    grep -q 'Received Access-Reject'
+    grep 'Received Access-Reject'
 }
 
 freeradius_tests() {

@@ -4,15 +4,14 @@
 lemonldap_set_up() {
   service lemonldap --sends username
   person dwho u-dwho
-  local home=$work/lemonldap cli=/usr/share/lemonldap-ng/bin/lemonldap-ng-cli port host=auth.example.com id
+  local home=$work/lemonldap cli=/usr/share/lemonldap-ng/bin/lemonldap-ng-cli port host=auth.example.com
   port=$(free_port)
   portal=http://$host:$port
   portal_way=(--noproxy '*' --connect-to "$host:$port:127.0.0.1:$port")
   mkdir -p "$home"/{conf,sessions/lock,psessions/lock,cache,captcha,notifications}
   sed "s|/var/lib/lemonldap-ng|$home|g" /etc/lemonldap-ng/lemonldap-ng.ini >"$home/ini"
   sed "s|/var/lib/lemonldap-ng|$home|g" /var/lib/lemonldap-ng/conf/lmConf-1.json >"$home/conf/lmConf-1.json"
-  id=$(service_id lemonldap)
-  sed "s|REPLACE_ID:mfad_sk_REPLACE_ME@127.0.0.1:8080|$id:$(<"$work/lemonldap.key")@${base_by_address#http://}|" \
+  sed "s|REPLACE_ID:mfad_sk_REPLACE_ME@127.0.0.1:8080|lemonldap:$(<"$work/lemonldap.key")@${base_by_address#http://}|" \
     "$examples/lemonldap/mfad.json" >"$home/mfad.json"
   local run=("$cli" -yes 1 -iniFile "$home/ini" "--user=$(id -un)" "--group=$(id -gn)")
   # It says with 0 that there is no server to tell yet.
@@ -34,7 +33,7 @@ form_token() {
 # Signs dwho in with password and code, up to a cookie or none.
 lemonldap_signs_in() {
   local token
-  jar=$(mktemp -p "$work")
+  new_jar
   token=$(web "${portal_way[@]}" "$portal/" | form_token)
   token=$(web "${portal_way[@]}" -d user=dwho -d password="$1" -d "token=$token" "$portal/" | form_token)
   web "${portal_way[@]}" -o /dev/null -d "code=$2" -d "token=$token" "$portal/rest2fcheck"
@@ -44,7 +43,7 @@ lemonldap_signs_in() {
 # The same, where the password is right and the form for the code has come: what is refused is the code.
 lemonldap_refuses() {
   local token
-  jar=$(mktemp -p "$work")
+  new_jar
   token=$(web "${portal_way[@]}" "$portal/" | form_token)
   web "${portal_way[@]}" -d user=dwho -d password=dwho -d "token=$token" "$portal/" >"$work/lemonldap.form"
   grep -q rest2fcheck "$work/lemonldap.form" || return 1

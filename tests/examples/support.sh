@@ -68,6 +68,7 @@ end() {
 finish() {
   local status=$? one
   trap - EXIT INT TERM
+  if [[ -z ${told:-} && -e $work/last ]]; then sed 's/^/    /' "$work/last" >&2; fi
   for one in "${pids[@]}"; do end "$one"; done
   restore_policy
   rm -rf "${litter[@]}"
@@ -116,10 +117,8 @@ start_mfad() {
 
 # service NAME FLAGS...: registers a login service, its key in $work/NAME.key.
 service() {
-  local name=$1
-  shift
-  "$mfad" service add "$name" "$@" --data-dir "$work/data" >"$work/$name.added"
-  (umask 077 && grep -o 'mfad_sk_[A-Za-z0-9_-]*' "$work/$name.added" >"$work/$name.key")
+  (umask 077 && "$mfad" service add "$@" --config "$work/mfad.toml" >"$work/$1.key" 2>"$work/service.log") ||
+    { cat "$work/service.log" >&2; fail "the service $1 cannot be registered"; }
 }
 
 # --- people ---
@@ -182,6 +181,11 @@ wrong() {
 }
 
 # --- a browser without pictures ---
+
+# Forgets all cookies.
+new_jar() {
+  jar=$(mktemp -p "$work")
+}
 
 # web ARGUMENTS...: curl with the cookies of $jar.
 web() {

@@ -1,6 +1,6 @@
 """A login page in Flask: it checks the password, and mfad's own page asks for the second factor.
 
-    mfad service add portal --return-url http://localhost:5000/back    # prints the key: into portal.key, mode 0600
+    (umask 077 && mfad service add portal --return-url http://localhost:5000/back > portal.key)
     pip install -r requirements.txt
     MFAD_URL=http://localhost:8080 MFAD_SERVICE=portal MFAD_KEY_FILE=portal.key flask run
 
