@@ -4,8 +4,9 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{ChildStdin, Command};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -13,6 +14,7 @@ use axum::routing::post;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use crate::support::Process;
 use crate::support::process::{PROGRAM, write_secret};
@@ -64,8 +66,8 @@ impl Line {
         self.folder.path().join("pam.key")
     }
 
-    /// Types, and gives how it ended and what it said.
-    async fn typed(&self, typed: &[u8]) -> (i32, String) {
+    /// Starts it, with its input open.
+    fn start(&self) -> (Process, ChildStdin) {
         let mut command = Command::new(PROGRAM);
         command
             .args(["pam", "--url", &self.url, "--key-file"])
@@ -74,7 +76,12 @@ impl Line {
         if let Some(user) = self.user {
             command.env("PAM_USER", user);
         }
-        let (mut process, mut input) = Process::start_to_talk_to(&mut command);
+        Process::start_to_talk_to(&mut command)
+    }
+
+    /// Types, and gives how it ended and what it said.
+    async fn typed(&self, typed: &[u8]) -> (i32, String) {
+        let (mut process, mut input) = self.start();
         // It may have ended before it read anything.
         let _ = input.write_all(typed);
         drop(input);
@@ -167,6 +174,22 @@ async fn a_server_that_is_not_there_lets_nobody_in() {
     let (code, words) = Line::to(&url).typed(CODE.as_bytes()).await;
     assert_eq!(code, 75);
     assert!(words.contains("cannot be asked"), "{words}");
+}
+
+#[tokio::test]
+async fn neither_a_silent_server_nor_an_endless_input_is_waited_for_longer_than_ten_seconds() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let line = Line::to(&format!("http://{}", listener.local_addr().unwrap()));
+    let began = Instant::now();
+    let (mut waiting, _input) = line.start();
+    let (code, words) = line.typed(CODE.as_bytes()).await;
+    assert_eq!(code, 75, "{words}");
+    waiting.ends_with(75).await;
+    let took = began.elapsed();
+    assert!(
+        took >= Duration::from_secs(9) && took < Duration::from_secs(15),
+        "{took:?}"
+    );
 }
 
 #[tokio::test]
