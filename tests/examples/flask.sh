@@ -17,6 +17,12 @@ flask_begins() {
   sent_to=$(web -o "$work/flask.page" -w '%{redirect_url}' -d "name=$1" -d "password=$2" "$flask/login")
 }
 
+# Does what mfad's page does with a code; $sent_to is where that sends the browser, if anywhere.
+answer_prompt() {
+  sent_to=$(jq -n --arg prompt "${1#*#}" --arg code "$2" '{$prompt, $code, method: "totp"}' |
+    web -H 'Content-Type: application/json' --data @- "$base/api/v1/prompt/verify" | jq -r '.return_to // ""')
+}
+
 # Answers on mfad's page; $sent_to is where that sends the browser, if anywhere.
 flask_answers() {
   flask_begins alice alice
