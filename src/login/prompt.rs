@@ -99,13 +99,23 @@ fn handle(desk: &Desk, prompt: &str, origin: Origin) -> Result<Handle, Failure> 
 }
 
 /// A refusal of a challenge that is over tells the way back.
+///
+/// Where it is closed, without the service's own word: somebody else may have answered it since, and by that
+/// word the service knows the browser that did. Or else whoever has a person's password and has her answer in
+/// her own browser would ask here for what brings them in.
 fn with_way_back(failure: Failure, handle: &Handle) -> Failure {
-    let error = match failure.code() {
-        CHALLENGE_EXPIRED => "expired",
-        CHALLENGE_CLOSED => "closed",
+    let back = match failure.code() {
+        CHALLENGE_EXPIRED => way_back(handle.id, &handle.challenge, Some("expired")),
+        CHALLENGE_CLOSED => {
+            let mut challenge = handle.challenge.clone();
+            if let Some(back) = &mut challenge.prompt {
+                back.state = None;
+            }
+            way_back(handle.id, &challenge, Some("closed"))
+        }
         _ => return failure,
     };
-    match way_back(handle.id, &handle.challenge, Some(error)) {
+    match back {
         Ok(url) => failure.with("return_to", url),
         Err(_) => failure,
     }
