@@ -50,16 +50,20 @@ flask_checks_the_state() {
   flask_answers "$1" && [[ $sent_to == "$flask"/*state=* ]] && web -o /dev/null "${sent_to/state=/state=x}" && ! flask_knows alice
 }
 
-# Somebody begins with Alice's password and has her answer in her own browser: what they have is no way in.
+# Somebody begins with Alice's password and has her answer in her own browser: what they have is no way in, nor is
+# what mfad's page tells them once she has answered.
 flask_is_for_the_browser_that_answered() {
-  local theirs
+  local theirs prompt
   flask_begins alice alice
+  prompt=$sent_to
   theirs=$jar
   new_jar
   answer_prompt "$sent_to" "$1" && [[ $sent_to == "$flask"/*challenge_id=* ]] && web -o /dev/null "$sent_to" || return 1
   ! flask_knows alice || return 1
   jar=$theirs
-  web -o /dev/null "$flask/back" && ! flask_knows alice
+  sent_to=$(jq -n --arg prompt "${prompt#*#}" '{$prompt}' |
+    web -H 'Content-Type: application/json' --data @- "$base/api/v1/prompt/open" | tee /dev/stderr | jq -r '.return_to // ""')
+  web -o /dev/null "${sent_to:-$flask/back}" && ! flask_knows alice
 }
 
 flask_tests() {
