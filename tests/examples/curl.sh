@@ -3,9 +3,9 @@
 
 curl_set_up() {
   service script --sends username
-  token carol >"$work/carol.token"
-  begin curl-example env MFAD_URL="$base" TOKEN_FILE="$work/carol.token" KEY_FILE="$work/script.key" \
-    "$examples/curl/totp" carol
+  token curt >"$work/curt.token"
+  begin curl-example env MFAD_URL="$base" TOKEN_FILE="$work/curt.token" KEY_FILE="$work/script.key" \
+    "$examples/curl/totp" curt
   curl_pid=$pid
 }
 
@@ -20,7 +20,7 @@ curl_ends_with_22() {
   printf 'mfad_sk_unknown' >"$work/unknown.key"
   local status=0
   # Its person has an app by now, so that a second set-up is refused, and the script stops there.
-  MFAD_URL=$base TOKEN_FILE=$work/carol.token KEY_FILE=$work/unknown.key "$examples/curl/totp" carol || status=$?
+  MFAD_URL=$base TOKEN_FILE=$work/curt.token KEY_FILE=$work/unknown.key "$examples/curl/totp" curt || status=$?
   [[ $status -ne 0 ]] && ! grep -q verified "$work/last"
 }
 

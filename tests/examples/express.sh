@@ -39,6 +39,12 @@ express_needs_the_password() {
   ! grep -q 'action="/code"' "$work/express.page"
 }
 
+# Carol has no factor.
+express_lets_carol_in() {
+  express_begins carol carol
+  express_knows carol
+}
+
 express_takes_a_code_after_a_slip() {
   express_begins bob bob
   web -o /dev/null -d method=totp -d "code=$2" "$express/code"
@@ -60,6 +66,7 @@ express_tests() {
   holds "express: the right code signs in, by a token that jose believes" express_signs_in "$code"
   holds "express: the same code does not sign in again" express_refuses "$code"
   holds "express: a wrong code does not sign in" express_refuses "$(wrong bob)"
+  holds "express: whoever needs no factor and has none signs in" express_lets_carol_in
   holds "express: a slip can be put right" express_takes_a_code_after_a_slip "$(right bob)" "$(wrong bob)"
 }
 

@@ -46,6 +46,12 @@ flask_needs_the_password() {
   [[ -z $sent_to ]] && grep -q 'not right' "$work/flask.page"
 }
 
+# Carol has no factor.
+flask_sends_carol_to_set_one_up() {
+  flask_begins carol carol
+  [[ -z $sent_to ]] && grep -q "href=\"$base/\"" "$work/flask.page" && ! flask_knows carol
+}
+
 flask_checks_the_state() {
   flask_answers "$1" && [[ $sent_to == "$flask"/*state=* ]] && web -o /dev/null "${sent_to/state=/state=x}" && ! flask_knows alice
 }
@@ -73,6 +79,7 @@ flask_tests() {
   holds "flask: the right code on mfad's page signs in, by a token that PyJWT believes" flask_signs_in "$code"
   holds "flask: the same code does not sign in again" flask_refuses "$code"
   holds "flask: a wrong code does not sign in" flask_refuses "$(wrong alice)"
+  holds "flask: whoever needs a factor and has none is told where to set one up" flask_sends_carol_to_set_one_up
   holds "flask: somebody who comes back with another state is not let in" flask_checks_the_state "$(right alice)"
   holds "flask: an answer in another browser does not let in the one that began" flask_is_for_the_browser_that_answered "$(right alice)"
 }
