@@ -1,6 +1,6 @@
 // A login page in Express: it checks the password, and asks for the second factor in a form of its own.
 //
-//   (umask 077 && mfad service add portal > portal.key)
+//   (umask 077 && mfad service add portal --config mfad.toml > portal.key)
 //   npm install
 //   MFAD_URL=http://localhost:8080 MFAD_SERVICE=portal MFAD_KEY_FILE=portal.key node app.js
 //

@@ -1,6 +1,6 @@
 """A login page in Flask: it checks the password, and mfad's own page asks for the second factor.
 
-    (umask 077 && mfad service add portal --return-url http://localhost:5000/back > portal.key)
+    (umask 077 && mfad service add portal --config mfad.toml --return-url http://localhost:5000/back > portal.key)
     pip install -r requirements.txt
     MFAD_URL=http://localhost:8080 MFAD_SERVICE=portal MFAD_KEY_FILE=portal.key flask run
 
