@@ -34,6 +34,7 @@ fn main() -> ExitCode {
                 Exit::Io
             }
         },
+        Command::Pam(settings) => commands::pam(&settings),
     };
     exit.into()
 }

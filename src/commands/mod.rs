@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod order;
+mod pam;
 mod policy;
 mod serve;
 mod service;
@@ -16,6 +17,7 @@ use crate::config::{Exit, Problem};
 
 pub use check::check;
 pub use demo::demo;
+pub use pam::pam;
 pub use policy::policy;
 pub use serve::serve;
 pub use service::service;

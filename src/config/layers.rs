@@ -10,7 +10,7 @@ use clap::builder::Resettable;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches};
 
-use super::args::{Cli, CliCommand, DemoArgs, PlaceArgs, SettingsArgs};
+use super::args::{Cli, CliCommand, DemoArgs, PamArgs, PlaceArgs, SettingsArgs};
 use super::file::{self, Entry, is_list};
 use super::orders::{PolicyCommand, ServiceCommand};
 use super::problem::{Exit, Problems};
@@ -36,7 +36,7 @@ impl<'a> Surroundings<'a> {
     }
 
     /// A variable that is there and not empty.
-    fn get(&self, name: &str) -> Option<OsString> {
+    pub(super) fn get(&self, name: &str) -> Option<OsString> {
         (self.variable)(name).filter(|value| !value.is_empty())
     }
 
@@ -115,6 +115,7 @@ pub(super) enum Asked {
     Service(Layers, ServiceCommand),
     Policy(Layers, PolicyCommand),
     Openapi,
+    Pam(PamArgs),
 }
 
 /// Why a command line leads to nothing more.
@@ -225,6 +226,7 @@ pub(super) fn read(
             Asked::Policy(layers(orders(args.place, sources)?), command)
         }
         CliCommand::Openapi => Asked::Openapi,
+        CliCommand::Pam(args) => Asked::Pam(args),
     })
 }
 

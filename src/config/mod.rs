@@ -14,6 +14,7 @@ mod files;
 mod issuer;
 mod layers;
 mod orders;
+mod pam;
 mod policy;
 mod problem;
 mod settings;
@@ -29,8 +30,8 @@ pub use layers::{Layers, Refused, Source, Surroundings};
 pub use orders::{NewService, PolicyCommand, ServiceCommand};
 pub use problem::{Exit, Problem, Problems};
 pub use settings::{
-    DemoSettings, IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, MasterKeyFile, Settings,
-    SmtpConfig, SmtpSecurity, StoreSettings,
+    DemoSettings, IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, MasterKeyFile,
+    PamSettings, Settings, SmtpConfig, SmtpSecurity, StoreSettings,
 };
 
 use layers::Asked;
@@ -51,6 +52,8 @@ pub enum Command {
     Policy(StoreSettings, PolicyCommand),
     /// Print the OpenAPI document.
     Openapi,
+    /// Ask a running server about a code on standard input.
+    Pam(PamSettings),
 }
 
 /// Reads `arguments`, the first of which is the program's name, and what they point to.
@@ -78,5 +81,9 @@ pub fn read(
             Command::Policy(layers.store().map_err(Refused::Settings)?, command)
         }
         Asked::Openapi => Command::Openapi,
+        Asked::Pam(args) => {
+            let user = surroundings.get(pam::USER);
+            Command::Pam(pam::settings(&args, user).map_err(Refused::Settings)?)
+        }
     })
 }
