@@ -7,6 +7,7 @@ mod pam;
 mod policy;
 mod serve;
 mod service;
+mod signing_key;
 
 use std::future::Future;
 use std::io::{self, Write};
@@ -21,6 +22,7 @@ pub use pam::pam;
 pub use policy::policy;
 pub use serve::serve;
 pub use service::service;
+pub use signing_key::signing_key;
 
 /// Says what is wrong, and gives what the process ends with.
 fn report(exit: Exit, problem: &Problem) -> Exit {

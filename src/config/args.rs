@@ -6,7 +6,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use super::orders::{PolicyCommand, ServiceCommand};
+use super::orders::{PolicyCommand, ServiceCommand, SigningKeyCommand};
 
 /// A multi-factor authentication server: one binary, one file.
 #[derive(Parser)]
@@ -47,6 +47,8 @@ pub(super) enum CliCommand {
     Service(ServiceArgs),
     /// Tell who must have which factor, and change it; through the running server, or on its store where none runs
     Policy(PolicyArgs),
+    /// Tell and rotate the keys that sign results; through the running server, or on its store where none runs
+    SigningKey(SigningKeyArgs),
     /// Print the OpenAPI document of the HTTP interface
     Openapi,
     /// Ask a running server about the code that somebody typed: for pam_exec.so with expose_authtok
@@ -402,6 +404,15 @@ pub(super) struct ServiceArgs {
 
     #[command(subcommand)]
     pub(super) command: ServiceCommand,
+}
+
+#[derive(Args)]
+pub(super) struct SigningKeyArgs {
+    #[command(flatten, next_help_heading = STORE_HEADING)]
+    pub(super) place: PlaceArgs,
+
+    #[command(subcommand)]
+    pub(super) command: SigningKeyCommand,
 }
 
 #[derive(Args)]

@@ -12,7 +12,7 @@ use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches};
 
 use super::args::{Cli, CliCommand, DemoArgs, PamArgs, PlaceArgs, SettingsArgs};
 use super::file::{self, Entry, is_list};
-use super::orders::{PolicyCommand, ServiceCommand};
+use super::orders::{PolicyCommand, ServiceCommand, SigningKeyCommand};
 use super::problem::{Exit, Problems};
 
 /// What the process finds around itself, so that tests can say what that is.
@@ -113,6 +113,7 @@ pub(super) enum Asked {
     Config(Layers),
     Demo(DemoArgs, bool),
     Service(Layers, ServiceCommand),
+    SigningKey(Layers, SigningKeyCommand),
     Policy(Layers, PolicyCommand),
     Openapi,
     Pam(PamArgs),
@@ -220,6 +221,9 @@ pub(super) fn read(
         CliCommand::Demo(args) => Asked::Demo(args, surroundings.terminal),
         CliCommand::Service(args) => {
             Asked::Service(layers(orders(args.place, sources)?), args.command)
+        }
+        CliCommand::SigningKey(args) => {
+            Asked::SigningKey(layers(orders(args.place, sources)?), args.command)
         }
         CliCommand::Policy(args) => {
             let command = args.command.unwrap_or(PolicyCommand::Show { json: false });

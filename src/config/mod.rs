@@ -27,7 +27,7 @@ use std::ffi::OsString;
 
 pub use describe::{SettingRow, settings_table};
 pub use layers::{Layers, Refused, Source, Surroundings};
-pub use orders::{NewService, PolicyCommand, ServiceCommand};
+pub use orders::{NewService, PolicyCommand, ServiceCommand, SigningKeyCommand};
 pub use problem::{Exit, Problem, Problems};
 pub use settings::{
     DemoSettings, IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, MasterKeyFile,
@@ -48,6 +48,8 @@ pub enum Command {
     Config(Layers),
     /// Look after the login services.
     Service(StoreSettings, ServiceCommand),
+    /// Look after the keys that sign results.
+    SigningKey(StoreSettings, SigningKeyCommand),
     /// Tell and change the policy.
     Policy(StoreSettings, PolicyCommand),
     /// Print the OpenAPI document.
@@ -76,6 +78,9 @@ pub fn read(
         }
         Asked::Service(layers, command) => {
             Command::Service(layers.store().map_err(Refused::Settings)?, command)
+        }
+        Asked::SigningKey(layers, command) => {
+            Command::SigningKey(layers.store().map_err(Refused::Settings)?, command)
         }
         Asked::Policy(layers, command) => {
             Command::Policy(layers.store().map_err(Refused::Settings)?, command)
