@@ -23,6 +23,9 @@ fn main() -> ExitCode {
         Command::Service(place, command) => {
             logged(BESIDE_WORDS, || commands::service(&place, command))
         }
+        Command::SigningKey(place, command) => {
+            logged(BESIDE_WORDS, || commands::signing_key(&place, command))
+        }
         Command::Policy(place, command) => {
             logged(BESIDE_WORDS, || commands::policy(&place, command))
         }
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
                 Exit::Io
             }
         },
+        Command::Pam(settings) => commands::pam(&settings),
     };
     exit.into()
 }

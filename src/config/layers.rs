@@ -10,9 +10,9 @@ use clap::builder::Resettable;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches};
 
-use super::args::{Cli, CliCommand, DemoArgs, PlaceArgs, SettingsArgs};
+use super::args::{Cli, CliCommand, DemoArgs, PamArgs, PlaceArgs, SettingsArgs};
 use super::file::{self, Entry, is_list};
-use super::orders::{PolicyCommand, ServiceCommand};
+use super::orders::{PolicyCommand, ServiceCommand, SigningKeyCommand};
 use super::problem::{Exit, Problems};
 
 /// What the process finds around itself, so that tests can say what that is.
@@ -36,7 +36,7 @@ impl<'a> Surroundings<'a> {
     }
 
     /// A variable that is there and not empty.
-    fn get(&self, name: &str) -> Option<OsString> {
+    pub(super) fn get(&self, name: &str) -> Option<OsString> {
         (self.variable)(name).filter(|value| !value.is_empty())
     }
 
@@ -113,8 +113,10 @@ pub(super) enum Asked {
     Config(Layers),
     Demo(DemoArgs, bool),
     Service(Layers, ServiceCommand),
+    SigningKey(Layers, SigningKeyCommand),
     Policy(Layers, PolicyCommand),
     Openapi,
+    Pam(PamArgs),
 }
 
 /// Why a command line leads to nothing more.
@@ -220,11 +222,15 @@ pub(super) fn read(
         CliCommand::Service(args) => {
             Asked::Service(layers(orders(args.place, sources)?), args.command)
         }
+        CliCommand::SigningKey(args) => {
+            Asked::SigningKey(layers(orders(args.place, sources)?), args.command)
+        }
         CliCommand::Policy(args) => {
             let command = args.command.unwrap_or(PolicyCommand::Show { json: false });
             Asked::Policy(layers(orders(args.place, sources)?), command)
         }
         CliCommand::Openapi => Asked::Openapi,
+        CliCommand::Pam(args) => Asked::Pam(args),
     })
 }
 

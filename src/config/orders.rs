@@ -75,6 +75,19 @@ pub enum PolicyCommand {
     },
 }
 
+/// What `mfad signing-key` is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum SigningKeyCommand {
+    /// Tell which keys sign results, since when and until when
+    List {
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a new key. It is published at once and signs some minutes later, when everybody may know it; what the old one signed can be checked for an hour more
+    Rotate,
+}
+
 /// A login service, as it is described on the command line.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct NewService {

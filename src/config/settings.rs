@@ -168,3 +168,16 @@ pub struct DemoSettings {
     /// How the log is written.
     pub log: LogConfig,
 }
+
+/// All that `mfad pam` is told.
+#[derive(Clone, Debug)]
+pub struct PamSettings {
+    /// Where the one-call form is asked: https, or http on this machine.
+    pub verify: Url,
+    /// The service key: visible ASCII.
+    pub key: Secret<String>,
+    /// Further roots (PEM, at least one certificate) for the server.
+    pub ca_file: Option<PathBuf>,
+    /// Who wants in, as the machine calls them. Never empty.
+    pub user: String,
+}

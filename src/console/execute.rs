@@ -7,6 +7,7 @@ use crate::clients::{self, ServiceKey};
 use crate::factor;
 use crate::policy::{self, Policy};
 use crate::services::Services;
+use crate::signing::Signer;
 use crate::store::Store;
 
 use super::order::{Answer, Order};
@@ -25,6 +26,20 @@ pub struct Tools {
     pub entropy: Arc<dyn Entropy>,
     /// The policy of the settings.
     pub policy: Arc<Policy>,
+    /// The running server's signer, which must learn of new keys; `None` where none runs.
+    pub signer: Option<Signer>,
+}
+
+impl Tools {
+    async fn signer(&self) -> Result<Signer, Failure> {
+        match &self.signer {
+            Some(signer) => Ok(signer.clone()),
+            None => {
+                let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
+                Signer::open(self.store.clone(), clock, entropy).await
+            }
+        }
+    }
 }
 
 impl From<&Services> for Tools {
@@ -34,6 +49,7 @@ impl From<&Services> for Tools {
             clock: services.clock.clone(),
             entropy: services.entropy.clone(),
             policy: services.policy.clone(),
+            signer: Some(services.signer.clone()),
         }
     }
 }
@@ -97,6 +113,12 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
         Order::PolicySet { key, words } => {
             let policy = factor::set_policy(&tools.store, &tools.policy, key, words).await?;
             Ok(Answer::Policy(policy.parts()))
+        }
+        Order::SigningKeyList => Ok(Answer::SigningKeys(tools.signer().await?.list())),
+        Order::SigningKeyRotate => {
+            let signer = tools.signer().await?;
+            signer.rotate().await?;
+            Ok(Answer::SigningKeys(signer.list()))
         }
         Order::PolicyUnset { key } => {
             let policy = factor::unset_policy(&tools.store, &tools.policy, key).await?;

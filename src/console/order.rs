@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::{Failure, Kind, Secret, Timestamp};
 use crate::clients::{Registered, Service};
 use crate::policy;
+use crate::signing::PublishedKey;
 
 /// Something to be done.
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,6 +39,10 @@ pub enum Order {
         /// What it is to be.
         words: Vec<String>,
     },
+    /// Tell of the keys that sign results: [`Answer::SigningKeys`].
+    SigningKeyList,
+    /// Make a new key that signs results: [`Answer::SigningKeys`].
+    SigningKeyRotate,
     /// Let the settings say one part of the policy again: [`Answer::Policy`].
     PolicyUnset {
         /// Which.
@@ -68,6 +73,8 @@ pub enum Answer {
     },
     /// The policy that holds now, part by part.
     Policy(Vec<policy::Part>),
+    /// The keys that sign results, the signing one first.
+    SigningKeys(Vec<PublishedKey>),
 }
 
 /// Why an order was not carried out, for the person who gave it.
