@@ -7,7 +7,10 @@ use url::Url;
 
 use crate::app::App;
 use crate::base::{Clock, Entropy, Failure, ListenAddress, OsEntropy, SystemClock};
+use crate::clients::{Sends, Service};
 use crate::config::{self, Exit, IssuerConfig, KeySource, Settings, SmtpConfig, SmtpSecurity};
+use crate::console::{self, Order, Tools};
+use crate::demo::issuer::SERVICE_CLIENT_ID;
 use crate::demo::{Demo, DemoSettings, MAIL_FROM};
 use crate::policy::Policy;
 use crate::server::Listener;
@@ -93,6 +96,10 @@ async fn run(settings: &config::DemoSettings, folder: &Path) -> Exit {
         Err(refused) => return report(refused.exit, &refused.problem),
     };
     fetch_keys(&app);
+    if let Err(failure) = register_service(&app, &audience).await {
+        app.desk.tools.store.close().await;
+        return report(Exit::Io, &problem("demo", format!("{failure:?}"), hint));
+    }
     println!(
         "mfad demo: everything runs on this machine alone, and nobody proves who they are. No production set-up.\n\n  \
          Open  {audience}/demo\n\nCtrl-C ends it."
@@ -111,6 +118,25 @@ async fn run(settings: &config::DemoSettings, folder: &Path) -> Exit {
         Ok(()) => Exit::Ok,
         Err(e) => report(Exit::Io, &problem("listen", e, hint)),
     }
+}
+
+/// The page plays a login service, which is registered as an operator would, to be brought back to.
+async fn register_service(app: &App, origin: &str) -> Result<(), Failure> {
+    let tools = Tools::from(&app.desk.tools);
+    let id = SERVICE_CLIENT_ID.to_owned();
+    // A kept folder knows it from before, perhaps under another port.
+    let forget = Order::ServiceRemove { id: id.clone() };
+    let _ = console::execute(&tools, forget).await;
+    let service = Service {
+        id: id.clone(),
+        sends: Sends::Subject,
+        tenants: Vec::new(),
+        return_urls: vec![format!("{origin}/demo/returned")],
+        client_id: Some(id),
+        issuer: None,
+    };
+    console::execute(&tools, Order::ServiceAdd(service)).await?;
+    Ok(())
 }
 
 /// Security keys are bound to a name, so the demo has one: `localhost`.
