@@ -3,7 +3,7 @@
 import * as account from "./factors.js";
 import * as mailbox from "./mailbox.js";
 import * as personas from "./personas.js";
-import { h } from "./dom.js";
+import { h } from "./ui/dom.js";
 
 if (location.hostname !== "localhost") {
   const there = new URL(location.href);

@@ -1,7 +1,7 @@
 // Who can call, with tokens to copy and lines for the shell.
 
 import { grantFor } from "./api.js";
-import { copyButton, h } from "./dom.js";
+import { copyButton, h } from "./ui/dom.js";
 
 const BASE = location.origin;
 const JSON_HEADER = "-H 'Content-Type: application/json'";
