@@ -3,26 +3,32 @@
 use std::fs;
 use std::future::Future;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::audit;
 use crate::auth::{self, IssuerSettings, Outbound, Verifier};
 use crate::base::{Clock, Entropy, Failure};
+use crate::clients::Doorkeeper;
 use crate::config::{
     Exit, IssuerConfig, KeySource, MasterKeyFile, Problem, Settings, SmtpConfig, SmtpSecurity,
 };
+use crate::console::{self, Console, Tools};
 use crate::crypto::MasterKeyError;
-use crate::factor::{Desk, RelyingParty};
+use crate::factor::{Desk, RelyingParty, let_hold};
 use crate::http::{self, EdgeSettings};
+use crate::login;
 use crate::mail::{Mailer, Security, SmtpSettings};
 use crate::outbox;
+use crate::policy::{self, OPERATORS_SHUT_OUT};
 use crate::server::{self, Limits, Listener};
 use crate::services::Services;
+use crate::signing::Signer;
 use crate::store::{self, MasterKeyPlace, OpenError, Store};
 
 /// How often what has expired is removed.
@@ -60,27 +66,37 @@ pub struct App {
     pub desk: Arc<Desk>,
     limits: Limits,
     edge: EdgeSettings,
+    console: Option<Console>,
 }
 
 impl App {
-    /// Opens the store and makes everything ready. Nothing is fetched yet.
+    /// Opens the store and makes everything ready. Nothing is fetched yet. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn open(
+    pub async fn open(
         settings: &Settings,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<App, StartError> {
         let verifier = verifier(settings, clock.clone())?;
         let mailer = mailer(settings, clock.clone())?;
-        let store = open_store(settings, entropy.clone())?;
+        let store = open_store(
+            &settings.data_dir,
+            settings.master_key.as_ref(),
+            entropy.clone(),
+        )?;
+        let signer = signer(&store, clock.clone(), entropy.clone()).await?;
         let tools = Services {
+            clients: Doorkeeper::new(store.clone()),
             store,
             clock: clock.clone(),
             entropy: entropy.clone(),
             verifier,
             mailer,
+            signer,
+            policy: Arc::new(settings.policy.clone()),
+            origin: settings.public_url.origin().ascii_serialization().into(),
             service_name: settings.service_name.as_str().into(),
         };
         let relying_party = RelyingParty {
@@ -95,6 +111,10 @@ impl App {
                 "set --rp-id to the host of --public-url, or leave it out",
             )
         })?;
+        if let Err(refused) = check_policy(&desk.tools) {
+            desk.tools.store.close().await;
+            return Err(refused);
+        }
         Ok(App {
             desk,
             limits: Limits {
@@ -106,6 +126,7 @@ impl App {
                 clock,
                 entropy,
             },
+            console: console(&settings.data_dir),
         })
     }
 
@@ -120,12 +141,48 @@ impl App {
         stop: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let router = http::router(self.desk.clone(), self.edge, extra);
+        // The next start compares with it; this one is under way.
+        let settings = self.desk.tools.policy.clone();
+        let held = self
+            .desk
+            .tools
+            .store
+            .write(move |tx| policy::hold(tx, &settings));
+        if let Err(failure) = held.await {
+            tracing::warn!(?failure, "the policy in effect could not be noted");
+        }
         let background = tokio::spawn(background(self.desk.clone()));
+        let (stop_console, console_stopped) = oneshot::channel::<()>();
+        let console = self.console.map(|console| {
+            let tools = Tools::from(&self.desk.tools);
+            tokio::spawn(console.serve(tools, async move {
+                // Dropped or sent: both mean the end.
+                let _ = console_stopped.await;
+            }))
+        });
         let served = server::serve(listener, router, self.limits, stop).await;
+        drop(stop_console);
+        if let Some(console) = console
+            && let Err(panic) = console.await
+        {
+            tracing::error!(%panic, "the console did not end well");
+        }
         // Notices that have not left stay in the outbox.
         background.abort();
         self.desk.tools.store.close().await;
         served
+    }
+}
+
+/// Where orders from the command line are taken. A server without it is still a server.
+fn console(data_dir: &Path) -> Option<Console> {
+    match Console::open(data_dir) {
+        Ok(console) => Some(console),
+        Err(error) => {
+            let path = console::socket_path(data_dir);
+            tracing::error!(%error, path = %path.display(), "no orders from the command line can be taken");
+            None
+        }
     }
 }
 
@@ -158,11 +215,15 @@ async fn background(desk: Arc<Desk>) {
             }
         }
     });
+    let unfinished = supervised("unfinished sign-ins", move || {
+        let desk = desk.clone();
+        async move { login::tell_of_unfinished(&desk).await }
+    });
     let keys = supervised("issuer keys", move || {
         let verifier = tools.verifier.clone();
         async move { verifier.keep_fresh().await }
     });
-    tokio::join!(outbox, sweeping, keys);
+    tokio::join!(outbox, sweeping, unfinished, keys);
 }
 
 /// Runs what never ends, and begins it anew should it panic.
@@ -178,7 +239,8 @@ async fn supervised<W: Future<Output = ()> + Send + 'static>(name: &str, work: i
     }
 }
 
-/// Removes what has expired, and lines of the audit that are older than they are kept.
+/// Removes what has expired, and lines of the audit that are older than they are kept. Signing keys
+/// that were removed are let go.
 async fn sweep(tools: &Services) -> Result<(), Failure> {
     let now = tools.now();
     tools.store.sweep(now).await?;
@@ -187,22 +249,70 @@ async fn sweep(tools: &Services) -> Result<(), Failure> {
         .write(move |tx| audit::prune(tx, now, PRUNED))
         .await?
     {}
-    Ok(())
+    tools.signer.refresh()
 }
 
-/// Where everything is kept, as the settings say.
+/// Where everything is kept, as the settings say. Without a `master_key`, that of the data folder is taken.
 ///
 /// # Errors
 /// [`StartError`].
-pub fn open_store(settings: &Settings, entropy: Arc<dyn Entropy>) -> Result<Store, StartError> {
-    store::open(&settings.data_dir, &master_key(settings), entropy).map_err(store_problem)
-}
-
-fn master_key(settings: &Settings) -> MasterKeyPlace {
-    match &settings.master_key {
+pub fn open_store(
+    data_dir: &Path,
+    master_key: Option<&MasterKeyFile>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Store, StartError> {
+    let master_key = match master_key {
         Some(MasterKeyFile::Credential(path)) => MasterKeyPlace::Credential(path.clone()),
         Some(MasterKeyFile::Own(path)) => MasterKeyPlace::Own(path.clone()),
-        None => MasterKeyPlace::Own(settings.data_dir.join(MASTER_KEY)),
+        None => MasterKeyPlace::Own(data_dir.join(MASTER_KEY)),
+    };
+    store::open(data_dir, &master_key, entropy).map_err(store_problem)
+}
+
+/// What signs, with a first key where the store is new. Closes the store where there is none to be had.
+async fn signer(
+    store: &Store,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Signer, StartError> {
+    match Signer::open(store.clone(), clock, entropy).await {
+        Ok(signer) => Ok(signer),
+        Err(failure) => {
+            store.close().await;
+            Err(StartError::new(
+                Exit::Io,
+                "signing key",
+                format!("{failure:?}"),
+                "check that the data folder is writable and has space",
+            ))
+        }
+    }
+}
+
+/// Whether the policy in effect can hold: it is sound, and leaves an operator who can sign in.
+fn check_policy(tools: &Services) -> Result<(), StartError> {
+    const BACK: &str = "mfad policy show says where each part of it comes from; \
+        change the setting, or take back what was stored with mfad policy unset";
+    let checked = tools.store.read(|read| {
+        let policy = policy::in_effect(read, &tools.policy)?;
+        Ok(match policy.check() {
+            Err(misfit) => Err(misfit.cause),
+            Ok(()) => match let_hold(read, &policy) {
+                Err(failure) if failure.code() == OPERATORS_SHUT_OUT => {
+                    Err(failure.detail().trim_end_matches('.').to_owned())
+                }
+                other => Ok(other?),
+            },
+        })
+    });
+    match checked {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(cause)) => Err(StartError::new(Exit::Config, "policy", cause, BACK)),
+        Err(failure) => {
+            let hint = "restore a backup if the store is damaged";
+            let cause = format!("{failure:?}");
+            Err(StartError::new(Exit::Io, "policy", cause, hint))
+        }
     }
 }
 
@@ -281,6 +391,7 @@ fn issuer(config: &IssuerConfig) -> IssuerSettings {
     };
     let mut issuer = IssuerSettings::new(config.issuer.clone(), config.audiences.clone(), keys);
     issuer.verify_scope = config.verify_scope.clone();
+    issuer.verify_clients = config.verify_clients.clone();
     issuer.admin_scope = config.admin_scope.clone();
     issuer.may_grant_admin = config.may_grant_admin;
     issuer

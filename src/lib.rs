@@ -9,25 +9,32 @@
 //! main
 //! commands
 //! app demo log
-//! http
+//! http console
+//! login
 //! factor
 //! wire
-//! services lockout audit people outbox
-//! auth mail store server config
+//! services config
+//! lockout audit people outbox policy clients signing trust
+//! auth mail store server
 //! crypto
 //! base
 //! ```
 //!
 //! - `main` reads what is asked for, `commands` do it, `app` composes a running server from settings.
 //! - `demo` is an issuer, a mailbox and a page around the real server.
-//! - `http` is the edge: router, names of requests, headers, health, the OpenAPI document, the page.
+//! - `http` is the edge: router, names of requests, headers, health, our public keys, the OpenAPI document,
+//!   the page. `console` takes orders from the command line.
+//! - `login` is a sign-in that a login service asks about: challenges, answers, the hosted prompt, results.
 //! - `factor` holds what every second factor can do, the one list of those there
 //!   are, and a room for each: `totp`, `email`, `webauthn`, `backup_codes`. These do not see each other.
 //! - `wire` makes requests into types and failures into problem documents.
-//! - `services` are the tools that every room gets. `lockout` counts misses, `audit` writes
-//!   lines, `people` knows names and addresses, `outbox` holds notices until they leave.
+//! - `services` are the tools that every room gets. `config` reads arguments, variables and files.
+//! - `lockout` counts misses, `audit` writes lines, `people` knows names and addresses and finds whom they
+//!   belong to, `outbox` holds notices until they leave. `policy` says who must have which factor, `trust`
+//!   knows the browsers that people trust, `clients` knows login services,
+//!   `signing` keeps the keys that sign results and knows whose turn it is.
 //! - `auth` says who is calling, `mail` writes and sends letters, `store` keeps records, `server`
-//!   takes connections, `config` reads arguments, variables and files.
+//!   takes connections.
 //! - `crypto` seals and hashes. `base` knows nobody: time, randomness, identifiers, secrets, failures.
 //!
 //! Rooms have the same shelves, where they need them: `rule.rs` (what is true: pure, the time an
@@ -60,7 +67,8 @@
 //! - No room but `store` names redb. No room but `mail` names lettre (the demo's tests send with it).
 //! - No room but `factor::webauthn` names webauthn-rs, none but `factor::totp` names totp-rs, none but
 //!   `config` names clap.
-//! - No room but `auth` checks a token's signature. `demo` alone signs any.
+//! - No room but `auth` checks a token's signature. `signing` alone signs what others shall believe, by
+//!   ES256; the `demo`'s issuer signs for itself.
 //! - No room outside `factor` names one factor, and no factor names another.
 //! - No room but `main`, `commands`, `app` and `log` sees settings.
 //! - No `SystemTime::now` outside `base`, and no `Instant` but Tokio's, which tests can stop; no
@@ -68,6 +76,7 @@
 //! - No network, no slow hash and no wait inside a transaction.
 //! - In a transaction, `Err` rolls back and `Refused` commits: a wrong answer is an outcome, and its
 //!   tally must stay.
+//! - No request over HTTP registers a login service: `console` alone does, for the server's own user and root.
 //! - No secret in a log, an error, a `Debug` or a URL: [`base::Secret`] has no words for itself.
 //! - No `unwrap`, `expect`, `panic!` or indexing outside tests.
 
@@ -87,18 +96,24 @@ pub mod app;
 pub mod audit;
 pub mod auth;
 pub mod base;
+pub mod clients;
 pub mod commands;
 pub mod config;
+pub mod console;
 pub mod crypto;
 pub mod demo;
 pub mod factor;
 pub mod http;
 pub mod lockout;
 pub mod log;
+pub mod login;
 pub mod mail;
 pub mod outbox;
 pub mod people;
+pub mod policy;
 pub mod server;
 pub mod services;
+pub mod signing;
 pub mod store;
+pub mod trust;
 pub mod wire;

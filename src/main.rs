@@ -1,9 +1,8 @@
 //! Reads the settings, runs what they ask for, and says how it went.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
-use mfad::config::{self, Command, Exit, LogConfig, Surroundings};
+use mfad::config::{self, Command, Exit, LogConfig, LogFormat, LogLevel, Surroundings};
 use mfad::{commands, http, log};
 
 fn main() -> ExitCode {
@@ -15,9 +14,17 @@ fn main() -> ExitCode {
         Command::Serve(settings) => logged(settings.log, || commands::serve(&settings)),
         Command::Demo(settings) => logged(settings.log, || commands::demo(&settings)),
         Command::Check(settings) => logged(settings.log, || commands::check(&settings)),
-        Command::Config(layers) => print(&layers.describe()),
+        Command::Service(place, command) => {
+            // A person reads it, beside the words of the command itself.
+            let config = LogConfig {
+                format: LogFormat::Text,
+                level: LogLevel::Warn,
+            };
+            logged(config, || commands::service(&place, command))
+        }
+        Command::Config(layers) => commands::print(&layers.describe()),
         Command::Openapi => match http::document_json() {
-            Ok(document) => print(&(document + "\n")),
+            Ok(document) => commands::print(&(document + "\n")),
             Err(failure) => {
                 eprintln!("error: the document could not be written: {failure:?}");
                 Exit::Io
@@ -30,17 +37,4 @@ fn main() -> ExitCode {
 fn logged(config: LogConfig, run: impl FnOnce() -> Exit) -> Exit {
     log::start(config);
     run()
-}
-
-/// Prints a whole document; whoever reads it may stop early.
-fn print(text: &str) -> Exit {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Exit::Ok,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
-        Err(error) => {
-            eprintln!("error: the output could not be written: {error}");
-            Exit::Io
-        }
-    }
 }

@@ -1,12 +1,15 @@
 //! The tools that every room gets: where things are kept, what time it is, who
-//! is believed, how mail leaves.
+//! is believed, how mail leaves, what signs.
 
 use std::sync::Arc;
 
 use crate::auth::Verifier;
 use crate::base::{Clock, Entropy, Timestamp};
+use crate::clients::Doorkeeper;
 use crate::crypto::Sealer;
 use crate::mail::Mailer;
+use crate::policy::Policy;
+use crate::signing::Signer;
 use crate::store::Store;
 
 /// The tools. Clones share them.
@@ -20,8 +23,16 @@ pub struct Services {
     pub entropy: Arc<dyn Entropy>,
     /// Who is calling.
     pub verifier: Verifier,
+    /// Which login service is calling.
+    pub clients: Doorkeeper,
     /// How mail leaves; `None` where no SMTP server is set.
     pub mailer: Option<Mailer>,
+    /// Signs the results of verifications.
+    pub signer: Signer,
+    /// Who must have which factor, as the settings say; [`crate::policy::in_effect`] lays over it what is stored.
+    pub policy: Arc<Policy>,
+    /// What browsers see, without a slash at its end; the `iss` of what we sign.
+    pub origin: Arc<str>,
     /// The service, as people know it: at most 64 characters, no `:`.
     pub service_name: Arc<str>,
 }

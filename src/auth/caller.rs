@@ -11,6 +11,12 @@ const LONGEST_ADDRESS: usize = 254;
 /// The most characters of names and other words about a person.
 const LONGEST_WORD: usize = 255;
 
+/// The most scopes of a token that are kept.
+const MOST_SCOPES: usize = 64;
+
+/// The most characters of a scope that is kept.
+const LONGEST_SCOPE: usize = 128;
+
 /// How Keycloak names the account of a client's own tokens: this and the client's id.
 const SERVICE_ACCOUNT: &str = "service-account-";
 
@@ -40,6 +46,9 @@ pub struct Person {
     pub name: Option<String>,
     /// The client that the token was issued to.
     pub client: Option<String>,
+    /// What the token is good for: the words of `scope` and `scp`, each once, 64 at the most. Those of more than 128
+    /// characters are left out.
+    pub scopes: Vec<String>,
     /// Whether they may help others: the scope, from an issuer that may grant it.
     pub operator: bool,
     /// When they last signed in; `None` where that is not said, or lies in the future.
@@ -142,6 +151,7 @@ impl Caller {
         }
         let operator = settings.may_grant_admin && claims.has_scope(&settings.admin_scope);
         Caller::Person(Person {
+            scopes: scopes(&claims),
             operator,
             tenant,
             email: claims
@@ -221,6 +231,17 @@ impl<'a> ServiceMark<'a> {
             }),
         }
     }
+}
+
+fn scopes(claims: &Claims) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    for scope in claims.scopes() {
+        let fits = scope.chars().count() <= LONGEST_SCOPE && !scope.chars().any(char::is_control);
+        if kept.len() < MOST_SCOPES && fits && !kept.iter().any(|known| known == scope) {
+            kept.push(scope.to_owned());
+        }
+    }
+    kept
 }
 
 /// A word that identifies, kept exactly or not at all.

@@ -172,14 +172,17 @@ impl Claims {
         Ok(())
     }
 
-    /// Whether the token carries `wanted`, in `scope` or `scp`, as one string or several.
+    /// What the token is good for: the words of `scope` and `scp`, each as one string or several.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        [&self.scope, &self.scp]
+            .into_iter()
+            .flatten()
+            .flat_map(Words::as_slice)
+            .flat_map(|words| words.split_ascii_whitespace())
+    }
+
+    /// Whether the token carries `wanted` among them.
     pub fn has_scope(&self, wanted: &str) -> bool {
-        [&self.scope, &self.scp].into_iter().flatten().any(|scope| {
-            scope
-                .as_slice()
-                .iter()
-                .flat_map(|words| words.split_ascii_whitespace())
-                .any(|word| word == wanted)
-        })
+        self.scopes().any(|word| word == wanted)
     }
 }

@@ -9,11 +9,11 @@ pub const UNAUTHENTICATED: Code = Code {
     title: "Not signed in",
 };
 
-/// A token came, and is not believed. `WWW-Authenticate` says `error="invalid_token"` (RFC 6750 section 3.1).
+/// A token or a key came, and is not believed. `WWW-Authenticate` says `error="invalid_token"` (RFC 6750 section 3.1).
 pub const INVALID_TOKEN: Code = Code {
     name: "invalid_token",
     kind: Kind::Unauthenticated,
-    title: "The access token is not accepted",
+    title: "The access token or service key is not accepted",
 };
 
 /// A good token that does not allow this.

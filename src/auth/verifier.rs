@@ -90,6 +90,11 @@ impl Verifier {
         Ok(Caller::of(claims, settings, now))
     }
 
+    /// The issuers that are believed.
+    pub fn issuers(&self) -> Vec<String> {
+        self.0.sources.keys().cloned().collect()
+    }
+
     /// Fetches the keys of all issuers, for the start and for `mfad check`.
     ///
     /// # Errors

@@ -98,6 +98,8 @@ ids! {
     RequestId = "req_";
     /// One mail on its way.
     MessageId = "msg_";
+    /// One browser that a person trusts.
+    TrustedDeviceId = "trd_";
 }
 
 /// A person, as the store knows them: a keyed hash of (issuer, subject), so

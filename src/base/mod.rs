@@ -13,7 +13,7 @@ mod time;
 
 pub use entropy::{Entropy, OsEntropy};
 pub use failure::{Code, Failure, Kind, Violation, codes};
-pub use id::{ChallengeId, DeviceId, IdError, MessageId, PersonKey, RequestId};
+pub use id::{ChallengeId, DeviceId, IdError, MessageId, PersonKey, RequestId, TrustedDeviceId};
 pub use listen::{ListenAddress, ListenAddressError, is_this_machine};
 pub use peer::PeerAddr;
 pub use secret::Secret;

@@ -52,7 +52,11 @@ async fn open_store(settings: &Settings) -> Exit {
         );
         return Exit::Ok;
     }
-    match app::open_store(settings, Arc::new(OsEntropy)) {
+    match app::open_store(
+        &settings.data_dir,
+        settings.master_key.as_ref(),
+        Arc::new(OsEntropy),
+    ) {
         Ok(store) => {
             store.close().await;
             println!("ok: store in {}", settings.data_dir.display());

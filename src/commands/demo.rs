@@ -7,8 +7,12 @@ use url::Url;
 
 use crate::app::App;
 use crate::base::{Clock, Entropy, Failure, ListenAddress, OsEntropy, SystemClock};
+use crate::clients::{Sends, Service};
 use crate::config::{self, Exit, IssuerConfig, KeySource, Settings, SmtpConfig, SmtpSecurity};
+use crate::console::{self, Order, Tools};
+use crate::demo::issuer::SERVICE_CLIENT_ID;
 use crate::demo::{Demo, DemoSettings, MAIL_FROM};
+use crate::policy::Policy;
 use crate::server::Listener;
 
 use super::serve::{address, fetch_keys, listen};
@@ -87,11 +91,15 @@ async fn run(settings: &config::DemoSettings, folder: &Path) -> Exit {
         Err(failure) => return report(Exit::Io, &problem("demo", format!("{failure:?}"), hint)),
     };
     let server_settings = server_settings(settings, folder, &public_url, &audience, &demo);
-    let app = match App::open(&server_settings, clock, entropy) {
+    let app = match App::open(&server_settings, clock, entropy).await {
         Ok(app) => app,
         Err(refused) => return report(refused.exit, &refused.problem),
     };
     fetch_keys(&app);
+    if let Err(failure) = register_service(&app, &audience).await {
+        app.desk.tools.store.close().await;
+        return report(Exit::Io, &problem("demo", format!("{failure:?}"), hint));
+    }
     println!(
         "mfad demo: everything runs on this machine alone, and nobody proves who they are. No production set-up.\n\n  \
          Open  {audience}/demo\n\nCtrl-C ends it."
@@ -110,6 +118,25 @@ async fn run(settings: &config::DemoSettings, folder: &Path) -> Exit {
         Ok(()) => Exit::Ok,
         Err(e) => report(Exit::Io, &problem("listen", e, hint)),
     }
+}
+
+/// The page plays a login service, which is registered as an operator would, to be brought back to.
+async fn register_service(app: &App, origin: &str) -> Result<(), Failure> {
+    let tools = Tools::from(&app.desk.tools);
+    let id = SERVICE_CLIENT_ID.to_owned();
+    // A kept folder knows it from before, perhaps under another port.
+    let forget = Order::ServiceRemove { id: id.clone() };
+    let _ = console::execute(&tools, forget).await;
+    let service = Service {
+        id: id.clone(),
+        sends: Sends::Subject,
+        tenants: Vec::new(),
+        return_urls: vec![format!("{origin}/demo/returned")],
+        client_id: Some(id),
+        issuer: None,
+    };
+    console::execute(&tools, Order::ServiceAdd(service)).await?;
+    Ok(())
 }
 
 /// Security keys are bound to a name, so the demo has one: `localhost`.
@@ -145,6 +172,7 @@ fn server_settings(
             audiences: vec![audience.to_owned()],
             client_id: Some(crate::demo::issuer::SETTINGS_CLIENT_ID.to_owned()),
             verify_scope: crate::auth::VERIFY_SCOPE.to_owned(),
+            verify_clients: Vec::new(),
             admin_scope: crate::auth::ADMIN_SCOPE.to_owned(),
             may_grant_admin: true,
         }),
@@ -157,6 +185,7 @@ fn server_settings(
             from: MAIL_FROM.to_owned(),
         }),
         ca_file: None,
+        policy: Policy::default(),
         service_name: SERVICE_NAME.to_owned(),
         max_connections: 512,
         log: settings.log,

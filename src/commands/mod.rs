@@ -2,9 +2,12 @@
 
 mod check;
 mod demo;
+mod order;
 mod serve;
+mod service;
 
 use std::future::Future;
+use std::io::{self, Write};
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 
@@ -13,6 +16,7 @@ use crate::config::{Exit, Problem};
 pub use check::check;
 pub use demo::demo;
 pub use serve::serve;
+pub use service::service;
 
 /// Says what is wrong, and gives what the process ends with.
 fn report(exit: Exit, problem: &Problem) -> Exit {
@@ -26,6 +30,24 @@ fn problem(subject: &str, cause: impl ToString, hint: &str) -> Problem {
         cause: cause.to_string(),
         hint: hint.to_owned(),
     }
+}
+
+/// Prints all of `text`; whoever reads it may stop early.
+pub fn print(text: &str) -> Exit {
+    match write_out(text) {
+        Ok(()) => Exit::Ok,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+        Err(error) => {
+            eprintln!("error: the output could not be written: {error}");
+            Exit::Io
+        }
+    }
+}
+
+fn write_out(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
 
 /// Runs `work` on a runtime of its own, and ends with what it ends with.

@@ -13,7 +13,7 @@ use super::{asked_to_stop, block_on, problem, report};
 pub fn serve(settings: &Settings) -> Exit {
     block_on(async {
         let stop = asked_to_stop();
-        let app = match App::open(settings, Arc::new(SystemClock), Arc::new(OsEntropy)) {
+        let app = match App::open(settings, Arc::new(SystemClock), Arc::new(OsEntropy)).await {
             Ok(app) => app,
             Err(refused) => return report(refused.exit, &refused.problem),
         };

@@ -6,6 +6,8 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use super::orders::ServiceCommand;
+
 /// A multi-factor authentication server: one binary, one file.
 #[derive(Parser)]
 #[command(
@@ -18,7 +20,8 @@ use clap::{Args, Parser, Subcommand};
         mfad demo\n      Try the whole product in a browser, with nothing to set up.\n  \
         mfad serve --public-url https://mfa.example.org --issuer https://login.example.org\n      \
         Serve people and login services, behind a proxy that speaks TLS.\n  \
-        mfad check --config /etc/mfad/mfad.toml\n      Say what is wrong with a set-up, and what to do.\n\n\
+        mfad check --config /etc/mfad/mfad.toml\n      Say what is wrong with a set-up, and what to do.\n  \
+        mfad service add portal --config /etc/mfad/mfad.toml > portal.key\n      Register a login service, and keep its key.\n\n\
         A setting is given as a flag, as an MFAD_... variable or in the --config file; the first of these wins.\n\
         Exit codes: 0 done, 64 wrong usage, 74 input or output failed, 75 temporary trouble, 78 wrong settings."
 )]
@@ -40,6 +43,8 @@ pub(super) enum CliCommand {
     /// Print the settings in effect and where each comes from, as a file for --config
     #[command(after_help = SETTINGS_HELP)]
     Config(Box<SettingsArgs>),
+    /// Register login services, and give them keys; through the running server, or on its store where none runs
+    Service(ServiceArgs),
     /// Print the OpenAPI document of the HTTP interface
     Openapi,
 }
@@ -53,9 +58,8 @@ const SETTINGS_HELP: &str = "The file is TOML, its keys are the flags without th
 
 #[derive(Args)]
 pub(super) struct SettingsArgs {
-    /// A TOML file with settings
-    #[arg(long, value_name = "FILE", env = "MFAD_CONFIG", hide_env_values = true)]
-    pub(super) config: Option<String>,
+    #[command(flatten)]
+    pub(super) file: FileArgs,
 
     /// Where to listen: host:port, or unix:/path for a proxy on this machine
     #[arg(
@@ -85,24 +89,8 @@ pub(super) struct SettingsArgs {
     #[arg(long, value_name = "URL", env = "MFAD_ORIGIN", hide_env_values = true)]
     pub(super) origin: Vec<String>,
 
-    /// The folder of the store and the key. Under systemd, STATE_DIRECTORY takes the place of the default
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "MFAD_DATA_DIR",
-        hide_env_values = true,
-        default_value = "./mfad-data"
-    )]
-    pub(super) data_dir: String,
-
-    /// The file of the master key, 32 bytes, which seals what the store holds; made at the first start. Where it is not set: the systemd credential master-key, else master.key in the data folder
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "MFAD_MASTER_KEY_FILE",
-        hide_env_values = true
-    )]
-    pub(super) master_key_file: Option<String>,
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
 
     /// Required: whose access tokens are believed, exactly as in their iss. Its public keys are found through its discovery document, unless a setting below says otherwise
     #[arg(long, value_name = "URL", env = "MFAD_ISSUER", hide_env_values = true)]
@@ -163,6 +151,15 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) verify_scope: String,
 
+    /// An OAuth client that may be a login service by its own tokens. Repeatable; where none is set, any client with the scope may
+    #[arg(
+        long,
+        value_name = "ID",
+        env = "MFAD_VERIFY_CLIENT",
+        hide_env_values = true
+    )]
+    pub(super) verify_client: Vec<String>,
+
     /// The scope that makes a person an operator
     #[arg(
         long,
@@ -219,6 +216,54 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) ca_file: Option<String>,
 
+    /// A kind of second factor that people may set up: totp, email or webauthn; all where none is named. Repeatable
+    #[arg(
+        long,
+        value_name = "KIND",
+        env = "MFAD_ALLOW_FACTOR",
+        hide_env_values = true
+    )]
+    pub(super) allow_factor: Vec<String>,
+
+    /// Of whom a second factor is required: all, tenant:ID, scope:NAME (of a person's token) or service:ID (whoever signs in there); of nobody where none is named, or the word none alone. Repeatable: of whoever any of them fits
+    #[arg(
+        long,
+        value_name = "RULE",
+        env = "MFAD_REQUIRE_MFA",
+        hide_env_values = true
+    )]
+    pub(super) require_mfa: Vec<String>,
+
+    /// What codes by mail are good for: on (a second factor like any other), recovery (they prove their owner on the settings page alone, and are not the factor that is required) or off (they cannot be set up)
+    #[arg(
+        long,
+        value_name = "on|recovery|off",
+        env = "MFAD_EMAIL_FACTOR",
+        hide_env_values = true,
+        default_value = "on"
+    )]
+    pub(super) email_factor: String,
+
+    /// Days, 0 to 365, for which somebody without the factor that is required of them may go on, from when they were first asked
+    #[arg(
+        long,
+        value_name = NUMBER,
+        env = "MFAD_GRACE_DAYS",
+        hide_env_values = true,
+        default_value = "0"
+    )]
+    pub(super) grace_days: String,
+
+    /// Days, 0 to 365, for which a browser can be trusted to need no second factor; 0 forbids it
+    #[arg(
+        long,
+        value_name = NUMBER,
+        env = "MFAD_TRUSTED_DEVICE_DAYS",
+        hide_env_values = true,
+        default_value = "30"
+    )]
+    pub(super) trusted_device_days: String,
+
     /// What people see in authenticator apps, mails and on pages
     #[arg(
         long,
@@ -241,6 +286,54 @@ pub(super) struct SettingsArgs {
 
     #[command(flatten)]
     pub(super) log: LogArgs,
+}
+
+/// Where settings stand; like all arguments of [`PlaceArgs`] it is taken on either side of a subcommand's name.
+#[derive(Args)]
+pub(super) struct FileArgs {
+    /// A TOML file with settings
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MFAD_CONFIG",
+        hide_env_values = true,
+        global = true
+    )]
+    pub(super) config: Option<String>,
+}
+
+/// Where everything is kept.
+#[derive(Args)]
+pub(super) struct StoreArgs {
+    /// The folder of the store and the key. Under systemd, STATE_DIRECTORY takes the place of the default
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "MFAD_DATA_DIR",
+        hide_env_values = true,
+        global = true,
+        default_value = "./mfad-data"
+    )]
+    pub(super) data_dir: String,
+
+    /// The file of the master key, 32 bytes, which seals what the store holds; made at the first start. Where it is not set: the systemd credential master-key, else master.key in the data folder
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MFAD_MASTER_KEY_FILE",
+        hide_env_values = true,
+        global = true
+    )]
+    pub(super) master_key_file: Option<String>,
+}
+
+/// What a command needs that gives an order to a server, or works on its store where none runs.
+#[derive(Args)]
+pub(super) struct PlaceArgs {
+    #[command(flatten)]
+    pub(super) file: FileArgs,
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
 }
 
 /// The value names that tell the file's reader to expect something other than text.
@@ -268,6 +361,18 @@ pub(super) struct LogArgs {
         default_value = "info"
     )]
     pub(super) level: String,
+}
+
+/// Above what says where to give an order, apart from the order's own arguments.
+const STORE_HEADING: &str = "Which server";
+
+#[derive(Args)]
+pub(super) struct ServiceArgs {
+    #[command(flatten, next_help_heading = STORE_HEADING)]
+    pub(super) place: PlaceArgs,
+
+    #[command(subcommand)]
+    pub(super) command: ServiceCommand,
 }
 
 #[derive(Args)]

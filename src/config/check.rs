@@ -6,7 +6,9 @@ use super::args::{DemoArgs, LogArgs};
 use super::files;
 use super::layers::{Layers, Source};
 use super::problem::Problems;
-use super::settings::{DemoSettings, LogConfig, LogFormat, LogLevel, MasterKeyFile, Settings};
+use super::settings::{
+    DemoSettings, LogConfig, LogFormat, LogLevel, MasterKeyFile, Settings, StoreSettings,
+};
 use crate::base::{ListenAddress, Secret, display_text};
 
 /// The most connections that can be asked for: a descriptor each.
@@ -35,6 +37,21 @@ impl Layers {
             _ => Err(check.problems),
         }
     }
+
+    /// Where the store is, checked.
+    ///
+    /// # Errors
+    /// All that is wrong with that; other settings are not looked at.
+    pub fn store(&self) -> Result<StoreSettings, Problems> {
+        let mut check = Check {
+            layers: self,
+            problems: Problems::default(),
+        };
+        match check.store() {
+            Some(store) if check.problems.0.is_empty() => Ok(store),
+            _ => Err(check.problems),
+        }
+    }
 }
 
 impl Check<'_> {
@@ -57,11 +74,11 @@ impl Check<'_> {
         let public_url = self.public_url(&args.public_url);
         let origins = self.origins(public_url.as_ref(), &args.origin);
         let rp_id = self.rp_id(public_url.as_ref(), &origins, args.rp_id.as_deref());
-        let data_dir = self.path("data_dir", &args.data_dir);
-        let master_key = self.master_key();
+        let store = self.store();
         let issuer = self.issuer(public_url.as_ref());
         let smtp = self.smtp();
         let ca_file = self.ca_file();
+        let policy = self.policy();
         let service_name = self.service_name(&args.service_name);
         let max_connections = self.max_connections(&args.max_connections);
         let log = log(
@@ -70,19 +87,30 @@ impl Check<'_> {
             |id| subject(layers, id),
             &mut self.problems,
         );
+        let store = store?;
         Some(Settings {
             listen: listen?,
             public_url: public_url?,
             rp_id: rp_id?,
             origins,
-            data_dir: data_dir?,
-            master_key,
+            data_dir: store.data_dir,
+            master_key: store.master_key,
             issuer,
             smtp,
             ca_file,
+            policy: policy?,
             service_name: service_name?,
             max_connections: max_connections?,
             log: log?,
+        })
+    }
+
+    fn store(&mut self) -> Option<StoreSettings> {
+        let data_dir = self.path("data_dir", &self.layers.args.store.data_dir);
+        let master_key = self.master_key();
+        Some(StoreSettings {
+            data_dir: data_dir?,
+            master_key,
         })
     }
 
@@ -111,7 +139,7 @@ impl Check<'_> {
 
     fn master_key(&mut self) -> Option<MasterKeyFile> {
         let layers = self.layers;
-        let path = match &layers.args.master_key_file {
+        let path = match &layers.args.store.master_key_file {
             Some(path) => self.path("master_key_file", path)?,
             None => {
                 return layers

@@ -99,7 +99,7 @@ impl Layers {
             "master_key_file" => match self.credential("master-key") {
                 Some(path) => (path.display().to_string(), "the credential master-key"),
                 None => {
-                    let path = Path::new(&args.data_dir).join("master.key");
+                    let path = Path::new(&args.store.data_dir).join("master.key");
                     (path.display().to_string(), "in data-dir")
                 }
             },

@@ -43,6 +43,13 @@ impl Check<'_> {
         if args.client_id.as_ref().is_some_and(String::is_empty) {
             self.wrong::<()>("client_id", "it is empty", "leave it out");
         }
+        if args.verify_client.iter().any(String::is_empty) {
+            self.wrong::<()>(
+                "verify_client",
+                "it is empty",
+                "leave it out to admit any client that has the scope",
+            );
+        }
         let issuer = self.issuer_name(keys.as_ref());
         let audiences = if args.audience.is_empty() {
             let own = public_url?.as_str().trim_end_matches('/').to_owned();
@@ -56,6 +63,7 @@ impl Check<'_> {
             audiences,
             client_id: args.client_id.clone(),
             verify_scope: args.verify_scope.clone(),
+            verify_clients: args.verify_client.clone(),
             admin_scope: args.admin_scope.clone(),
             may_grant_admin: may_grant_admin?,
         })

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::Resettable;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches};
 
-use super::args::{Cli, CliCommand, DemoArgs, SettingsArgs};
+use super::args::{Cli, CliCommand, DemoArgs, PlaceArgs, SettingsArgs};
 use super::file::{self, Entry, is_list};
+use super::orders::ServiceCommand;
 use super::problem::{Exit, Problems};
 
 /// What the process finds around itself, so that tests can say what that is.
@@ -108,6 +109,7 @@ pub(super) enum Asked {
     Check(Layers),
     Config(Layers),
     Demo(DemoArgs, bool),
+    Service(Layers, ServiceCommand),
     Openapi,
 }
 
@@ -164,9 +166,9 @@ pub(super) fn read(
     let mut sources = BTreeMap::new();
     let entries = match config_file(matches, surroundings) {
         Some(path) => {
-            let command = Cli::command();
-            let known = command.find_subcommand(name).unwrap_or(&command);
-            let entries = file::read(&path, known, &mut problems);
+            // The same file serves all commands, whichever part of it they need.
+            let known = SettingsArgs::augment_args(Command::new("settings"));
+            let entries = file::read(&path, &known, &mut problems);
             (path, entries)
         }
         None => (PathBuf::new(), BTreeMap::new()),
@@ -207,8 +209,20 @@ pub(super) fn read(
         CliCommand::Check(args) => Asked::Check(layers(args)),
         CliCommand::Config(args) => Asked::Config(layers(args)),
         CliCommand::Demo(args) => Asked::Demo(args, surroundings.terminal),
+        CliCommand::Service(args) => Asked::Service(layers(place(args.place)?), args.command),
         CliCommand::Openapi => Asked::Openapi,
     })
+}
+
+/// All settings, of which a command that gives orders takes these alone: the others have their defaults.
+fn place(place: PlaceArgs) -> Result<Box<SettingsArgs>, clap::Error> {
+    let none: [&str; 1] = ["settings"];
+    let defaults = SettingsArgs::augment_args(Command::new("settings"))
+        .mut_args(|arg| arg.env(Resettable::Reset))
+        .try_get_matches_from(none)?;
+    let mut settings = SettingsArgs::from_arg_matches(&defaults)?;
+    settings.store = place.store;
+    Ok(Box::new(settings))
 }
 
 fn values(matches: &ArgMatches) -> BTreeMap<String, Vec<String>> {

@@ -12,6 +12,8 @@ mod file;
 mod files;
 mod issuer;
 mod layers;
+mod orders;
+mod policy;
 mod problem;
 mod settings;
 mod smtp;
@@ -23,10 +25,11 @@ use std::ffi::OsString;
 
 pub use describe::{SettingRow, settings_table};
 pub use layers::{Layers, Refused, Source, Surroundings};
+pub use orders::{NewService, ServiceCommand};
 pub use problem::{Exit, Problem, Problems};
 pub use settings::{
     DemoSettings, IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, MasterKeyFile, Settings,
-    SmtpConfig, SmtpSecurity,
+    SmtpConfig, SmtpSecurity, StoreSettings,
 };
 
 use layers::Asked;
@@ -41,6 +44,8 @@ pub enum Command {
     Check(Box<Settings>),
     /// Print the settings in effect, with [`Layers::describe`].
     Config(Layers),
+    /// Look after the login services.
+    Service(StoreSettings, ServiceCommand),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -62,6 +67,9 @@ pub fn read(
         Asked::Config(layers) => Command::Config(layers),
         Asked::Demo(args, terminal) => {
             Command::Demo(check::demo(&args, terminal).map_err(Refused::Settings)?)
+        }
+        Asked::Service(layers, command) => {
+            Command::Service(layers.store().map_err(Refused::Settings)?, command)
         }
         Asked::Openapi => Command::Openapi,
     })

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use url::Url;
 
 use crate::base::{ListenAddress, Secret};
+use crate::policy::Policy;
 
 /// All that `mfad serve` is told.
 #[derive(Clone, Debug)]
@@ -27,12 +28,23 @@ pub struct Settings {
     pub smtp: Option<SmtpConfig>,
     /// Further roots (PEM, at least one certificate) for issuer and SMTP server.
     pub ca_file: Option<PathBuf>,
+    /// Who must have which factor. What is stored lies over it.
+    pub policy: Policy,
     /// 1 to 64 visible characters without a colon.
     pub service_name: String,
     /// How many connections are served at once, 1 to 65,536.
     pub max_connections: usize,
     /// How the log is written.
     pub log: LogConfig,
+}
+
+/// Where a server's store is, for whoever gives it orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// The folder of the store and, without `master_key`, of the key.
+    pub data_dir: PathBuf,
+    /// The master key, if not in the data folder.
+    pub master_key: Option<MasterKeyFile>,
 }
 
 /// Where the master key is.
@@ -57,6 +69,8 @@ pub struct IssuerConfig {
     pub client_id: Option<String>,
     /// The scope of login services.
     pub verify_scope: String,
+    /// The clients that may be login services by their own tokens; empty for any that has the scope.
+    pub verify_clients: Vec<String>,
     /// The scope of operators.
     pub admin_scope: String,
     /// Whether the issuer's tokens can make anybody an operator.

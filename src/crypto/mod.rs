@@ -9,16 +9,18 @@
 //!  └ code key      hashes codes that are kept
 //! ```
 //!
-//! Everything is AES-256-GCM, HMAC-SHA-256, HKDF-SHA-256 and SHA-256 from
+//! Everything is AES-256-GCM, HMAC-SHA-256, HKDF-SHA-256, SHA-256 and P-256 from
 //! aws-lc; HMAC-SHA-1 occurs in TOTP alone, where RFC 6238 asks for it.
 
 mod aead;
 mod code;
 mod master;
+mod p256;
 mod ring;
 
 pub use code::{
     BackupCode, BackupCodeHash, CodeHash, DigitCode, TypedCode, constant_time_eq, typed_code,
 };
 pub use master::{MasterKey, MasterKeyError};
+pub use p256::draw_p256_key;
 pub use ring::{KeyId, KeyRing, KeyRingError, SealError, Sealer};

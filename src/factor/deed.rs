@@ -10,6 +10,7 @@ use crate::mail::{Address, Content, FactorAdded, FactorRemoved, Letter, Occasion
 use crate::outbox;
 use crate::people;
 use crate::store::{Read, Tx};
+use crate::trust;
 use crate::wire::Me;
 
 use super::{Desk, Device, Factor};
@@ -98,6 +99,8 @@ pub struct Deed<'a, 'tx> {
     pub tx: &'a mut Tx<'tx>,
     /// About whom.
     pub person: PersonKey,
+    /// As their token describes them, where they ask themselves.
+    pub asker: Option<&'a Person>,
     /// By whom.
     pub actor: Actor,
     /// From where.
@@ -168,12 +171,13 @@ impl Desk {
             .store
             .write(move |tx| {
                 if let Some(person) = &by.person {
-                    people::meet(tx, by.key, person, now)?;
+                    people::meet(tx, desk.tools.keys(), by.key, person, now)?;
                 }
                 let mut deed = Deed {
                     desk: &desk,
                     tx,
                     person: by.key,
+                    asker: by.person.as_ref(),
                     actor: by.actor.clone(),
                     origin: by.origin,
                     now,
@@ -216,7 +220,7 @@ impl Deed<'_, '_> {
         }
     }
 
-    /// A factor was confirmed: its old misses are forgotten, the person is told, and where it is their first
+    /// A factor was confirmed: its old misses are forgotten, no browser is trusted any more, the person is told, and where it is their first
     /// they get backup codes, which are shown this once.
     ///
     /// # Errors
@@ -227,6 +231,7 @@ impl Deed<'_, '_> {
         device: &Device,
     ) -> Result<Option<Vec<String>>, Failure> {
         self.about(device.device_id);
+        trust::forget_all(self.tx, self.person)?;
         lockout::clear(self.tx, self.person, factor.kind())?;
         let name = device.name.clone();
         self.tell(|occasion| FactorAdded {
@@ -252,6 +257,7 @@ impl Deed<'_, '_> {
         notified: Vec<Address>,
     ) -> Result<(), Failure> {
         self.about(device.device_id);
+        trust::forget_all(self.tx, self.person)?;
         if !factor.is_active(self.tx, self.person)? {
             lockout::clear(self.tx, self.person, factor.kind())?;
         }

@@ -72,7 +72,7 @@ pub(super) fn rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S:
     serializer.collect_str(at)
 }
 
-fn rfc3339_or_null<S: Serializer>(
+pub(super) fn rfc3339_or_null<S: Serializer>(
     at: &Option<Timestamp>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {

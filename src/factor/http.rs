@@ -12,13 +12,19 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::audit::{self, Event, Outcome};
-use crate::base::{Failure, Violation};
+use crate::auth::Person;
+use crate::base::{Failure, PersonKey, Timestamp, Violation};
 use crate::lockout::{self, Standing};
 use crate::mail::FactorUnlocked;
+use crate::policy;
+use crate::store::Read;
+use crate::trust;
 use crate::wire::{
     AuthorizationHeader, Body, ChangeRefusals, Fields, FromBody, Me, ReadRefusals, Refused,
 };
 
+use super::allowed::{kinds_of, required_of};
+use super::device::rfc3339_or_null;
 use super::proof::{Answer, BackupCodes};
 use super::{BackupCodesLeft, Desk, Device, NOT_ENABLED, Status, refuse};
 
@@ -49,10 +55,59 @@ struct Overview {
 /// What this server asks and allows.
 #[derive(Serialize, ToSchema)]
 struct Policy {
-    /// Whether the person must have a second factor.
+    /// Whether the person must have a second factor, wherever they sign in.
     required: bool,
     /// The kinds that can be set up here.
     allowed: Vec<&'static str>,
+    /// What email codes are good for: `on`, a second factor like any other; `recovery`, a proof on this page
+    /// alone, which is not the factor that is required; `off`, not offered.
+    #[schema(schema_with = email_use)]
+    email: &'static str,
+    /// Until when a person may go on without the factor that is required of them; null where no such time
+    /// runs. It begins when they are first asked at a sign-in.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    #[serde(serialize_with = "rfc3339_or_null")]
+    grace_until: Option<Timestamp>,
+    /// Days for which a browser can be trusted; 0 where none can.
+    trusted_device_days: u64,
+}
+
+fn email_use() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(["on", "recovery", "off"]))
+        .build()
+}
+
+impl Desk {
+    fn policy_for(
+        &self,
+        read: &dyn Read,
+        key: PersonKey,
+        person: &Person,
+        now: Timestamp,
+    ) -> Result<Policy, Failure> {
+        let policy = policy::in_effect(read, &self.tools.policy)?;
+        let required = required_of(read, &policy, key, Some(person))?;
+        let has_one = kinds_of(read, key)?;
+        let grace_until = match required && !has_one.iter().any(|kind| policy.counts(kind)) {
+            true => policy::grace(read, key, &policy, now)?,
+            false => None,
+        };
+        Ok(Policy {
+            required,
+            allowed: self
+                .factors
+                .all()
+                .iter()
+                .filter(|f| f.stands_alone() && f.offered() && policy.allows(f.kind()))
+                .map(|f| f.kind())
+                .collect(),
+            email: policy.email.as_str(),
+            grace_until,
+            trusted_device_days: policy.trusted_device_days,
+        })
+    }
 }
 
 #[utoipa::path(get, path = "/api/v1/me/mfa", operation_id = "list_mfa_methods", summary = "List Mfa Methods",
@@ -80,16 +135,7 @@ async fn overview(State(desk): State<Arc<Desk>>, me: Me) -> Result<Json<Overview
                 .any(|device| device.status != Status::Pending),
             devices,
             backup_codes: desk.factors.backup_codes.left(read, me.key)?,
-            policy: Policy {
-                required: false,
-                allowed: desk
-                    .factors
-                    .all()
-                    .iter()
-                    .filter(|f| f.stands_alone() && f.offered())
-                    .map(|f| f.kind())
-                    .collect(),
-            },
+            policy: desk.policy_for(read, me.key, &me.person, now)?,
         })
     })?;
     Ok(Json(overview))
@@ -171,6 +217,7 @@ async fn unlock(
         // While it is locked, an answer of its own is refused here like anywhere.
         deed.prove(&answer, BackupCodes::Taken)?;
         lockout::clear(deed.tx, deed.person, kind)?;
+        trust::forget_all(deed.tx, deed.person)?;
         let kind = factor.words();
         Ok(deed.tell(|occasion| FactorUnlocked {
             occasion,

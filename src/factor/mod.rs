@@ -2,15 +2,18 @@
 //!
 //! A new factor is a folder here and two lines in [`Factors`].
 
+mod allowed;
 pub mod backup_codes;
 mod budget;
 mod deed;
 mod device;
 pub mod email;
 mod http;
+mod operators;
 mod proof;
 mod sign_in;
 pub mod totp;
+mod trusted;
 pub mod webauthn;
 
 use std::sync::Arc;
@@ -25,7 +28,7 @@ use crate::services::Services;
 use crate::store::{Read, Tx};
 
 use backup_codes::BackupCodes;
-use budget::Budget;
+use budget::{Budget, DEEDS_A_MINUTE, SIGN_INS_A_MINUTE};
 use email::EmailCodes;
 use totp::Totp;
 use webauthn::SecurityKeys;
@@ -33,9 +36,10 @@ use webauthn::SecurityKeys;
 pub use deed::{By, Deed, Refusal, Remembered, refuse};
 pub use device::{Device, Status};
 pub use email::Sent as MailSent;
+pub use operators::{let_hold, set_policy, unset_policy};
 pub use proof::Answer;
 pub use sign_in::{Given, Methods, Passed};
-pub use webauthn::{AssertionResponse, RelyingParty, RelyingPartyError};
+pub use webauthn::{AssertionResponse, RelyingParty, RelyingPartyError, WEBAUTHN_FAILED};
 
 /// The factor is set up already.
 pub const ALREADY_ENABLED: Code = Code {
@@ -86,6 +90,13 @@ pub const FACTOR_DISABLED: Code = Code {
     title: "Disabled after too many wrong codes",
 };
 
+/// Policy requires a factor, and this is the last that would do.
+pub const LAST_FACTOR: Code = Code {
+    name: "last_factor",
+    kind: Kind::Conflict,
+    title: "The last factor where one is required",
+};
+
 /// Too often within a while.
 pub const RATE_LIMITED: Code = Code {
     name: "rate_limited",
@@ -103,6 +114,7 @@ pub const CODES: &[Code] = &[
     CODE_EXPIRED,
     LOCKED,
     FACTOR_DISABLED,
+    LAST_FACTOR,
     RATE_LIMITED,
 ];
 
@@ -119,7 +131,7 @@ pub trait Factor: Send + Sync {
     /// What people call it: `authenticator app`.
     fn words(&self) -> &'static str;
 
-    /// Whether people can set it up here.
+    /// Whether this server is able to offer it, whatever policy says.
     fn offered(&self) -> bool {
         true
     }
@@ -259,7 +271,8 @@ pub struct Desk {
     pub tools: Services,
     /// The factors.
     pub factors: Factors,
-    budget: Budget,
+    budget: Budget<PersonKey>,
+    service_budget: Budget<String>,
 }
 
 impl Desk {
@@ -279,8 +292,20 @@ impl Desk {
         Ok(Arc::new(Desk {
             tools,
             factors,
-            budget: Budget::default(),
+            budget: Budget::of(DEEDS_A_MINUTE),
+            service_budget: Budget::of(SIGN_INS_A_MINUTE),
         }))
+    }
+}
+
+impl Desk {
+    /// Takes one sign-in out of what a login service may ask about within a minute.
+    ///
+    /// # Errors
+    /// `rate_limited` where the minute's are used up.
+    pub fn take_service_budget(&self, service: &str) -> Result<(), Failure> {
+        self.service_budget
+            .take(service.to_owned(), self.tools.now())
     }
 }
 
@@ -297,6 +322,7 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .merge(backup_codes::routes())
         .merge(email::routes())
         .merge(totp::routes())
+        .merge(trusted::routes())
         .merge(webauthn::routes())
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::base::{ChallengeId, Failure, PersonKey, Timestamp};
 use crate::lockout::{self, Standing};
+use crate::mail::TrustedDeviceCopied;
 use crate::store::Read;
 
 use super::deed::{By, Deed, Refusal, refuse};
@@ -91,6 +92,21 @@ impl Factors {
             methods.usable.push(self.backup_codes.kind());
         }
         Ok(methods)
+    }
+}
+
+impl Factors {
+    /// The mailbox that codes would go to, masked.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn masked_mailbox(
+        &self,
+        read: &dyn Read,
+        person: PersonKey,
+    ) -> Result<Option<String>, Failure> {
+        let addresses = self.email.addresses(read, person)?;
+        Ok(addresses.first().map(|address| address.masked()))
     }
 }
 
@@ -184,6 +200,14 @@ impl Deed<'_, '_> {
             amr,
             user_verified: shown.user_verified,
         })
+    }
+
+    /// Tells the person that a browser which was remembered at `service` has a double.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn tell_of_copied_device(&mut self, service: &str) -> Result<(), Failure> {
+        self.tell(|occasion| TrustedDeviceCopied { occasion, service })
     }
 
     /// Begins an assertion for the sign-in `challenge`: what the browser is to do, as

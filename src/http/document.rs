@@ -10,20 +10,25 @@ use utoipa_axum::routes;
 
 use crate::base::Failure;
 use crate::factor::{self, Desk};
+use crate::login;
 use crate::wire::{HttpValidationError, Problem, Refused, ValidationError};
+
+use super::jwks;
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "mfad", description = "Second factors of people: set up, proved, helped.", license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
     components(schemas(HttpValidationError, ValidationError, Problem)),
-    tags((name = "mfa", description = "What a person manages of their own second factors"), (name = "server", description = "The server itself"))
+    tags((name = "mfa", description = "What a person manages of their own second factors"), (name = "login", description = "What login services ask"), (name = "prompt", description = "What the hosted page asks"), (name = "server", description = "The server itself"))
 )]
 struct Frame;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Desk>> {
     OpenApiRouter::with_openapi(Frame::openapi())
         .merge(factor::routes())
+        .merge(login::routes())
         .routes(routes!(openapi))
+        .routes(routes!(jwks::jwks))
 }
 
 /// The document.

@@ -49,7 +49,7 @@ pub(super) async fn set(
     for (name, value) in ALWAYS {
         set_unless_there(headers, name, value);
     }
-    // Only what says otherwise, under a name of its contents, may be kept.
+    // Only what says otherwise may be kept: it is the same for everybody.
     set_unless_there(headers, CACHE_CONTROL, "no-store");
     if settings.https {
         set_unless_there(headers, STRICT_TRANSPORT_SECURITY, TRANSPORT);

@@ -1,11 +1,12 @@
 //! The edge: the router, what every request passes and what every response
-//! carries, health, the OpenAPI document and the page.
+//! carries, health, our public keys, the OpenAPI document and the page.
 
 mod assets;
 mod document;
 mod edge;
 mod headers;
 mod health;
+mod jwks;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use axum::Router;
 use crate::auth;
 use crate::base::{Code, codes};
 use crate::factor::{self, Desk};
+use crate::login;
 use crate::mail;
 use crate::server;
 use crate::wire;
@@ -39,6 +41,7 @@ pub fn all_codes() -> Vec<Code> {
     let rooms = [
         codes::CODES,
         auth::CODES,
+        login::CODES,
         mail::CODES,
         wire::CODES,
         server::CODES,

@@ -25,6 +25,7 @@ pub use letter::Letter;
 pub use notice::{
     BackupCodeUsed, BackupCodesRegenerated, CodeLetter, Content, FactorAdded, FactorDisabled,
     FactorLocked, FactorRemoved, FactorReplaced, FactorUnlocked, FactorsReset, Occasion, Purpose,
+    SignInUnfinished, TrustedDeviceCopied,
 };
 pub use settings::{Security, SettingsError, SmtpSettings};
 pub use smtp::Mailer;

@@ -135,6 +135,18 @@ notices! {
         by_operator: bool,
     }
 
+    /// Somebody passed the first step of a sign-in and did not finish the second.
+    SignInUnfinished = "sign_in_unfinished" {
+        /// What they were signing in to.
+        service: &'a str,
+    }
+
+    /// A remembered browser's token was used twice.
+    TrustedDeviceCopied = "trusted_device_copied" {
+        /// The service that remembered it.
+        service: &'a str,
+    }
+
     /// Far too many wrong codes: the factor is off until it is set up anew.
     FactorDisabled = "factor_disabled" {
         /// What sort, in words.

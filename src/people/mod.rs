@@ -1,7 +1,13 @@
-//! The people whom the server has met, as their own tokens describe them.
+//! The people whom the server has met, as their own tokens describe them, and
+//! the names that login services know them by.
 
+mod names;
 mod record;
 mod service;
 
+#[cfg(test)]
+mod tests;
+
+pub use names::{Found, MOST_BEARERS, NameKind, find};
 pub use record::Profile;
-pub use service::{addresses, meet, profile};
+pub use service::{addresses, meet, operators, profile};

@@ -1,12 +1,19 @@
 use crate::auth::Person;
 use crate::base::{Failure, PersonKey, Timestamp};
+use crate::crypto::Sealer;
 use crate::mail::Address;
-use crate::store::{Read, Tx};
+use crate::store::{Order, Read, Scan, Tx};
 
-use super::record::Profile;
+use super::names;
+use super::record::{Operator, Profile};
 
 /// Seconds that an address is told of changes after another took its place: 30 days.
 const TOLD_FOR: u64 = 30 * 86_400;
+/// Seconds that an operator is known as one after a token of theirs said so: 90 days. Not each of their
+/// tokens does, since clients ask for the scope only where they need it.
+const OPERATOR_FOR: u64 = 90 * 86_400;
+/// Seconds after which it is noted again.
+const NOTED_AGAIN: u64 = 86_400;
 
 /// What is known of a person.
 ///
@@ -16,16 +23,21 @@ pub fn profile(read: &dyn Read, person: PersonKey) -> Result<Option<Profile>, Fa
     read.get(&person)
 }
 
-/// Notes what the token of `person` says of them. Costs a write only where it says something new.
+/// Notes what the token of `person` says of them, and under which names they are found. Costs a write only where it says
+/// something new.
 ///
 /// # Errors
 /// Those of the store.
 pub fn meet(
     tx: &mut Tx<'_>,
+    keys: &Sealer,
     key: PersonKey,
     person: &Person,
     now: Timestamp,
 ) -> Result<(), Failure> {
+    if person.operator {
+        note_operator(tx, key, now)?;
+    }
     let known = tx.get::<Profile>(&key)?;
     let claimed = person
         .email
@@ -42,19 +54,46 @@ pub fn meet(
             .and_then(|known| known.former_email.clone())
             .filter(|(_, until)| now < *until),
     };
+    let known_names = known.as_ref().map(|known| known.names).unwrap_or_default();
+    let known_username = || known.as_ref().and_then(|known| known.username.clone());
     let profile = Profile {
         issuer: person.issuer.clone(),
         subject: person.subject.clone(),
         tenant: person.tenant.clone(),
-        username: person.username.clone(),
+        username: person.username.clone().or_else(known_username),
         email,
         former_email,
         met_at: known.as_ref().map_or(now, |known| known.met_at),
+        names: names::names(keys, person, known_names),
     };
-    if known.as_ref() != Some(&profile) {
-        tx.put(&key, &profile)?;
+    if known.as_ref() == Some(&profile) {
+        return Ok(());
     }
-    Ok(())
+    names::enter(tx, key, known_names, profile.names)?;
+    tx.put(&key, &profile)
+}
+
+fn note_operator(tx: &mut Tx<'_>, key: PersonKey, now: Timestamp) -> Result<(), Failure> {
+    let noted = tx.get::<Operator>(&key)?;
+    if noted.is_some_and(|noted| noted.seen_at <= now && now.since(noted.seen_at) < NOTED_AGAIN) {
+        return Ok(());
+    }
+    tx.put_until(&key, &Operator { seen_at: now }, now.plus(OPERATOR_FOR))
+}
+
+/// At most `limit` people whose tokens made them operators within the last 90 days.
+///
+/// # Errors
+/// Those of the store.
+pub fn operators(read: &dyn Read, limit: usize) -> Result<Vec<PersonKey>, Failure> {
+    let scan = Scan {
+        prefix: &[],
+        past: None,
+        order: Order::Ascending,
+        limit,
+    };
+    let rows = read.list::<Operator>(&scan)?;
+    Ok(rows.into_iter().map(|(person, _)| person).collect())
 }
 
 /// Where a person is told of changes at `now`.

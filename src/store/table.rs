@@ -4,7 +4,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use crate::base::{ChallengeId, DeviceId, Failure, MessageId, PersonKey, Timestamp};
+use crate::base::{
+    ChallengeId, DeviceId, Failure, MessageId, PersonKey, Timestamp, TrustedDeviceId,
+};
 
 /// A key of a table. Its bytes sort as the keys do.
 pub trait Key: Sized {
@@ -136,7 +138,7 @@ macro_rules! id_keys {
     )*};
 }
 
-id_keys!(DeviceId, ChallengeId, MessageId);
+id_keys!(DeviceId, ChallengeId, MessageId, TrustedDeviceId);
 
 /// A person's rows stand together, in the order of the second part.
 impl<B: Key> Key for (PersonKey, B) {

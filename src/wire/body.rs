@@ -27,6 +27,9 @@ pub trait FromBody: Sized {
     /// Whether a request may come without a body.
     const OPTIONAL: bool = false;
 
+    /// Whether a form (`application/x-www-form-urlencoded`) will do as well.
+    const FORM: bool = false;
+
     /// Takes what it needs out of `fields`, which remembers what does not fit.
     /// `None` where something needed is missing.
     fn from_body(fields: &mut Fields<'_>) -> Option<Self>;
@@ -76,11 +79,13 @@ impl<S: Send + Sync, T: FromBody> FromRequest<S> for Body<T> {
     type Rejection = Refused;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refused> {
-        let is_json = request
-            .headers()
-            .get(CONTENT_TYPE)
-            .map(|value| is_json(value.as_bytes()));
+        let content_type = request.headers().get(CONTENT_TYPE);
+        let is_json = content_type.map(|value| is_json(value.as_bytes()));
+        let is_form = T::FORM && content_type.is_some_and(|value| is_form(value.as_bytes()));
         let bytes = read(request).await?;
+        if is_form {
+            return from_fields(&form(&bytes)).map(Body);
+        }
         if bytes.is_empty() && (T::OPTIONAL || is_json != Some(false)) {
             let mut fields = Fields {
                 object: &Map::new(),
@@ -116,14 +121,25 @@ fn parse<T: FromBody>(bytes: &[u8]) -> Result<T, Refused> {
             return Err(invalid(violation(&[], "model_attributes_type", msg)));
         }
     };
+    from_fields(&object)
+}
+
+fn from_fields<T: FromBody>(object: &Map<String, Value>) -> Result<T, Refused> {
     let mut fields = Fields {
-        object: &object,
+        object,
         violations: Vec::new(),
     };
     match T::from_body(&mut fields) {
         Some(value) if fields.violations.is_empty() => Ok(value),
         _ => Err(Refused(Failure::invalid(fields.violations))),
     }
+}
+
+/// The fields of a form, all strings; of several of one name the last, as FastAPI reads them.
+fn form(bytes: &[u8]) -> Map<String, Value> {
+    url::form_urlencoded::parse(bytes)
+        .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
+        .collect()
 }
 
 async fn read(request: Request) -> Result<Bytes, Refused> {
@@ -148,14 +164,22 @@ async fn read(request: Request) -> Result<Bytes, Refused> {
     }
 }
 
-/// `application/json`, or a suffix of it, whatever its parameters.
-fn is_json(content_type: &[u8]) -> bool {
-    let essence = content_type
-        .split(|byte| *byte == b';')
-        .next()
+/// The media type without its parameters, in lower case.
+fn essence(content_type: &[u8]) -> Vec<u8> {
+    let essence = content_type.split(|byte| *byte == b';').next();
+    essence
         .unwrap_or_default()
         .trim_ascii()
-        .to_ascii_lowercase();
+        .to_ascii_lowercase()
+}
+
+fn is_form(content_type: &[u8]) -> bool {
+    essence(content_type) == b"application/x-www-form-urlencoded"
+}
+
+/// `application/json`, or a suffix of it.
+fn is_json(content_type: &[u8]) -> bool {
+    let essence = essence(content_type);
     essence == b"application/json"
         || (essence.starts_with(b"application/") && essence.ends_with(b"+json"))
 }

@@ -34,9 +34,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
         let services = Services::from_ref(state);
-        let origin = *parts.extensions.get::<Origin>().ok_or_else(|| {
-            Failure::internal("the request passed no edge that says where it comes from")
-        })?;
+        let origin = origin(parts)?;
         let token = Secret::new(bearer_token(&parts.headers)?.to_owned());
         let person = services
             .verifier
@@ -51,6 +49,24 @@ where
             token,
         })
     }
+}
+
+/// Whoever asks, where what they bring with them says enough.
+pub struct Asker(pub Origin);
+
+impl<S: Send + Sync> FromRequestParts<S> for Asker {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        Ok(Asker(origin(parts)?))
+    }
+}
+
+fn origin(parts: &Parts) -> Result<Origin, Failure> {
+    let origin = parts.extensions.get::<Origin>().copied();
+    origin.ok_or_else(|| {
+        Failure::internal("the request passed no edge that says where it comes from")
+    })
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750 section 2.1). Tokens in

@@ -18,6 +18,19 @@ pub struct AuthorizationHeader {
     authorization: Option<String>,
 }
 
+/// The headers by which a login service proves itself: either of them.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes parameters that the caller types read")]
+pub struct ServiceHeaders {
+    /// `Bearer` and a client-credentials token or a service key, or `Basic` with the service's id and key.
+    #[param(required = false, schema_with = string_or_null)]
+    authorization: Option<String>,
+    /// A service key, instead.
+    #[param(rename = "x-api-key", required = false, schema_with = string_or_null)]
+    x_api_key: Option<String>,
+}
+
 fn string_or_null() -> Schema {
     let variants = AnyOfBuilder::new()
         .item(ObjectBuilder::new().schema_type(Type::String))

@@ -3,15 +3,20 @@
 
 mod body;
 mod caller;
+mod calling_service;
 mod document;
 mod problem;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use body::code_requests;
 pub use body::{Body, CodeRequest, Fields, FromBody, Nothing};
-pub use caller::{Me, bearer_token};
+pub use caller::{Asker, Me, bearer_token};
+pub use calling_service::CallingService;
 pub use document::{
     AuthorizationHeader, ChangeRefusals, HttpValidationError, Problem, ReadRefusals,
-    ValidationError,
+    ServiceHeaders, ValidationError,
 };
 pub use problem::{CODES, METHOD_NOT_ALLOWED, Refused, TIMEOUT, problem, status};
 

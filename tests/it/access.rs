@@ -18,8 +18,11 @@ enum For {
 /// A route that is missing here fails the test, as does a row without its route.
 const ROWS: &[(&str, For)] = &[
     ("GET /openapi.json", For::Everybody),
+    ("GET /.well-known/jwks.json", For::Everybody),
     ("GET /api/v1/me/mfa", For::People),
     ("GET /api/v1/me/mfa/events", For::People),
+    ("GET /api/v1/me/mfa/trusted-devices", For::People),
+    ("DELETE /api/v1/me/mfa/trusted-devices/{id}", For::People),
     ("POST /api/v1/me/mfa/unlock", For::People),
     ("POST /api/v1/me/mfa/backup-codes/regenerate", For::People),
     ("POST /api/v1/me/mfa/totp/enable", For::People),

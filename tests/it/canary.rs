@@ -8,6 +8,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
 
+use axum::body::Bytes;
+use axum::http::Method;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use rustix::process::Signal;
@@ -192,12 +194,36 @@ async fn walk(site: &Site, server: &Process) -> Canaries {
     canaries
 }
 
+/// Gives a login service keys, and shows them where they are good for nothing.
+async fn service_keys(site: &Site, server: &Process, canaries: &mut Canaries) {
+    let stranger = Client::new(server.address(), None);
+    for order in [&["add", "portal"][..], &["rotate", "portal"]] {
+        let key = site.ordered(order).await;
+        let key = key.trim_end();
+        assert!(key.starts_with("mfad_sk_"), "{key}");
+        let basic = STANDARD_NO_PAD.encode(format!("portal:{key}"));
+        for header in [
+            ("authorization", format!("Bearer {key}")),
+            ("authorization", format!("Basic {basic}")),
+            ("x-api-key", key.to_owned()),
+        ] {
+            let headers = [(header.0, header.1.as_str())];
+            let asked = stranger.send(Method::GET, "/api/v1/me/mfa", &headers, Bytes::new());
+            assert_eq!(asked.await.status, 401);
+        }
+        canaries.add(&format!("the key of {order:?}"), &key["mfad_sk_".len()..]);
+    }
+    let listed = site.ordered(&["list", "--json"]).await;
+    assert_eq!(canaries.found_in(listed.as_bytes()), [""; 0], "{listed}");
+}
+
 #[tokio::test]
 async fn no_secret_is_in_the_log_the_store_or_the_view_of_the_process() {
     let mut site = Site::new().await;
     site.set("log", "trace");
     let mut server = site.serve().await;
     let mut canaries = walk(&site, &server).await;
+    service_keys(&site, &server, &mut canaries).await;
     let key = site.data_dir().join("master.key");
     canaries.add("the master key", fs::read(&key).unwrap());
 

@@ -15,7 +15,7 @@ const LIBRARIES: [(&str, &[&str]); 9] = [
     ("minijinja", &["mail"]),
     ("webauthn_rs", &["factor/webauthn"]),
     ("totp_rs", &["factor/totp"]),
-    ("jsonwebtoken", &["auth", "demo/issuer"]),
+    ("jsonwebtoken", &["auth", "signing", "demo/issuer"]),
     ("clap", &["config"]),
     ("httparse", &["server"]),
     ("getrandom", &["base/entropy.rs"]),

@@ -368,6 +368,7 @@ async fn files_are_the_owners_alone_whatever_the_umask() {
         names,
         BTreeSet::from(["master.key".to_owned(), "mfad.redb".to_owned()])
     );
+    assert_eq!(mode(&site.data_dir().join("control.sock")), 0o600);
 }
 
 #[tokio::test]

@@ -92,6 +92,7 @@ async fn a_person_is_what_the_token_says() {
             username: Some("alice.a".to_owned()),
             name: Some("Alice A".to_owned()),
             client: Some("portal".to_owned()),
+            scopes: vec!["openid".to_owned()],
             operator: false,
             auth_time: Some(Timestamp::from_unix(NOW - 60)),
             amr: vec!["pwd".to_owned()],
@@ -154,6 +155,33 @@ async fn the_same_subject_of_two_issuers_is_two_people() {
         let outcome = verifier.caller(&key.sign(&claims(&issuer.url))).await;
         assert_eq!(code(&outcome), "invalid_token");
     }
+}
+
+#[tokio::test]
+async fn scopes_are_the_words_of_both_claims_and_no_more_than_can_be_kept() {
+    let long = "x".repeat(129);
+    let many: Vec<String> = (0..100).map(|n| format!("s{n}")).collect();
+    for (said, scopes) in [
+        (json!({"scope": " a  b a"}), json!(["a", "b"])),
+        (
+            json!({"scope": ["a b", "c"], "scp": "c d"}),
+            json!(["a", "b", "c", "d"]),
+        ),
+        (json!({"scope": null, "scp": ["d"]}), json!(["d"])),
+        (json!({"scope": null}), json!([])),
+        (
+            json!({"scope": format!("{long} {} \u{0}", &long[1..])}),
+            json!([long[1..]]),
+        ),
+        (json!({"scope": many}), json!(many[..64])),
+    ] {
+        let person = person(said.clone()).await;
+        assert_eq!(json!(person.scopes), scopes, "{said}");
+    }
+    // What is not kept counts none the less.
+    let last = format!("{} mfa:admin", many.join(" "));
+    let caller = caller(with(json!({"scope": last})), |s| s.may_grant_admin = true);
+    assert!(caller.await.unwrap().into_operator().is_ok());
 }
 
 #[tokio::test]

@@ -62,6 +62,7 @@ fn each_refusal_names_its_setting_and_what_to_do() {
         ("audience", vec!["--audience", ""]),
         ("client-id", vec!["--client-id", ""]),
         ("verify-scope", vec!["--verify-scope", "a b"]),
+        ("verify-client", vec!["--verify-client", ""]),
         ("admin-scope", vec!["--admin-scope", "mfa:verify"]),
         (
             "issuer-may-grant-admin",
@@ -100,6 +101,25 @@ fn each_refusal_names_its_setting_and_what_to_do() {
         ("ca-file", vec!["--ca-file", "/nowhere"]),
         ("ca-file", vec!["--ca-file", &text]),
         ("ca-file", vec!["--ca-file", &broken]),
+        ("allow-factor", vec!["--allow-factor", "sms"]),
+        (
+            "allow-factor",
+            vec!["--allow-factor", "totp", "--allow-factor", "all"],
+        ),
+        ("allow-factor", vec!["--allow-factor", "email"]),
+        (
+            "allow-factor",
+            vec!["--allow-factor", "email", "--email-factor", "recovery"],
+        ),
+        ("require-mfa", vec!["--require-mfa", "everybody"]),
+        ("require-mfa", vec!["--require-mfa", "tenant:"]),
+        (
+            "require-mfa",
+            vec!["--require-mfa", "none", "--require-mfa", "all"],
+        ),
+        ("email-factor", vec!["--email-factor", "maybe"]),
+        ("grace-days", vec!["--grace-days", "366"]),
+        ("trusted-device-days", vec!["--trusted-device-days", "1.5"]),
         ("service-name", vec!["--service-name", ""]),
         ("service-name", vec!["--service-name", "a:b"]),
         ("service-name", vec!["--service-name", "a\u{202e}b"]),
@@ -155,6 +175,16 @@ fn all_that_is_wrong_is_told_at_once() {
         "x",
         "--service-name",
         "",
+        "--allow-factor",
+        "x",
+        "--require-mfa",
+        "x",
+        "--email-factor",
+        "x",
+        "--grace-days",
+        "x",
+        "--trusted-device-days",
+        "x",
         "--max-connections",
         "-",
         "--log",
@@ -184,6 +214,11 @@ fn all_that_is_wrong_is_told_at_once() {
         "issuer-may-grant-admin",
         "service-name",
         "max-connections",
+        "allow-factor",
+        "require-mfa",
+        "email-factor",
+        "grace-days",
+        "trusted-device-days",
         "log",
         "log-format",
         "ca-file",
@@ -363,4 +398,64 @@ fn the_demo_is_for_this_machine_alone() {
             "{told}"
         );
     }
+}
+
+#[test]
+fn a_policy_is_said_in_flags_variables_and_files_alike() {
+    use crate::policy::{EmailUse, Key, Policy, Source};
+
+    assert_eq!(serve(ENOUGH).unwrap().policy, Policy::default());
+    let folder = Folder::new();
+    let file = folder.write(
+        "mfad.toml",
+        "allow-factor = [\"webauthn\", \"totp\"]\nrequire-mfa = [\"scope:staff\", \"tenant:a\"]\n\
+         email-factor = \"off\"\ngrace-days = 14\ntrusted-device-days = 0\n",
+        0o644,
+    );
+    let flags = [
+        "--allow-factor",
+        "webauthn",
+        "--allow-factor",
+        "totp",
+        "--require-mfa",
+        "scope:staff",
+        "--require-mfa",
+        "tenant:a",
+        "--email-factor",
+        "off",
+        "--grace-days",
+        "14",
+        "--trusted-device-days",
+        "0",
+    ];
+    let variables: Variables<'_> = &[
+        ("MFAD_ALLOW_FACTOR", "webauthn, totp"),
+        ("MFAD_REQUIRE_MFA", "scope:staff,tenant:a"),
+        ("MFAD_EMAIL_FACTOR", "off"),
+        ("MFAD_GRACE_DAYS", "14"),
+        ("MFAD_TRUSTED_DEVICE_DAYS", "0"),
+    ];
+    let said = [
+        serve(&[ENOUGH, &["--config", &file]].concat()).unwrap(),
+        serve(&[ENOUGH, &flags].concat()).unwrap(),
+        serve_with(ENOUGH, variables).unwrap(),
+    ];
+    for settings in said {
+        let policy = settings.policy;
+        assert_eq!(policy.counting(), ["totp", "webauthn"]);
+        assert_eq!(policy.words(Key::RequireMfa), ["scope:staff", "tenant:a"]);
+        assert_eq!(policy.email, EmailUse::Off);
+        assert_eq!((policy.grace_days, policy.trusted_device_days), (14, 0));
+        assert!(
+            Key::ALL
+                .iter()
+                .all(|key| policy.source(*key) == Source::Setting)
+        );
+    }
+    let none = ["--require-mfa", "none", "--allow-factor", "all"];
+    let policy = serve_with(&[ENOUGH, &none].concat(), variables)
+        .unwrap()
+        .policy;
+    assert_eq!(policy.words(Key::RequireMfa), [""; 0]);
+    assert_eq!(policy.words(Key::AllowFactor).len(), 3);
 }

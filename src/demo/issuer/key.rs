@@ -1,16 +1,12 @@
 //! The issuer's signing key: ES256, drawn at start, gone at exit.
 
-use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::base::{Entropy, Failure};
-
-/// A random scalar is outside the curve's order once in 2^32 draws.
-const MOST_DRAWS: usize = 8;
+use crate::crypto::draw_p256_key;
 
 /// A P-256 key pair with its public half as JWKS tells it.
 pub struct SigningKey {
@@ -26,7 +22,7 @@ impl SigningKey {
     /// # Errors
     /// `unavailable` without randomness, `internal` where the library refuses the key.
     pub fn draw(entropy: &dyn Entropy) -> Result<Self, Failure> {
-        let signing = EncodingKey::from_ec_der(draw_pkcs8(entropy)?.as_ref());
+        let signing = EncodingKey::from_ec_der(draw_p256_key(entropy)?.expose());
         let mut public =
             Jwk::from_encoding_key(&signing, Algorithm::ES256).map_err(Failure::internal)?;
         let kid = public
@@ -68,23 +64,4 @@ impl SigningKey {
         let opened = jsonwebtoken::decode::<T>(token, &self.checking, &validation).ok()?;
         (opened.header.typ.as_deref() == Some(typ)).then_some(opened.claims)
     }
-}
-
-fn draw_pkcs8(entropy: &dyn Entropy) -> Result<aws_lc_rs::pkcs8::Document, Failure> {
-    for _ in 0..MOST_DRAWS {
-        let scalar = zeroize::Zeroizing::new(entropy.bytes::<32>()?);
-        let Ok(private) = PrivateKey::from_private_key(&ECDH_P256, scalar.as_slice()) else {
-            continue;
-        };
-        let public = private.compute_public_key().map_err(Failure::internal)?;
-        return EcdsaKeyPair::from_private_key_and_public_key(
-            &ECDSA_P256_SHA256_FIXED_SIGNING,
-            scalar.as_slice(),
-            public.as_ref(),
-        )
-        .map_err(Failure::internal)?
-        .to_pkcs8v1()
-        .map_err(Failure::internal);
-    }
-    Err(Failure::internal("no random number made a P-256 key"))
 }

@@ -5,6 +5,7 @@ use crate::factor::{Answer, BackupCodesLeft, Deed, Refusal};
 use crate::mail::BackupCodesRegenerated;
 use crate::services::Services;
 use crate::store::{Read, Tx};
+use crate::trust;
 
 use super::record::{CodeSet, KeptCode};
 use super::{BackupCodes, COUNT};
@@ -72,6 +73,7 @@ fn new_set(
 pub fn regenerate(deed: &mut Deed<'_, '_>, answer: &Answer) -> Result<Vec<String>, Refusal> {
     deed.prove(answer, Backup::NotTaken)?;
     let codes = new_set(&deed.desk.tools, deed.tx, deed.person, deed.now)?;
+    trust::forget_all(deed.tx, deed.person)?;
     deed.tell(|occasion| BackupCodesRegenerated { occasion })?;
     Ok(codes)
 }

@@ -43,6 +43,7 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
     let mailer = mailer(desk, &by, ACTION).await?;
     // The issuer is not asked for somebody who would be refused anyway.
     desk.prepare(me, ACTION, |deed| {
+        deed.lets_set_up(&deed.desk.factors.email)?;
         if deed.tx.get::<Active>(&deed.person)?.is_some() {
             return refuse(already_enabled());
         }
@@ -196,6 +197,7 @@ pub fn confirm(
     answer: &Answer,
 ) -> Result<(Device, Option<Vec<String>>), Refusal> {
     let factor = &deed.desk.factors.email;
+    deed.lets_set_up(factor)?;
     let Some(pending) = deed.tx.get::<Pending>(&deed.person)? else {
         return refuse(Failure::new(
             NOT_PENDING,
@@ -237,8 +239,9 @@ pub fn confirm(
 /// Turns email codes off.
 pub fn disable(deed: &mut Deed<'_, '_>, answer: &Answer) -> Result<(), Refusal> {
     let active = require_active(deed)?;
-    deed.prove(answer, BackupCodes::Taken)?;
     let factor = &deed.desk.factors.email;
+    deed.lets_remove(factor, active.device_id)?;
+    deed.prove(answer, BackupCodes::Taken)?;
     factor.forget(deed.tx, deed.person)?;
     Ok(deed.removed(factor, &active.device(), vec![active.address])?)
 }

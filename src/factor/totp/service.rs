@@ -5,6 +5,7 @@ use crate::factor::{
 };
 use crate::lockout::{self, Standing};
 use crate::mail::FactorReplaced;
+use crate::trust;
 
 use super::record::{Active, Pending};
 use super::rule::{PENDING_TTL, Secret160, accepted_step, clock_offset};
@@ -18,6 +19,7 @@ pub struct Begun {
 
 /// Begins the set-up of a first app. A pending secret is replaced; an active one is never touched.
 pub fn enable(deed: &mut Deed<'_, '_>) -> Result<Begun, Refusal> {
+    deed.lets_set_up(&deed.desk.factors.totp)?;
     if deed.tx.get::<Active>(&deed.person)?.is_some() {
         return refuse(Failure::new(
             ALREADY_ENABLED,
@@ -29,6 +31,7 @@ pub fn enable(deed: &mut Deed<'_, '_>) -> Result<Begun, Refusal> {
 
 /// Begins the set-up of another app beside the active one, which stays good until the new one is confirmed.
 pub fn replace(deed: &mut Deed<'_, '_>, answer: &Answer) -> Result<Begun, Refusal> {
+    deed.lets_set_up(&deed.desk.factors.totp)?;
     require_active(deed)?;
     deed.prove(answer, BackupCodes::Taken)?;
     begin(deed)
@@ -65,6 +68,7 @@ pub fn confirm(
     answer: &Answer,
 ) -> Result<(Device, Option<Vec<String>>), Refusal> {
     let factor = &deed.desk.factors.totp;
+    deed.lets_set_up(factor)?;
     let pending = deed
         .tx
         .get::<Pending>(&deed.person)?
@@ -108,6 +112,7 @@ pub fn confirm(
     deed.tx.delete::<Pending>(&deed.person);
     let device = active.device();
     if replaced {
+        trust::forget_all(deed.tx, deed.person)?;
         lockout::clear(deed.tx, deed.person, factor.kind())?;
         let name = device.name.clone();
         deed.tell(|occasion| FactorReplaced {
@@ -124,8 +129,9 @@ pub fn confirm(
 /// Turns the app off, and forgets a pending one.
 pub fn disable(deed: &mut Deed<'_, '_>, answer: &Answer) -> Result<(), Refusal> {
     let active = require_active(deed)?;
-    deed.prove(answer, BackupCodes::Taken)?;
     let factor = &deed.desk.factors.totp;
+    deed.lets_remove(factor, active.device_id)?;
+    deed.prove(answer, BackupCodes::Taken)?;
     factor.forget(deed.tx, deed.person)?;
     Ok(deed.removed(factor, &active.device(), Vec::new())?)
 }

@@ -50,9 +50,16 @@ pub const TOO_MANY_KEYS: Code = Code {
 /// The codes of this room.
 pub const CODES: &[Code] = &[WEBAUTHN_FAILED, KEY_KNOWN, TOO_MANY_KEYS];
 
-const KIND: &str = "webauthn";
+pub(super) const KIND: &str = "webauthn";
 /// Live ceremonies of one person; the oldest makes room for a new one.
 const LIVE_CEREMONIES: usize = 10;
+
+/// Whether the person has it: it takes no server to know.
+pub(super) fn is_active(read: &dyn Read, person: PersonKey) -> Result<bool, Failure> {
+    Ok(read
+        .get::<Keys>(&person)?
+        .is_some_and(|keys| !keys.credentials.is_empty()))
+}
 
 impl Factor for SecurityKeys {
     fn kind(&self) -> &'static str {
@@ -69,9 +76,7 @@ impl Factor for SecurityKeys {
     }
 
     fn is_active(&self, read: &dyn Read, person: PersonKey) -> Result<bool, Failure> {
-        Ok(read
-            .get::<Keys>(&person)?
-            .is_some_and(|keys| !keys.credentials.is_empty()))
+        is_active(read, person)
     }
 
     fn devices(

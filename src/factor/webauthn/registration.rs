@@ -21,6 +21,7 @@ pub fn begin_registration(
     name: Option<&str>,
     user_name: &str,
 ) -> Result<Begun<CreationChallengeResponse>, Refusal> {
+    deed.lets_set_up(&deed.desk.factors.webauthn)?;
     let mut keys = deed.tx.get::<Keys>(&deed.person)?.unwrap_or_default();
     if keys.credentials.len() >= MOST_KEYS {
         return refuse(too_many());
@@ -94,6 +95,7 @@ pub async fn complete_registration(
     let checked = checked.map_err(Remembered::new);
     let claimed = answer.raw_id;
     desk.act(me, ACTION, move |deed| {
+        deed.lets_set_up(&deed.desk.factors.webauthn)?;
         let mut keys = deed.tx.get::<Keys>(&deed.person)?.unwrap_or_default();
         let credential = match &checked {
             Ok(credential) => credential.clone(),

@@ -109,6 +109,7 @@ pub fn remove(deed: &mut Deed<'_, '_>, device: Option<DeviceId>) -> Result<(), R
         .iter()
         .position(|credential| credential.device_id == device)
     {
+        deed.lets_remove(&deed.desk.factors.webauthn, device)?;
         let removed = keys.credentials.remove(at);
         deed.tx.delete::<Owner>(&removed.id().to_vec());
         deed.tx.put(&deed.person, &keys)?;

@@ -5,5 +5,8 @@ mod email;
 mod history;
 mod input;
 mod lockout;
+pub mod login;
+mod policy;
 pub mod totp;
+mod trusted_devices;
 pub mod webauthn;

@@ -112,6 +112,20 @@ impl Site {
         Process::mfad([OsStr::new(command), "--config".as_ref(), config.as_ref()])
     }
 
+    /// Starts `mfad service ARGUMENTS --config FILE`.
+    pub fn service(&self, arguments: &[&str]) -> Process {
+        let config = self.config_file();
+        let order = ["service"].iter().chain(arguments).map(OsStr::new);
+        Process::mfad(order.chain([OsStr::new("--config"), config.as_ref()]))
+    }
+
+    /// The same, and what it prints; it must end well.
+    pub async fn ordered(&self, arguments: &[&str]) -> String {
+        let mut process = self.service(arguments);
+        process.ends_with(0).await;
+        process.stdout()
+    }
+
     /// Starts the server and waits until it listens.
     pub async fn serve(&self) -> Process {
         let mut process = self.run("serve");
@@ -324,14 +338,15 @@ pub fn log_lines(text: &str) -> impl Iterator<Item = Value> + '_ {
         .filter_map(|line| serde_json::from_str(line).ok())
 }
 
-/// Every file below a folder, with what it holds.
+/// Every regular file below a folder, with what it holds.
 pub fn files_below(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => found.extend(files_below(&path)),
-            false => drop(found.insert(path.clone(), fs::read(&path).unwrap())),
+        if path.is_dir() {
+            found.extend(files_below(&path));
+        } else if path.is_file() {
+            found.insert(path.clone(), fs::read(&path).unwrap());
         }
     }
     found

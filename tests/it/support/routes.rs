@@ -74,7 +74,8 @@ fn fields(document: &Value, schema: &Value) -> Vec<(String, String, bool)> {
             };
             (
                 name.clone(),
-                kind.unwrap().to_owned(),
+                // An object that may be null.
+                kind.unwrap_or("object").to_owned(),
                 required.contains(&Value::from(name.as_str())),
             )
         })

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
-use mfad::app::App;
-use mfad::base::{ListenAddress, OsEntropy};
+use mfad::app::{App, StartError};
+use mfad::base::{Failure, ListenAddress, OsEntropy};
 use mfad::config::{
     IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, Settings, SmtpConfig, SmtpSecurity,
 };
-use mfad::factor::Desk;
+use mfad::factor::{Desk, set_policy, unset_policy};
+use mfad::policy::{self, Key, Policy};
 use mfad::server::Listener;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -31,7 +32,14 @@ pub struct Options {
     pub no_mail: bool,
     /// Without an issuer that can be reached at the start.
     pub issuer_away: bool,
+    /// Who must have what, as the settings say.
+    pub policy: Policy,
+    /// Routes beside its own.
+    pub extra: Option<Extra>,
 }
+
+/// Makes routes that are served beside the server's own.
+pub type Extra = fn(Arc<Desk>) -> Router;
 
 pub struct Server {
     pub clock: Arc<TestClock>,
@@ -41,6 +49,7 @@ pub struct Server {
     /// The running server's insides, for looking at what it keeps.
     pub desk: Arc<Desk>,
     settings: Settings,
+    extra: Option<Extra>,
     folder: TempDir,
     running: Option<Running>,
 }
@@ -82,6 +91,7 @@ impl Server {
                 audiences: vec![PUBLIC_URL.to_owned()],
                 client_id: None,
                 verify_scope: "mfa:verify".to_owned(),
+                verify_clients: Vec::new(),
                 admin_scope: "mfa:admin".to_owned(),
                 may_grant_admin: true,
             }),
@@ -94,6 +104,7 @@ impl Server {
                 from: "Example <mfad@example.com>".to_owned(),
             }),
             ca_file: None,
+            policy: options.policy,
             service_name: "Example".to_owned(),
             max_connections: 512,
             log: LogConfig {
@@ -101,7 +112,7 @@ impl Server {
                 level: LogLevel::Info,
             },
         };
-        let (address, desk, running) = run(&settings, &clock).await;
+        let (address, desk, running) = run(&settings, &clock, options.extra).await;
         Server {
             clock,
             issuer,
@@ -109,6 +120,7 @@ impl Server {
             address,
             desk,
             settings,
+            extra: options.extra,
             folder,
             running: Some(running),
         }
@@ -125,8 +137,45 @@ impl Server {
     /// Ends it and starts another on the same store.
     pub async fn restart(&mut self) {
         self.stop().await;
-        let (address, desk, running) = run(&self.settings, &self.clock).await;
+        let (address, desk, running) = run(&self.settings, &self.clock, self.extra).await;
         (self.address, self.desk, self.running) = (address, desk, Some(running));
+    }
+
+    /// Ends it and starts another whose settings say another policy.
+    pub async fn restart_under(&mut self, policy: Policy) {
+        self.settings.policy = policy;
+        self.restart().await;
+    }
+
+    /// Ends it and tries to start another whose settings say another policy, which is refused.
+    pub async fn refuses(&mut self, policy: Policy) -> StartError {
+        self.stop().await;
+        let settings = Settings {
+            policy,
+            ..self.settings.clone()
+        };
+        let opened = App::open(&settings, self.clock.clone(), Arc::new(OsEntropy));
+        opened.await.err().expect("the server starts")
+    }
+
+    /// Stores one part of the policy, as `mfad policy set` does.
+    pub async fn set_policy(&self, key: Key, words: &[&str]) -> Result<Policy, Failure> {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        let tools = &self.desk.tools;
+        set_policy(&tools.store, &tools.policy, key, words).await
+    }
+
+    /// Takes one part back, as `mfad policy unset` does.
+    pub async fn unset_policy(&self, key: Key) -> Result<Policy, Failure> {
+        let tools = &self.desk.tools;
+        unset_policy(&tools.store, &tools.policy, key).await
+    }
+
+    /// The policy that holds.
+    pub fn policy(&self) -> Policy {
+        let tools = &self.desk.tools;
+        let shown = tools.store.read(|read| policy::show(read, &tools.policy));
+        shown.unwrap()
     }
 
     /// Where the store is.
@@ -167,8 +216,14 @@ impl Server {
     }
 }
 
-async fn run(settings: &Settings, clock: &Arc<TestClock>) -> (SocketAddr, Arc<Desk>, Running) {
-    let app = App::open(settings, clock.clone(), Arc::new(OsEntropy)).unwrap();
+async fn run(
+    settings: &Settings,
+    clock: &Arc<TestClock>,
+    extra: Option<Extra>,
+) -> (SocketAddr, Arc<Desk>, Running) {
+    let app = App::open(settings, clock.clone(), Arc::new(OsEntropy))
+        .await
+        .unwrap();
     let listener = Listener::bind(&settings.listen).await.unwrap();
     let ListenAddress::Tcp { host, port } = listener.local_addr().unwrap() else {
         panic!("not a TCP listener")
@@ -177,7 +232,8 @@ async fn run(settings: &Settings, clock: &Arc<TestClock>) -> (SocketAddr, Arc<De
     // The issuer may be away on purpose.
     let _ = desk.tools.verifier.prime().await;
     let (stop, stopped) = oneshot::channel::<()>();
-    let task = tokio::spawn(app.run(listener, Router::new(), async move {
+    let extra = extra.map_or_else(Router::new, |extra| extra(desk.clone()));
+    let task = tokio::spawn(app.run(listener, extra, async move {
         // Dropped or sent: both mean the end.
         let _ = stopped.await;
     }));

@@ -107,7 +107,10 @@ async fn what_comes_back_is_exactly_as_promised() {
         json!({
             "enabled": true, "devices": [device],
             "backup_codes": {"total": 10, "remaining": 10, "created_at": "2026-11-24T12:00:05Z"},
-            "policy": {"required": false, "allowed": ["totp", "email", "webauthn"]},
+            "policy": {
+                "required": false, "allowed": ["totp", "email", "webauthn"], "email": "on",
+                "grace_until": null, "trusted_device_days": 30,
+            },
         })
     );
     alice.post(ENABLE).await.refused(409, "already_enabled");

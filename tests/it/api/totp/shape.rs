@@ -83,7 +83,10 @@ fn assert_setup(setup: &Value, now: u64, label: &str) {
 async fn an_app_is_set_up_replaced_and_turned_off_in_the_contracts_words() {
     let server = Server::start().await;
     let alice = server.alice();
-    let policy = json!({"required": false, "allowed": ["totp", "email", "webauthn"]});
+    let policy = json!({
+        "required": false, "allowed": ["totp", "email", "webauthn"], "email": "on",
+        "grace_until": null, "trusted_device_days": 30,
+    });
     let nothing =
         json!({"enabled": false, "devices": [], "backup_codes": null, "policy": policy.clone()});
     assert_eq!(overview(&alice).await, nothing);

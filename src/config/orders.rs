@@ -1,0 +1,118 @@
+//! Orders on the command line: what they are told beside the settings. None of it
+//! stands in variables or in the file.
+
+use clap::{Args, Subcommand};
+
+/// Seconds of the units in which a span of time can be written.
+const UNITS: [(char, u64); 4] = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
+
+/// What `mfad service` is told.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum ServiceCommand {
+    /// Register a login service, and print its key
+    #[command(
+        after_help = "The key alone goes to standard output, once; words go to standard error:\n  \
+        mfad service add portal --return-url https://portal.example.org/mfa > portal.key"
+    )]
+    Add(NewService),
+    /// Tell which login services there are, and never their keys
+    List {
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give a login service a new key, and print it
+    Rotate {
+        /// The name of the service
+        #[arg(value_name = "ID")]
+        id: String,
+        /// How long the old key stays good beside the new one: 90m, 24h, 7d; 0 ends it at once
+        #[arg(long, value_name = "TIME", default_value = "24h", value_parser = seconds)]
+        overlap: u64,
+    },
+    /// Strike a login service off: its keys and tokens are refused at once
+    Remove {
+        /// The name of the service
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+/// A login service, as it is described on the command line.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct NewService {
+    /// Its name: small letters, digits, dots, hyphens and underscores
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// Which name of a person it sends
+    #[arg(
+        long,
+        value_name = "sub|username|email",
+        default_value = "sub",
+        hide_possible_values = true,
+        value_parser = ["sub", "username", "email"]
+    )]
+    pub sends: String,
+    /// A tenant whose people it may ask about. Repeatable; where none is set, it may ask about everybody
+    #[arg(long = "tenant", value_name = "TENANT")]
+    pub tenants: Vec<String>,
+    /// Where people may be sent back to, compared to the letter: https, or http on this machine. Repeatable
+    #[arg(long = "return-url", value_name = "URL")]
+    pub return_urls: Vec<String>,
+    /// Its OAuth client at the issuer, whose own tokens are then its proof as well
+    #[arg(long, value_name = "ID")]
+    pub client_id: Option<String>,
+    /// The issuer that the names it sends belong to, where that is not the one of the settings
+    #[arg(long, value_name = "URL")]
+    pub issuer: Option<String>,
+}
+
+/// A span of time: `0`, or a number with its unit.
+fn seconds(text: &str) -> Result<u64, String> {
+    let read = || {
+        if text == "0" {
+            return Some(0);
+        }
+        let (_, unit) = UNITS.into_iter().find(|(name, _)| text.ends_with(*name))?;
+        let number = text.get(..text.len() - 1)?;
+        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        number.parse::<u64>().ok()?.checked_mul(unit)
+    };
+    read().ok_or_else(|| "write a number and its unit, as in 90m, 24h or 7d".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_of_time_has_its_unit() {
+        for (text, expected) in [
+            ("0", 0),
+            ("0h", 0),
+            ("45s", 45),
+            ("90m", 5400),
+            ("24h", 86_400),
+            ("7d", 604_800),
+        ] {
+            assert_eq!(seconds(text), Ok(expected), "{text}");
+        }
+        for text in [
+            "",
+            "24",
+            "h",
+            "-1h",
+            "+1h",
+            "1.5h",
+            "1 h",
+            "1w",
+            "٢h",
+            "99999999999999999999d",
+            "18446744073709551615d",
+        ] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}

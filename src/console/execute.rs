@@ -1,0 +1,87 @@
+//! What each order does.
+
+use std::sync::Arc;
+
+use crate::base::{Clock, Entropy, Failure};
+use crate::clients::{self, ServiceKey};
+use crate::services::Services;
+use crate::store::Store;
+
+use super::order::{Answer, Order};
+
+/// Services that one answer tells of.
+const PAGE: usize = 100;
+
+/// What orders work with: less than a running server has, so that they can do without one.
+#[derive(Clone)]
+pub struct Tools {
+    /// Where everything is kept.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl From<&Services> for Tools {
+    fn from(services: &Services) -> Self {
+        Tools {
+            store: services.store.clone(),
+            clock: services.clock.clone(),
+            entropy: services.entropy.clone(),
+        }
+    }
+}
+
+/// Carries out `order`. What it changed is on disk when this answers.
+///
+/// # Errors
+/// Those of the room whose work it is, with a member `hint` where there is something to do about it.
+pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
+    let now = tools.clock.now();
+    match order {
+        Order::ServiceAdd(service) => {
+            let key = ServiceKey::draw(&*tools.entropy)?;
+            let hash = key.hash(tools.store.sealer());
+            let id = service.id.clone();
+            tools
+                .store
+                .write(move |tx| clients::add(tx, &service, hash, now))
+                .await?;
+            tracing::info!(service = id, "a login service was registered");
+            Ok(Answer::Key {
+                key: key.into_secret(),
+                old_until: None,
+            })
+        }
+        Order::ServiceList { past } => tools.store.read(|read| {
+            let mut services = clients::list(read, past.as_deref(), PAGE + 1, now)?;
+            let more = services.len() > PAGE;
+            services.truncate(PAGE);
+            Ok(Answer::Services { services, more })
+        }),
+        Order::ServiceRotate { id, overlap } => {
+            let key = ServiceKey::draw(&*tools.entropy)?;
+            let hash = key.hash(tools.store.sealer());
+            let service = id.clone();
+            let old_until = tools
+                .store
+                .write(move |tx| clients::rotate(tx, &service, hash, overlap, now))
+                .await?;
+            tracing::info!(service = id, overlap, "a login service was given a new key");
+            Ok(Answer::Key {
+                key: key.into_secret(),
+                old_until,
+            })
+        }
+        Order::ServiceRemove { id } => {
+            let service = id.clone();
+            tools
+                .store
+                .write(move |tx| clients::remove(tx, &service))
+                .await?;
+            tracing::info!(service = id, "a login service was struck off");
+            Ok(Answer::Done)
+        }
+    }
+}

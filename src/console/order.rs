@@ -1,0 +1,120 @@
+//! What can be ordered, and what is answered.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Failure, Kind, Secret, Timestamp};
+use crate::clients::{Registered, Service};
+
+/// Something to be done.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Register a login service: [`Answer::Key`].
+    ServiceAdd(Service),
+    /// Tell of the services beyond a name: [`Answer::Services`].
+    ServiceList {
+        /// The last one that is known already.
+        past: Option<String>,
+    },
+    /// Give a service another key: [`Answer::Key`].
+    ServiceRotate {
+        /// Which.
+        id: String,
+        /// Seconds that its old key stays good.
+        overlap: u64,
+    },
+    /// Strike a service off: [`Answer::Done`].
+    ServiceRemove {
+        /// Which.
+        id: String,
+    },
+}
+
+/// What comes of an order.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// A service's new key, which nobody can tell again.
+    Key {
+        /// The key.
+        #[serde(with = "shown_once")]
+        key: Secret<String>,
+        /// Until when the earlier one is good, where one is.
+        old_until: Option<Timestamp>,
+    },
+    /// Services in the order of their names.
+    Services {
+        /// Some of them.
+        services: Vec<Registered>,
+        /// Whether there are more beyond the last.
+        more: bool,
+    },
+}
+
+/// Why an order was not carried out, for the person who gave it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Whose fault it is.
+    pub fault: Fault,
+    /// What is wrong.
+    pub cause: String,
+    /// What to do.
+    pub hint: String,
+}
+
+/// Whose fault it is that an order was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The order cannot be carried out as it is.
+    Order,
+    /// It may go well later.
+    Passing,
+    /// The server's, whose log says more.
+    Server,
+}
+
+impl From<&Failure> for Refusal {
+    fn from(failure: &Failure) -> Self {
+        let (fault, usual) = match failure.code().kind {
+            Kind::Internal => (Fault::Server, "look into the log of the server"),
+            Kind::Unavailable | Kind::TooMany | Kind::Timeout => (
+                Fault::Passing,
+                "try again; if it stays so, look into the log of the server",
+            ),
+            _ => (Fault::Order, "see mfad --help"),
+        };
+        let told = failure.members().iter().find(|(name, _)| *name == "hint");
+        let hint = told.and_then(|(_, hint)| hint.as_str());
+        Refusal {
+            fault,
+            cause: failure.detail().trim_end_matches('.').to_owned(),
+            hint: hint.unwrap_or(usual).to_owned(),
+        }
+    }
+}
+
+/// One line of the server's.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Reply {
+    Answer(Answer),
+    Refusal(Refusal),
+}
+
+/// The one way of a secret over the socket.
+mod shown_once {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::base::Secret;
+
+    pub fn serialize<S: Serializer>(key: &Secret<String>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(key.expose())
+    }
+
+    pub fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Secret<String>, D::Error> {
+        String::deserialize(from).map(Secret::new)
+    }
+}

@@ -1,0 +1,224 @@
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::socket::may_order;
+use super::*;
+use crate::base::{OsEntropy, SystemClock};
+use crate::clients::{Sends, Service};
+use crate::store::{MasterKeyPlace, open};
+
+struct Running {
+    folder: tempfile::TempDir,
+    tools: Tools,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<()>,
+}
+
+impl Running {
+    fn start() -> Running {
+        let folder = tempfile::tempdir().unwrap();
+        let place = MasterKeyPlace::Own(folder.path().join("master.key"));
+        let tools = Tools {
+            store: open(folder.path(), &place, Arc::new(OsEntropy)).unwrap(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(OsEntropy),
+        };
+        let console = Console::open(folder.path()).unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let served = tokio::spawn(console.serve(tools.clone(), async move {
+            let _ = stopped.await;
+        }));
+        Running {
+            folder,
+            tools,
+            stop,
+            served,
+        }
+    }
+
+    async fn connect(&self) -> UnixStream {
+        UnixStream::connect(socket_path(self.folder.path()))
+            .await
+            .unwrap()
+    }
+
+    async fn order(&self, order: Order) -> Result<Answer, Undone> {
+        send(self.folder.path(), &order).await
+    }
+
+    async fn stop(self) -> tempfile::TempDir {
+        drop(self.stop);
+        self.served.await.unwrap();
+        self.folder
+    }
+}
+
+fn portal() -> Service {
+    Service {
+        id: "portal".to_owned(),
+        sends: Sends::Username,
+        tenants: vec!["t1".to_owned()],
+        return_urls: vec!["https://portal.example.org/".to_owned()],
+        client_id: Some("client".to_owned()),
+        issuer: None,
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[tokio::test]
+async fn orders_are_carried_out_and_refusals_say_what_to_do() {
+    let running = Running::start();
+    let added = running.order(Order::ServiceAdd(portal())).await.unwrap();
+    let Answer::Key {
+        key,
+        old_until: None,
+    } = added
+    else {
+        panic!("{added:?}")
+    };
+    assert!(key.expose().starts_with("mfad_sk_"));
+    let listed = running
+        .order(Order::ServiceList { past: None })
+        .await
+        .unwrap();
+    let Answer::Services {
+        services,
+        more: false,
+    } = listed
+    else {
+        panic!("{listed:?}")
+    };
+    assert_eq!(services[0].service, portal());
+
+    let again = running
+        .order(Order::ServiceAdd(portal()))
+        .await
+        .unwrap_err();
+    let Undone::Refused(refusal) = again else {
+        panic!("{again:?}")
+    };
+    assert_eq!(refusal.fault, Fault::Order);
+    assert!(refusal.cause.contains("registered already"), "{refusal:?}");
+    assert!(refusal.hint.contains("rotate"), "{refusal:?}");
+
+    let id = "portal".to_owned();
+    let gone = running.order(Order::ServiceRemove { id: id.clone() }).await;
+    assert!(matches!(gone, Ok(Answer::Done)), "{gone:?}");
+    let gone = running.order(Order::ServiceRemove { id }).await;
+    assert!(matches!(gone, Err(Undone::Refused(_))), "{gone:?}");
+
+    let mut long = portal();
+    long.tenants = vec!["t".repeat(1000); 80];
+    let long = running.order(Order::ServiceAdd(long)).await;
+    assert!(matches!(long, Err(Undone::TooLong)), "{long:?}");
+
+    running.tools.store.close().await;
+    let closed = running
+        .order(Order::ServiceAdd(portal()))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&closed, Undone::Refused(refusal) if refusal.fault == Fault::Passing),
+        "{closed:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_socket_is_its_owners_and_goes_with_the_server() {
+    let running = Running::start();
+    let path = socket_path(running.folder.path());
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(running.folder.path()) & 0o077, 0);
+    // Whoever has connected and says nothing does not keep the server.
+    let silent = running.connect().await;
+    let folder = running.stop().await;
+    drop(silent);
+    assert!(!path.exists());
+    let undone = send(folder.path(), &Order::ServiceList { past: None }).await;
+    assert!(matches!(undone, Err(Undone::NoServer)), "{undone:?}");
+
+    // What a dead server left is replaced, and a file is not.
+    drop(UnixListener::bind(&path).unwrap());
+    let undone = send(folder.path(), &Order::ServiceList { past: None }).await;
+    assert!(matches!(undone, Err(Undone::NoServer)), "{undone:?}");
+    drop(Console::open(folder.path()).unwrap());
+    std::fs::write(&path, "precious").unwrap();
+    assert!(Console::open(folder.path()).is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+}
+
+#[test]
+fn the_servers_user_and_root_give_orders_and_nobody_else() {
+    for (peer, own, may) in [
+        (1000, 1000, true),
+        (0, 1000, true),
+        (0, 0, true),
+        (1001, 1000, false),
+        (1000, 0, false),
+        (65_534, 1000, false),
+    ] {
+        assert_eq!(may_order(peer, own), may, "{peer} to {own}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_order_is_answered_or_dropped_and_the_next_one_is_heard() {
+    let running = Running::start();
+    let says = async |bytes: &[u8]| -> String {
+        let mut stream = running.connect().await;
+        // The server may have gone before all of it was written.
+        let _ = stream.write_all(bytes).await;
+        let _ = stream.shutdown().await;
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer).await;
+        answer
+    };
+    for garbage in [
+        &b"canary-5b1e\n"[..],
+        b"{\"canary-5b1e\":1}\n",
+        b"{\"service_remove\":{\"id\":5}}\n",
+        b"[]\n",
+        b"\n",
+        b"\xff\xfe\x00\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    ] {
+        let answer = says(garbage).await;
+        assert!(answer.contains("does not understand"), "{answer}");
+        assert!(!answer.contains("canary"), "{answer}");
+    }
+    for silence in [&b""[..], b"{", b"{\"service_list\":{\"past\":null}}"] {
+        assert_eq!(says(silence).await, "");
+    }
+    let deep = ["[".repeat(60_000), "\n".to_owned()].concat();
+    assert!(says(deep.as_bytes()).await.contains("does not understand"));
+    says(&vec![b'a'; LONGEST_ORDER * 4]).await;
+    let heard = running.order(Order::ServiceList { past: None }).await;
+    assert!(heard.is_ok(), "{heard:?}");
+}
+
+#[tokio::test]
+async fn eight_are_heard_at_once_and_others_when_one_has_gone() {
+    let running = Running::start();
+    let mut silent = Vec::new();
+    for _ in 0..8 {
+        let mut stream = running.connect().await;
+        stream.write_all(b"{").await.unwrap();
+        silent.push(stream);
+    }
+    let mut ninth = std::pin::pin!(running.order(Order::ServiceList { past: None }));
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut ninth).await;
+    assert!(early.is_err(), "{early:?}");
+    silent.pop();
+    assert!(ninth.await.is_ok());
+}

@@ -1,0 +1,123 @@
+//! The whole verification in one call, for PAM, RADIUS and scripts.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State as Route;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::factor::{Answer, Desk, Given, Place};
+use crate::policy;
+use crate::wire::{
+    Body, CallingService, ChangeRefusals, Fields, FromBody, Refused, ServiceHeaders,
+};
+
+use super::http::{NotVerified, issuer, named};
+use super::record::Context;
+use super::service::by;
+use super::whom::{self, Named};
+
+/// The route of the one call.
+pub fn routes() -> OpenApiRouter<Arc<Desk>> {
+    OpenApiRouter::new().routes(routes!(verify))
+}
+
+/// A person and their code. As JSON, or as a form.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what OneCallRequest::from_body reads")]
+struct VerifyNowRequest {
+    /// The person's `sub` at their issuer. One of `subject`, `username` and `user`.
+    #[schema(required = false, nullable)]
+    subject: Option<String>,
+    /// The name that the service knows the person by: `preferred_username`, or `email` where it is registered so.
+    #[schema(required = false, nullable)]
+    username: Option<String>,
+    /// Whatever the service is registered to send: `sub`, `preferred_username` or `email`.
+    #[schema(required = false, nullable)]
+    user: Option<String>,
+    /// Whose person, where more than one issuer is believed.
+    #[schema(required = false, nullable)]
+    issuer: Option<String>,
+    /// A code from the authenticator app, or a backup code.
+    code: String,
+}
+
+struct OneCallRequest {
+    named: Named,
+    issuer: Option<String>,
+    answer: Answer,
+}
+
+impl FromBody for OneCallRequest {
+    const FORM: bool = true;
+
+    fn from_body(fields: &mut Fields<'_>) -> Option<Self> {
+        let (named, code) = (named(fields), fields.string("code"));
+        let issuer = fields.optional_string("issuer");
+        Some(OneCallRequest {
+            named: named?,
+            issuer,
+            answer: Answer::read(&code?),
+        })
+    }
+}
+
+/// The code was right.
+#[derive(Serialize, ToSchema)]
+struct VerifiedNow {
+    /// Always true.
+    verified: bool,
+    /// Always true: the same in the word that some portals look for.
+    result: bool,
+    /// `totp` or `backup_code`.
+    method: &'static str,
+    /// What was seen (RFC 8176).
+    amr: Vec<&'static str>,
+    /// How many backup codes the person has left; null where they have none made.
+    #[schema(required)]
+    backup_codes_remaining: Option<usize>,
+}
+
+#[utoipa::path(post, path = "/api/v1/mfa/verify", operation_id = "verify_now", summary = "Verify Now",
+    description = "Verify a code in one call: of the authenticator app, or a backup code. Whoever has neither, and whoever is not known, is refused like somebody whose code is wrong.",
+    tag = "login", params(ServiceHeaders), request_body(content((VerifyNowRequest = "application/json"), (VerifyNowRequest = "application/x-www-form-urlencoded"))),
+    responses((status = 200, description = "The code was right", body = VerifiedNow), ChangeRefusals))]
+async fn verify(
+    Route(desk): Route<Arc<Desk>>,
+    calling: Result<CallingService, Refused>,
+    request: Result<Body<OneCallRequest>, Refused>,
+) -> Result<Json<VerifiedNow>, NotVerified> {
+    let (calling, Body(request)) = (calling?, request?);
+    let service = &calling.service;
+    desk.take_service_budget(&service.id)?;
+    let issuer = issuer(&desk, service, request.issuer)?;
+    let whom = whom::find(&desk.tools, service, &issuer, &request.named)?;
+    let kind = match request.answer {
+        Answer::Backup(_) => "backup_code",
+        _ => "totp",
+    };
+    let given = Given::Code {
+        kind,
+        answer: request.answer,
+    };
+    let by = by(&service.id, whom.key, &Context::default(), calling.origin);
+    let verified = desk
+        .act(by, "login.verify", move |deed| {
+            let policy = policy::in_effect(deed.tx, &deed.desk.tools.policy)?;
+            let passed = deed.sign_in(&given, Place::OneCall, |kind| policy.counts(kind))?;
+            let codes = &deed.desk.factors.backup_codes;
+            let left = codes.left(deed.tx, deed.person)?;
+            Ok(VerifiedNow {
+                verified: true,
+                result: true,
+                method: passed.method,
+                amr: passed.amr,
+                backup_codes_remaining: left.map(|left| left.remaining),
+            })
+        })
+        .await?;
+    Ok(Json(verified))
+}

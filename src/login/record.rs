@@ -1,0 +1,133 @@
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{ChallengeId, PersonKey, Timestamp};
+use crate::store::Record;
+
+use super::rule::{Decision, Reason};
+
+/// One sign-in that a service asked about.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Challenge {
+    /// The id of the service that opened it.
+    pub service: String,
+    pub person: PersonKey,
+    /// Who vouches for the person.
+    pub issuer: String,
+    /// Their `sub` there; not known of a name that nobody here goes by.
+    pub subject: Option<String>,
+    pub reason: Reason,
+    /// What the service had checked, in the words of RFC 8176.
+    pub first: Vec<String>,
+    pub context: Context,
+    pub decision: Decision,
+    /// How the person could answer when it was opened.
+    pub methods: Vec<String>,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub misses: u32,
+    pub state: State,
+    /// Where the person is brought back to, if they answer on our page.
+    pub prompt: Option<Return>,
+}
+
+/// What the service said of the sign-in.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Context {
+    /// The person's address.
+    pub ip: Option<IpAddr>,
+    /// Their browser.
+    pub user_agent: Option<String>,
+    /// What they sign in to.
+    pub app: Option<String>,
+}
+
+/// The way back from our page.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Return {
+    /// One of those registered for the service.
+    pub url: String,
+    /// The service's own word, brought back as it was given.
+    pub state: Option<String>,
+    /// Whether the service can keep a remembered browser's token.
+    pub may_remember: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum State {
+    /// It takes answers, until it expires.
+    Open,
+    /// It had its right answer.
+    Passed(Outcome),
+    /// It had too many wrong ones.
+    Failed,
+    /// The person gave up.
+    Cancelled,
+}
+
+/// A right answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    pub method: String,
+    pub amr: Vec<String>,
+    pub acr: String,
+    pub at: Timestamp,
+    pub backup_codes_remaining: Option<usize>,
+    /// The token of a browser that was remembered with it: the service may fetch it once more, like the result.
+    pub device_token: Option<String>,
+}
+
+impl Record for Challenge {
+    type Key = ChallengeId;
+    const TABLE: &'static str = "challenge";
+}
+
+/// Finds a person's challenges.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub struct Live {
+    pub created_at: Timestamp,
+}
+
+impl Record for Live {
+    type Key = (PersonKey, ChallengeId);
+    const TABLE: &'static str = "challenge by person";
+}
+
+/// Finds a challenge by the hash of its prompt's token.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub struct PromptToken {
+    pub challenge: ChallengeId,
+}
+
+impl Record for PromptToken {
+    type Key = Vec<u8>;
+    const TABLE: &'static str = "challenge by prompt";
+}
+
+/// A sign-in that its person will be told of, unless it is finished before.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Unfinished {
+    pub person: PersonKey,
+    pub service: String,
+    pub app: Option<String>,
+    pub ip: Option<IpAddr>,
+    pub begun_at: Timestamp,
+}
+
+impl Record for Unfinished {
+    /// When to tell, in seconds since 1970, and of which challenge.
+    type Key = (u64, ChallengeId);
+    const TABLE: &'static str = "unfinished";
+}
+
+/// When a person last finished a sign-in.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub struct LastFinished {
+    pub at: Timestamp,
+}
+
+impl Record for LastFinished {
+    type Key = PersonKey;
+    const TABLE: &'static str = "finished";
+}

@@ -1,0 +1,77 @@
+//! Somebody passed the first factor and not the second: their password may be known to another.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::audit::{Actor, Origin};
+use crate::base::{Failure, RequestId};
+use crate::factor::{By, Desk};
+use crate::mail::SignInUnfinished;
+use crate::store::{Order, Scan};
+
+use super::record::{LastFinished, Unfinished};
+use super::rule::UNFINISHED_NEWS;
+
+/// How often what is due is looked for.
+const INTERVAL: Duration = Duration::from_secs(10);
+/// Sign-ins looked at in one round.
+const ROUND: usize = 64;
+
+/// Tells people of sign-ins that were not finished within three minutes, for ever.
+pub async fn tell_of_unfinished(desk: &Arc<Desk>) {
+    loop {
+        if let Err(failure) = round(desk).await {
+            tracing::warn!(?failure, "unfinished sign-ins cannot be told of");
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+async fn round(desk: &Arc<Desk>) -> Result<(), Failure> {
+    let tools = &desk.tools;
+    let now = tools.now();
+    let scan = Scan {
+        prefix: &[],
+        past: None,
+        order: Order::Ascending,
+        limit: ROUND,
+    };
+    let due = tools.store.read(|read| read.list::<Unfinished>(&scan))?;
+    for (key, unfinished) in due {
+        if key.0 > now.unix() {
+            break;
+        }
+        let by = By {
+            key: unfinished.person,
+            person: None,
+            actor: Actor::System,
+            origin: Origin {
+                request: RequestId::draw(&*tools.entropy)?,
+                ip: unfinished.ip,
+            },
+        };
+        desk.act(by, "login.unfinished", move |deed| {
+            // Finished while we looked, or told of already.
+            if deed.tx.get::<Unfinished>(&key)?.is_none() {
+                return Ok(());
+            }
+            deed.tx.delete::<Unfinished>(&key);
+            let finished = deed.tx.get::<LastFinished>(&deed.person)?;
+            let came_in = finished.is_some_and(|finished| finished.at >= unfinished.begun_at);
+            // Whoever began twice and came in knows of both.
+            if came_in || deed.now.since(unfinished.begun_at) > UNFINISHED_NEWS {
+                return Ok(());
+            }
+            let service = unfinished.app.as_deref().unwrap_or(&unfinished.service);
+            Ok(deed.tell(|occasion| SignInUnfinished {
+                occasion: crate::mail::Occasion {
+                    at: unfinished.begun_at,
+                    ..occasion
+                },
+                service,
+            })?)
+        })
+        .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,486 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use crate::auth::{Email, Person};
+use crate::base::{OsEntropy, PersonKey, Timestamp};
+use crate::store::{self, MasterKeyPlace, Record, Store};
+
+use super::record::{Bearer, Operator};
+use super::{Found, MOST_BEARERS, NameKind, Profile, find, meet, operators};
+
+const NOW: Timestamp = Timestamp::from_unix(1_795_521_600);
+const ISSUER: &str = "https://issuer.example";
+
+fn open() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let key = MasterKeyPlace::Own(folder.path().join("master.key"));
+    let store = store::open(folder.path(), &key, Arc::new(OsEntropy)).unwrap();
+    (folder, store)
+}
+
+/// What a token says of its person.
+#[derive(Clone)]
+struct Said(Person);
+
+impl Said {
+    fn new(subject: &str) -> Self {
+        Said(Person {
+            issuer: ISSUER.to_owned(),
+            subject: subject.to_owned(),
+            tenant: None,
+            email: None,
+            username: None,
+            name: None,
+            client: None,
+            scopes: Vec::new(),
+            operator: false,
+            auth_time: None,
+            amr: Vec::new(),
+            acr: None,
+            expires: NOW.plus(3600),
+        })
+    }
+
+    fn at(mut self, issuer: &str) -> Self {
+        self.0.issuer = issuer.to_owned();
+        self
+    }
+
+    fn of(mut self, tenant: &str) -> Self {
+        self.0.tenant = Some(tenant.to_owned());
+        self
+    }
+
+    fn called(mut self, username: &str) -> Self {
+        self.0.username = Some(username.to_owned());
+        self
+    }
+
+    fn mailed(mut self, address: &str, verified: Option<bool>) -> Self {
+        self.0.email = Some(Email {
+            address: address.to_owned(),
+            verified,
+        });
+        self
+    }
+
+    fn operator(mut self, operator: bool) -> Self {
+        self.0.operator = operator;
+        self
+    }
+
+    async fn met(self, store: &Store) -> PersonKey {
+        let key = store.sealer().person(&self.0.issuer, &self.0.subject);
+        let keys = store.clone();
+        store
+            .write(move |tx| meet(tx, keys.sealer(), key, &self.0, NOW))
+            .await
+            .unwrap();
+        key
+    }
+}
+
+fn named(store: &Store, kind: NameKind, name: &str, tenants: &[Option<&str>]) -> Found {
+    at(store, ISSUER, kind, name, tenants)
+}
+
+/// Among people of `tenants`; all where there are none.
+fn at(store: &Store, issuer: &str, kind: NameKind, name: &str, tenants: &[Option<&str>]) -> Found {
+    let may = |tenant: Option<&str>| tenants.is_empty() || tenants.contains(&tenant);
+    store
+        .read(|read| find(read, store.sealer(), kind, issuer, name, &may))
+        .unwrap()
+}
+
+fn username(store: &Store, name: &str) -> Found {
+    named(store, NameKind::Username, name, &[])
+}
+
+fn email(store: &Store, name: &str) -> Found {
+    named(store, NameKind::Email, name, &[])
+}
+
+#[tokio::test]
+async fn a_person_is_found_by_their_names_however_they_are_written() {
+    let (_folder, store) = open();
+    let said = Said::new("1")
+        .called("É.Müller")
+        .mailed("E.Mueller@Example.com", Some(true));
+    let one = Found::One(said.met(&store).await);
+    for name in ["É.Müller", "é.müller", "E\u{301}.MU\u{308}LLER"] {
+        assert_eq!(username(&store, name), one, "{name}");
+        assert_eq!(email(&store, name), Found::Nobody, "{name}");
+    }
+    for name in ["E.Mueller@Example.com", "e.mueller@EXAMPLE.COM"] {
+        assert_eq!(email(&store, name), one, "{name}");
+        assert_eq!(username(&store, name), Found::Nobody, "{name}");
+    }
+    for name in [
+        "",
+        "1",
+        "e.muller",
+        "é.müller ",
+        " é.müller",
+        "é.müller\0",
+        "é.mülle",
+        "é.müllerr",
+    ] {
+        assert_eq!(username(&store, name), Found::Nobody, "{name:?}");
+    }
+    let huge = "a".repeat(1_000_000);
+    assert_eq!(username(&store, &huge), Found::Nobody);
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_written_twice_the_same_finds_nobody() {
+    let (_folder, store) = open();
+    for (subject, name) in [("1", " alice"), ("2", "alice\u{2003}"), ("3", "al\tice")] {
+        Said::new(subject).called(name).met(&store).await;
+        assert_eq!(username(&store, name), Found::Nobody, "{name:?}");
+        assert_eq!(username(&store, name.trim()), Found::Nobody, "{name:?}");
+    }
+}
+
+#[tokio::test]
+async fn two_of_one_name_are_told_apart_by_their_tenants_alone() {
+    let (_folder, store) = open();
+    let a = Found::One(Said::new("1").called("kim").of("a").met(&store).await);
+    let b = Found::One(Said::new("2").called("KIM").of("b").met(&store).await);
+    let none = Found::One(Said::new("3").called("Kim").met(&store).await);
+    let table: [(&[Option<&str>], Found); 7] = [
+        (&[], Found::Several),
+        (&[Some("a")], a),
+        (&[Some("b")], b),
+        (&[None], none),
+        (&[Some("c")], Found::Nobody),
+        (&[Some("a"), Some("b")], Found::Several),
+        (&[Some("a"), Some("c")], a),
+    ];
+    for (tenants, found) in table {
+        let said = named(&store, NameKind::Username, "kim", tenants);
+        assert_eq!(said, found, "{tenants:?}");
+    }
+    // Another of the same tenant.
+    Said::new("4").called("kim").of("a").met(&store).await;
+    for (tenant, found) in [("a", Found::Several), ("b", b)] {
+        let said = named(&store, NameKind::Username, "kim", &[Some(tenant)]);
+        assert_eq!(said, found, "{tenant}");
+    }
+    // Who moves takes their name along.
+    Said::new("4").called("kim").of("b").met(&store).await;
+    for (tenant, found) in [("a", a), ("b", Found::Several)] {
+        let said = named(&store, NameKind::Username, "kim", &[Some(tenant)]);
+        assert_eq!(said, found, "{tenant}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_name_at_another_issuer_is_another_persons() {
+    let (_folder, store) = open();
+    let other = "https://other.example";
+    let said = |issuer| {
+        let said = Said::new("1").called("kim");
+        said.mailed("kim@example.com", Some(true)).at(issuer)
+    };
+    let here = Found::One(said(ISSUER).met(&store).await);
+    let there = Found::One(said(other).met(&store).await);
+    assert_ne!(here, there);
+    for (kind, name) in [
+        (NameKind::Username, "kim"),
+        (NameKind::Email, "kim@example.com"),
+    ] {
+        assert_eq!(at(&store, ISSUER, kind, name, &[]), here);
+        assert_eq!(at(&store, other, kind, name, &[]), there);
+        let third = "https://third.example";
+        assert_eq!(at(&store, third, kind, name, &[]), Found::Nobody);
+    }
+}
+
+#[tokio::test]
+async fn a_changed_name_leaves_nothing_behind() {
+    let (_folder, store) = open();
+    let person = Said::new("1")
+        .called("old")
+        .mailed("old@x.example", Some(true));
+    let one = Found::One(person.met(&store).await);
+    Said::new("1")
+        .called("new")
+        .mailed("new@x.example", Some(true))
+        .met(&store)
+        .await;
+    assert_eq!(username(&store, "old"), Found::Nobody);
+    assert_eq!(email(&store, "old@x.example"), Found::Nobody);
+    assert_eq!(username(&store, "new"), one);
+    assert_eq!(email(&store, "new@x.example"), one);
+    // The old name is free for others.
+    let two = Found::One(Said::new("2").called("old").met(&store).await);
+    assert_eq!(username(&store, "old"), two);
+    // Another spelling is no other name, a token without the claims takes none away, one with
+    // a name that nobody is found by does.
+    Said::new("1").called("NEW").met(&store).await;
+    Said::new("1").met(&store).await;
+    assert_eq!(username(&store, "new"), one);
+    assert_eq!(email(&store, "new@x.example"), one);
+    Said::new("1").called("new ").met(&store).await;
+    assert_eq!(username(&store, "new"), Found::Nobody);
+}
+
+#[tokio::test]
+async fn only_the_issuer_makes_an_address_a_name() {
+    let address = "kim@example.com";
+    let other = "kim@other.example";
+    let (yes, no, silent) = (Some(true), Some(false), None);
+    // What was said, one token after the other, and whether the first address finds the person then.
+    type Tokens<'a> = &'a [(&'a str, Option<bool>)];
+    let table: [(Tokens<'_>, bool); 10] = [
+        (&[(address, yes)], true),
+        (&[(address, no)], false),
+        (&[(address, silent)], false),
+        (&[(address, no), (address, yes)], true),
+        (&[(address, yes), (address, silent)], true),
+        (&[(address, yes), ("KIM@example.com", silent)], true),
+        (&[(address, yes), (address, no)], false),
+        (&[(address, yes), (other, yes)], false),
+        // Whose the old one is now, nobody has said.
+        (&[(address, yes), (other, silent)], false),
+        (&[(address, yes), (other, no)], false),
+    ];
+    for (tokens, found) in table {
+        let (_folder, store) = open();
+        let mut person = None;
+        for (address, verified) in tokens {
+            let said = Said::new("1").mailed(address, *verified);
+            person = Some(said.met(&store).await);
+        }
+        let expected = match (found, person) {
+            (true, Some(person)) => Found::One(person),
+            _ => Found::Nobody,
+        };
+        assert_eq!(email(&store, address), expected, "{tokens:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_claimed_address_takes_nobodys_place_nor_makes_theirs_doubtful() {
+    let (_folder, store) = open();
+    let address = "victim@example.com";
+    let victim = Said::new("1").mailed(address, Some(true));
+    let victim = Found::One(victim.met(&store).await);
+    for (subject, verified) in [("2", Some(false)), ("3", None)] {
+        let attacker = Said::new(subject).mailed(address, verified);
+        attacker.called(address).met(&store).await;
+        assert_eq!(email(&store, address), victim);
+    }
+}
+
+#[tokio::test]
+async fn a_name_of_more_people_than_are_looked_at_means_nobody_until_enough_have_left() {
+    let (_folder, store) = open();
+    let subjects: Vec<String> = (0..=MOST_BEARERS).map(|n| format!("p{n}")).collect();
+    let mut people = BTreeMap::new();
+    for subject in &subjects {
+        let said = Said::new(subject).called("admin").of(subject);
+        people.insert(subject, Found::One(said.met(&store).await));
+    }
+    let of = |subject: &str| named(&store, NameKind::Username, "admin", &[Some(subject)]);
+    for subject in &subjects {
+        assert_eq!(of(subject), Found::Several, "{subject}");
+    }
+    let renamed = Said::new("p3").called("other").of("p3");
+    renamed.met(&store).await;
+    for subject in subjects.iter().filter(|subject| *subject != "p3") {
+        assert_eq!(of(subject), people[subject], "{subject}");
+    }
+    assert_eq!(of("p3"), Found::Nobody);
+}
+
+#[tokio::test]
+async fn a_row_counts_only_where_the_profile_says_the_same() {
+    let (_folder, store) = open();
+    let person = Said::new("1").called("kim").met(&store).await;
+    assert_eq!(username(&store, "kim"), Found::One(person));
+    store
+        .write(move |tx| {
+            let known = tx.get::<Profile>(&person)?.unwrap();
+            let names = super::record::Names::default();
+            tx.put(&person, &Profile { names, ..known })
+        })
+        .await
+        .unwrap();
+    assert_eq!(username(&store, "kim"), Found::Nobody);
+    Said::new("1").called("kim").met(&store).await;
+    assert_eq!(username(&store, "kim"), Found::One(person));
+    let forgotten = store.write(move |tx| {
+        tx.delete::<Profile>(&person);
+        Ok(())
+    });
+    forgotten.await.unwrap();
+    assert_eq!(username(&store, "kim"), Found::Nobody);
+}
+
+#[tokio::test]
+async fn people_who_were_met_before_there_were_names_are_entered_when_they_are_met_again() {
+    let old = serde_json::json!({
+        "issuer": ISSUER, "subject": "1", "tenant": null, "username": "kim", "email": "kim@example.com",
+        "met_at": NOW.unix(),
+    });
+    let old: Profile = serde_json::from_value(old).unwrap();
+    let (_folder, store) = open();
+    let person = store.sealer().person(ISSUER, "1");
+    let put = store.write(move |tx| tx.put(&person, &old));
+    put.await.unwrap();
+    assert_eq!(username(&store, "kim"), Found::Nobody);
+    let said = Said::new("1").called("kim");
+    said.mailed("kim@example.com", Some(true)).met(&store).await;
+    assert_eq!(username(&store, "kim"), Found::One(person));
+    assert_eq!(email(&store, "kim@example.com"), Found::One(person));
+}
+
+#[tokio::test]
+async fn who_says_nothing_new_costs_no_write() {
+    let (_folder, store) = open();
+    let said = Said::new("1")
+        .called("Kim")
+        .of("a")
+        .mailed("kim@example.com", Some(true))
+        .operator(true);
+    said.clone().met(&store).await;
+    let tables = [Profile::TABLE, Bearer::TABLE, Operator::TABLE];
+    let news = tables.map(|table| store.watch(table));
+    said.clone().met(&store).await;
+    let without = Said(Person {
+        username: None,
+        email: None,
+        ..said.0
+    });
+    without.met(&store).await;
+    for (table, news) in tables.iter().zip(news) {
+        let waited = tokio::time::timeout(Duration::ZERO, news.notified()).await;
+        assert!(waited.is_err(), "{table} was written");
+    }
+}
+
+#[tokio::test]
+async fn operators_are_those_whose_token_lately_said_so_and_a_token_without_the_scope_takes_nothing_back()
+ {
+    let (_folder, store) = open();
+    let list = |limit| store.read(|read| operators(read, limit)).unwrap();
+    assert_eq!(list(10).len(), 0);
+    let mut made = Vec::new();
+    for subject in ["1", "2", "3"] {
+        made.push(Said::new(subject).operator(true).met(&store).await);
+    }
+    Said::new("4").met(&store).await;
+    made.sort();
+    assert!(list(10) == made);
+    assert!(list(2) == made[..2]);
+    Said::new("1").met(&store).await;
+    assert!(list(10) == made);
+}
+
+/// A token of one of four people: subject, tenant, user name, address and whether it is verified.
+type Token = (
+    usize,
+    Option<&'static str>,
+    Option<&'static str>,
+    Option<(&'static str, Option<bool>)>,
+);
+
+fn token() -> impl Strategy<Value = Token> {
+    let tenants = proptest::option::of(proptest::sample::select(vec!["a", "b"]));
+    let usernames = proptest::sample::select(vec!["kim", "KIM", "lee", "lee "]);
+    let addresses = proptest::sample::select(vec!["k@x.example", "K@X.example", "l@x.example"]);
+    let verified = proptest::sample::select(vec![Some(true), Some(true), Some(false), None]);
+    (
+        0..4usize,
+        tenants,
+        proptest::option::of(usernames),
+        proptest::option::of((addresses, verified)),
+    )
+}
+
+/// Who they are by the tokens so far, in the plainest way.
+#[derive(Clone, Default)]
+struct Known {
+    met: bool,
+    tenant: Option<&'static str>,
+    username: Option<String>,
+    email: Option<String>,
+}
+
+impl Known {
+    fn learn(&mut self, (_, tenant, username, email): Token) {
+        self.met = true;
+        self.tenant = tenant;
+        if let Some(name) = username {
+            self.username = (name.trim() == name).then(|| name.to_lowercase());
+        }
+        if let Some((address, verified)) = email {
+            let address = address.to_lowercase();
+            let same = self.email.as_ref() == Some(&address);
+            let stays = verified == Some(true) || (verified.is_none() && same);
+            self.email = stays.then_some(address);
+        }
+    }
+}
+
+#[test]
+fn whatever_tokens_said_in_whatever_order_each_name_means_those_who_bear_it() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let (_folder, store) = open();
+    let case = std::cell::Cell::new(0);
+    let config = ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    proptest!(config, |(tokens in proptest::collection::vec(token(), 1..24))| {
+        // Each run is at an issuer of its own.
+        case.set(case.get() + 1);
+        let issuer = format!("https://{}.example", case.get());
+        let mut known = vec![Known::default(); 4];
+        let mut said = Vec::new();
+        for token in tokens {
+            let (subject, tenant, username, email) = token;
+            known[subject].learn(token);
+            let mut one = Said::new(&subject.to_string()).at(&issuer);
+            one.0.tenant = tenant.map(str::to_owned);
+            one.0.username = username.map(str::to_owned);
+            one.0.email = email.map(|(address, verified)| Email { address: address.to_owned(), verified });
+            said.push(one.0);
+        }
+        let keys = store.clone();
+        runtime.block_on(store.write(move |tx| {
+            for person in &said {
+                let key = keys.sealer().person(&person.issuer, &person.subject);
+                meet(tx, keys.sealer(), key, person, NOW)?;
+            }
+            Ok(())
+        })).unwrap();
+        let tenants: [&[Option<&str>]; 4] = [&[], &[Some("a")], &[Some("b")], &[None, Some("b")]];
+        for tenants in tenants {
+            for (kind, name) in [
+                (NameKind::Username, "Kim"), (NameKind::Username, "lee"), (NameKind::Username, "k@x.example"),
+                (NameKind::Email, "k@x.example"), (NameKind::Email, "L@x.example"), (NameKind::Email, "kim"),
+            ] {
+                let bearers: Vec<usize> = (0..4).filter(|n| {
+                    let one = &known[*n];
+                    let bears = match kind { NameKind::Username => &one.username, NameKind::Email => &one.email };
+                    one.met && bears.as_ref() == Some(&name.to_lowercase())
+                        && (tenants.is_empty() || tenants.contains(&one.tenant))
+                }).collect();
+                let expected = match bearers[..] {
+                    [] => Found::Nobody,
+                    [n] => Found::One(store.sealer().person(&issuer, &n.to_string())),
+                    _ => Found::Several,
+                };
+                prop_assert_eq!(at(&store, &issuer, kind, name, tenants), expected, "{}", name);
+            }
+        }
+    });
+}
