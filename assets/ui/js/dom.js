@@ -88,7 +88,7 @@ export function codeForm({
   const input = h("input", {
     id, class: digits ? "code" : "code wide", autocomplete: groups ? "off" : "one-time-code", inputmode: digits ? "numeric" : "text",
     maxlength: "64", spellcheck: "false", autocapitalize: groups ? "characters" : "off", required: true,
-    "aria-describedby": hint ? `${error.id} ${id}-hint` : error.id, placeholder: digits ? "000000" : null,
+    "aria-describedby": hint ? `${error.id} ${id}-hint` : error.id,
     oninput(event) {
       if (groups) group(input, event);
       // What was refused is not sent again because a blank went into it.

@@ -42,8 +42,12 @@ function announce(text) {
 
 /** Only addresses that can be gone to: never a script's. */
 function address(text) {
-  const url = URL.canParse(text ?? "") ? new URL(text) : null;
-  return ["https:", "http:"].includes(url?.protocol) ? url : null;
+  try {
+    const url = new URL(text);
+    return ["https:", "http:"].includes(url.protocol) ? url : null;
+  } catch {
+    return null;
+  }
 }
 
 /** The end of the page, for better or worse. */
@@ -65,7 +69,7 @@ function goBack(heading, returnTo) {
 /** Whether a refusal ends the sign-in; if so, that is on the screen. */
 function isOver(problem) {
   const back = problem.body?.return_to;
-  if (problem.status === 404) end(say("prompt.worn_out"), say("problem.not_found"));
+  if (problem.status === 404) end(say("prompt.worn_out"), say("prompt.worn_out.how"));
   else if (problem.code === "challenge_expired") end(say("prompt.expired"), inWords(problem), back);
   // An answer that was right, of which we never heard: nothing went wrong, so nothing is said to have.
   else if (problem.code === "challenge_closed" && back && !address(back)?.searchParams.has("error")) goBack(say("prompt.right"), back);
@@ -170,11 +174,12 @@ function answering() {
     others.replaceChildren(...(rest.length > 0 ? [toggle, choices] : []));
   }
 
+  const first = ways.find(({ method }) => isUsable(method));
   screen(say("prompt.title"), facts(),
     view.started_elsewhere && h("p", { class: "note warn", role: "alert" }, say("prompt.elsewhere")),
-    view.may_remember && rememberBox(), place, others,
+    first && view.may_remember && rememberBox(), place, others,
     h("div", { class: "end" }, button(say("prompt.cancel"), cancel, { kind: "plain", error, explain: inWords }), error));
-  front(ways.find(({ method }) => isUsable(method)));
+  front(first);
 }
 
 /** Asks again when the sign-in should be over: the clocks may differ, and the server's counts. */

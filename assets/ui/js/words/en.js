@@ -18,7 +18,6 @@ export default {
   "problem.locked": "Too many wrong answers.",
   "problem.rate_limited": "That was too often in a short time.",
   "problem.challenge_expired": "It took longer than it may. Go back and sign in again.",
-  "problem.not_found": "It may have been used already, or be too old. Go back to where you were signing in and begin again.",
 
   "key.unsupported": "This browser cannot use security keys here. Use another browser, or another way.",
   "key.NotAllowedError": "It was cancelled, or took too long.",
@@ -75,6 +74,7 @@ export default {
   "prompt.no_token": "This address is not whole",
   "prompt.no_token.how": "Its end is missing. Go back to where you were signing in and begin again.",
   "prompt.worn_out": "This link is no longer good",
+  "prompt.worn_out.how": "It may have been used already, or be too old. Go back to where you were signing in and begin again.",
   "prompt.expired": "This sign-in took too long",
   "prompt.closed": "This sign-in is over",
   "prompt.closed.tries": "There were too many wrong answers. Go back and sign in again.",
