@@ -96,6 +96,7 @@ impl App {
             mailer,
             signer,
             policy: Arc::new(settings.policy.clone()),
+            recent_auth: settings.recent_auth,
             origin: settings.public_url.origin().ascii_serialization().into(),
             service_name: settings.service_name.as_str().into(),
         };
@@ -161,14 +162,14 @@ impl App {
             }))
         });
         let served = server::serve(listener, router, self.limits, stop).await;
+        // Notices that have not left stay in the outbox.
+        background.abort();
         drop(stop_console);
         if let Some(console) = console
             && let Err(panic) = console.await
         {
             tracing::error!(%panic, "the console did not end well");
         }
-        // Notices that have not left stay in the outbox.
-        background.abort();
         self.desk.tools.store.close().await;
         served
     }

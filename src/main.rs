@@ -5,6 +5,12 @@ use std::process::ExitCode;
 use mfad::config::{self, Command, Exit, LogConfig, LogFormat, LogLevel, Surroundings};
 use mfad::{commands, http, log};
 
+/// The log of commands that give orders: a person reads it, beside the words of the command itself.
+const BESIDE_WORDS: LogConfig = LogConfig {
+    format: LogFormat::Text,
+    level: LogLevel::Warn,
+};
+
 fn main() -> ExitCode {
     let command = match config::read(std::env::args_os(), &Surroundings::of_this_process()) {
         Ok(command) => command,
@@ -15,12 +21,13 @@ fn main() -> ExitCode {
         Command::Demo(settings) => logged(settings.log, || commands::demo(&settings)),
         Command::Check(settings) => logged(settings.log, || commands::check(&settings)),
         Command::Service(place, command) => {
-            // A person reads it, beside the words of the command itself.
-            let config = LogConfig {
-                format: LogFormat::Text,
-                level: LogLevel::Warn,
-            };
-            logged(config, || commands::service(&place, command))
+            logged(BESIDE_WORDS, || commands::service(&place, command))
+        }
+        Command::SigningKey(place, command) => {
+            logged(BESIDE_WORDS, || commands::signing_key(&place, command))
+        }
+        Command::Policy(place, command) => {
+            logged(BESIDE_WORDS, || commands::policy(&place, command))
         }
         Command::Config(layers) => commands::print(&layers.describe()),
         Command::Openapi => match http::document_json() {
@@ -30,6 +37,7 @@ fn main() -> ExitCode {
                 Exit::Io
             }
         },
+        Command::Pam(settings) => commands::pam(&settings),
     };
     exit.into()
 }

@@ -31,6 +31,9 @@ pub struct Services {
     pub signer: Signer,
     /// Who must have which factor, as the settings say; [`crate::policy::in_effect`] lays over it what is stored.
     pub policy: Arc<Policy>,
+    /// How long ago, in seconds, somebody may have signed in who changes their factors without a code; `None`
+    /// where it does not matter.
+    pub recent_auth: Option<u64>,
     /// What browsers see, without a slash at its end; the `iss` of what we sign.
     pub origin: Arc<str>,
     /// The service, as people know it: at most 64 characters, no `:`.

@@ -7,7 +7,7 @@ use super::refusal::{Refusal, quote};
 use crate::base::Timestamp;
 
 /// How far an issuer's clock may be from ours, in seconds.
-pub(super) const LEEWAY: u64 = 30;
+pub const LEEWAY: u64 = 30;
 
 /// The longest life of an access token, in seconds.
 pub(super) const LONGEST_LIFE: u64 = 24 * 60 * 60;

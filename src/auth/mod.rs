@@ -21,8 +21,11 @@ mod verifier;
 mod tests;
 
 pub use caller::{Caller, Email, LoginService, Person};
+pub use claims::LEEWAY;
 pub use outbound::{Answer, DEADLINE, LONGEST_BODY, Outbound, OutboundError};
-pub use refusal::{CODES, FORBIDDEN, INVALID_TOKEN, UNAUTHENTICATED, no_token};
+pub use refusal::{
+    CODES, FORBIDDEN, INSUFFICIENT_USER_AUTHENTICATION, INVALID_TOKEN, UNAUTHENTICATED, no_token,
+};
 pub use settings::{
     ADMIN_SCOPE, AuthSetupError, IssuerSettings, KeySource, SHORTEST_SECRET, SigningAlgorithm,
     VERIFY_SCOPE, check_address,

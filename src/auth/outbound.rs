@@ -1,4 +1,4 @@
-//! The one HTTP client: for issuers, and for nothing that a request names.
+//! The one HTTP client: for issuers, for `mfad pam`, and for nothing that a request names.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore, crypto};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
@@ -36,7 +37,8 @@ const IDLE_CONNECTIONS: usize = 4;
 const IDLE_TIME: Duration = Duration::from_secs(30);
 
 /// Asks other servers. Follows no redirect, knows no proxy, speaks https (http
-/// only within this machine), and never waits longer than [`DEADLINE`].
+/// only within this machine), and never waits longer than its deadline,
+/// [`DEADLINE`] where no other is set.
 #[derive(Clone)]
 pub struct Outbound {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -110,8 +112,9 @@ impl Outbound {
         })
     }
 
-    #[cfg(test)]
-    pub(super) fn with_deadline(mut self, deadline: Duration) -> Self {
+    /// The same with another deadline.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
@@ -153,6 +156,27 @@ impl Outbound {
             None,
             Some("application/x-www-form-urlencoded"),
             Bytes::from(form),
+        )
+        .await
+    }
+
+    /// Posts JSON, showing `bearer`, and gives back what came, whatever its status.
+    ///
+    /// # Errors
+    /// Where nothing came back that could be read.
+    pub async fn post_json(
+        &self,
+        url: &Url,
+        bearer: &str,
+        body: &impl Serialize,
+    ) -> Result<Answer, OutboundError> {
+        let body = serde_json::to_vec(body).map_err(|_| OutboundError::Address)?;
+        self.send(
+            Method::POST,
+            url,
+            Some(bearer),
+            Some("application/json"),
+            Bytes::from(body),
         )
         .await
     }

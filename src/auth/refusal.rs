@@ -16,6 +16,14 @@ pub const INVALID_TOKEN: Code = Code {
     title: "The access token or service key is not accepted",
 };
 
+/// A good token of a sign-in that is too old or too weak for this. `WWW-Authenticate` says how recent it must be
+/// (RFC 9470 section 3), from the member `max_age`.
+pub const INSUFFICIENT_USER_AUTHENTICATION: Code = Code {
+    name: "insufficient_user_authentication",
+    kind: Kind::Unauthenticated,
+    title: "A more recent or stronger sign-in is needed",
+};
+
 /// A good token that does not allow this.
 pub const FORBIDDEN: Code = Code {
     name: "forbidden",
@@ -24,7 +32,12 @@ pub const FORBIDDEN: Code = Code {
 };
 
 /// What this room answers with.
-pub const CODES: &[Code] = &[UNAUTHENTICATED, INVALID_TOKEN, FORBIDDEN];
+pub const CODES: &[Code] = &[
+    UNAUTHENTICATED,
+    INVALID_TOKEN,
+    INSUFFICIENT_USER_AUTHENTICATION,
+    FORBIDDEN,
+];
 
 /// The most characters of a token's words that go to the log.
 const LONGEST_QUOTE: usize = 120;

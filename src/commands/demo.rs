@@ -186,6 +186,7 @@ fn server_settings(
         }),
         ca_file: None,
         policy: Policy::default(),
+        recent_auth: None,
         service_name: SERVICE_NAME.to_owned(),
         max_connections: 512,
         log: settings.log,

@@ -3,8 +3,11 @@
 mod check;
 mod demo;
 mod order;
+mod pam;
+mod policy;
 mod serve;
 mod service;
+mod signing_key;
 
 use std::future::Future;
 use std::io::{self, Write};
@@ -15,8 +18,11 @@ use crate::config::{Exit, Problem};
 
 pub use check::check;
 pub use demo::demo;
+pub use pam::pam;
+pub use policy::policy;
 pub use serve::serve;
 pub use service::service;
+pub use signing_key::signing_key;
 
 /// Says what is wrong, and gives what the process ends with.
 fn report(exit: Exit, problem: &Problem) -> Exit {

@@ -84,6 +84,8 @@ pub(super) async fn carry_out(
         store: store.clone(),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(OsEntropy),
+        signer: None,
+        policy: Arc::new(place.policy.clone()),
     };
     let outcome = console::execute(&tools, order).await;
     store.close().await;

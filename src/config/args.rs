@@ -6,7 +6,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use super::orders::ServiceCommand;
+use super::orders::{PolicyCommand, ServiceCommand, SigningKeyCommand};
 
 /// A multi-factor authentication server: one binary, one file.
 #[derive(Parser)]
@@ -45,8 +45,15 @@ pub(super) enum CliCommand {
     Config(Box<SettingsArgs>),
     /// Register login services, and give them keys; through the running server, or on its store where none runs
     Service(ServiceArgs),
+    /// Tell who must have which factor, and change it; through the running server, or on its store where none runs
+    Policy(PolicyArgs),
+    /// Tell and rotate the keys that sign results; through the running server, or on its store where none runs
+    SigningKey(SigningKeyArgs),
     /// Print the OpenAPI document of the HTTP interface
     Openapi,
+    /// Ask a running server about the code that somebody typed: for pam_exec.so with expose_authtok
+    #[command(after_help = PAM_HELP)]
+    Pam(PamArgs),
 }
 
 const SETTINGS_HELP: &str = "The file is TOML, its keys are the flags without their dashes:\n  \
@@ -55,6 +62,11 @@ const SETTINGS_HELP: &str = "The file is TOML, its keys are the flags without th
     audience = [\"https://mfa.example.org\", \"mfa\"]\n\n\
     In a variable, several values are separated by commas. An empty variable counts as absent.\n\
     Secrets are read from files only, and these must be readable by nobody but their owner.";
+
+const PAM_HELP: &str = "A line of /etc/pam.d:\n  \
+    auth required pam_exec.so expose_authtok /usr/bin/mfad pam --url https://mfa.example.org --key-file /etc/mfad/pam.key\n\n\
+    The code comes on standard input, the name in PAM_USER. Exit codes: 0 the code is right, 1 it is not,\n\
+    75 the server cannot be asked, 64 and 78 this line or the key is wrong. All but 0 let nobody in.";
 
 #[derive(Args)]
 pub(super) struct SettingsArgs {
@@ -264,6 +276,15 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) trusted_device_days: String,
 
+    /// How long ago, at the most, somebody may have signed in (as the token's auth_time says) who sets up a factor or changes their security keys: 1m to 24h, as in 600s, 10m or 1h. Whoever has a second factor must have signed in with one (amr), and a code in the request will do instead. Needs an issuer that says auth_time; where this is not set, any good token will do
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "MFAD_REQUIRE_RECENT_AUTH",
+        hide_env_values = true
+    )]
+    pub(super) require_recent_auth: Option<String>,
+
     /// What people see in authenticator apps, mails and on pages
     #[arg(
         long,
@@ -367,12 +388,31 @@ pub(super) struct LogArgs {
 const STORE_HEADING: &str = "Which server";
 
 #[derive(Args)]
+pub(super) struct PolicyArgs {
+    #[command(flatten)]
+    pub(super) place: PlaceArgs,
+
+    /// Tells it where nothing else is asked
+    #[command(subcommand)]
+    pub(super) command: Option<PolicyCommand>,
+}
+
+#[derive(Args)]
 pub(super) struct ServiceArgs {
     #[command(flatten, next_help_heading = STORE_HEADING)]
     pub(super) place: PlaceArgs,
 
     #[command(subcommand)]
     pub(super) command: ServiceCommand,
+}
+
+#[derive(Args)]
+pub(super) struct SigningKeyArgs {
+    #[command(flatten, next_help_heading = STORE_HEADING)]
+    pub(super) place: PlaceArgs,
+
+    #[command(subcommand)]
+    pub(super) command: SigningKeyCommand,
 }
 
 #[derive(Args)]
@@ -387,4 +427,20 @@ pub(super) struct DemoArgs {
 
     #[command(flatten)]
     pub(super) log: LogArgs,
+}
+
+// No variables: those that PAM hands over may be the user's own.
+#[derive(Args)]
+pub(super) struct PamArgs {
+    /// Where the server is: https, or http for this machine
+    #[arg(long, value_name = "URL")]
+    pub(super) url: String,
+
+    /// The file of the service key that `mfad service add` printed, readable by its owner alone
+    #[arg(long, value_name = "FILE")]
+    pub(super) key_file: String,
+
+    /// Further certificate authorities (PEM) to trust at the server
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca_file: Option<String>,
 }

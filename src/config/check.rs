@@ -38,10 +38,10 @@ impl Layers {
         }
     }
 
-    /// Where the store is, checked.
+    /// Where the store is and the policy that belongs to it, checked.
     ///
     /// # Errors
-    /// All that is wrong with that; other settings are not looked at.
+    /// All that is wrong with these; other settings are not looked at.
     pub fn store(&self) -> Result<StoreSettings, Problems> {
         let mut check = Check {
             layers: self,
@@ -78,7 +78,8 @@ impl Check<'_> {
         let issuer = self.issuer(public_url.as_ref());
         let smtp = self.smtp();
         let ca_file = self.ca_file();
-        let policy = self.policy();
+        self.can_mail_codes(store.as_ref().map(|store| &store.policy));
+        let recent_auth = self.recent_auth();
         let service_name = self.service_name(&args.service_name);
         let max_connections = self.max_connections(&args.max_connections);
         let log = log(
@@ -98,7 +99,8 @@ impl Check<'_> {
             issuer,
             smtp,
             ca_file,
-            policy: policy?,
+            policy: store.policy,
+            recent_auth,
             service_name: service_name?,
             max_connections: max_connections?,
             log: log?,
@@ -108,9 +110,11 @@ impl Check<'_> {
     fn store(&mut self) -> Option<StoreSettings> {
         let data_dir = self.path("data_dir", &self.layers.args.store.data_dir);
         let master_key = self.master_key();
+        let policy = self.policy();
         Some(StoreSettings {
             data_dir: data_dir?,
             master_key,
+            policy: policy?,
         })
     }
 

@@ -10,9 +10,9 @@ use clap::builder::Resettable;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches};
 
-use super::args::{Cli, CliCommand, DemoArgs, PlaceArgs, SettingsArgs};
+use super::args::{Cli, CliCommand, DemoArgs, PamArgs, PlaceArgs, SettingsArgs};
 use super::file::{self, Entry, is_list};
-use super::orders::ServiceCommand;
+use super::orders::{PolicyCommand, ServiceCommand, SigningKeyCommand};
 use super::problem::{Exit, Problems};
 
 /// What the process finds around itself, so that tests can say what that is.
@@ -36,7 +36,7 @@ impl<'a> Surroundings<'a> {
     }
 
     /// A variable that is there and not empty.
-    fn get(&self, name: &str) -> Option<OsString> {
+    pub(super) fn get(&self, name: &str) -> Option<OsString> {
         (self.variable)(name).filter(|value| !value.is_empty())
     }
 
@@ -72,11 +72,14 @@ impl fmt::Display for Source {
     }
 }
 
+/// Where settings come from, by the ids of their arguments.
+type Sources = BTreeMap<String, Source>;
+
 /// The settings as text, each from the layer that wins.
 pub struct Layers {
     pub(super) args: Box<SettingsArgs>,
     /// By the ids of the arguments.
-    pub(super) sources: BTreeMap<String, Source>,
+    pub(super) sources: Sources,
     /// By the ids of the arguments, for those that have any.
     pub(super) values: BTreeMap<String, Vec<String>>,
     /// `$CREDENTIALS_DIRECTORY`.
@@ -110,7 +113,10 @@ pub(super) enum Asked {
     Config(Layers),
     Demo(DemoArgs, bool),
     Service(Layers, ServiceCommand),
+    SigningKey(Layers, SigningKeyCommand),
+    Policy(Layers, PolicyCommand),
     Openapi,
+    Pam(PamArgs),
 }
 
 /// Why a command line leads to nothing more.
@@ -197,7 +203,11 @@ pub(super) fn read(
     if !problems.0.is_empty() {
         return Err(Refused::Settings(problems));
     }
-    let layers = |args| Layers {
+    let orders = |place: PlaceArgs, mut sources: Sources| {
+        let args = around(place, &entries, surroundings, &mut sources)?;
+        Ok::<_, Refused>((args, sources))
+    };
+    let layers = |(args, sources)| Layers {
         args,
         sources,
         values: values(&layered),
@@ -205,22 +215,52 @@ pub(super) fn read(
         terminal: surroundings.terminal,
     };
     Ok(match Cli::from_arg_matches(&layered)?.command {
-        CliCommand::Serve(args) => Asked::Serve(layers(args)),
-        CliCommand::Check(args) => Asked::Check(layers(args)),
-        CliCommand::Config(args) => Asked::Config(layers(args)),
+        CliCommand::Serve(args) => Asked::Serve(layers((args, sources))),
+        CliCommand::Check(args) => Asked::Check(layers((args, sources))),
+        CliCommand::Config(args) => Asked::Config(layers((args, sources))),
         CliCommand::Demo(args) => Asked::Demo(args, surroundings.terminal),
-        CliCommand::Service(args) => Asked::Service(layers(place(args.place)?), args.command),
+        CliCommand::Service(args) => {
+            Asked::Service(layers(orders(args.place, sources)?), args.command)
+        }
+        CliCommand::SigningKey(args) => {
+            Asked::SigningKey(layers(orders(args.place, sources)?), args.command)
+        }
+        CliCommand::Policy(args) => {
+            let command = args.command.unwrap_or(PolicyCommand::Show { json: false });
+            Asked::Policy(layers(orders(args.place, sources)?), command)
+        }
         CliCommand::Openapi => Asked::Openapi,
+        CliCommand::Pam(args) => Asked::Pam(args),
     })
 }
 
-/// All settings, of which a command that gives orders takes these alone: the others have their defaults.
-fn place(place: PlaceArgs) -> Result<Box<SettingsArgs>, clap::Error> {
+/// All settings, of which a command that gives orders takes `place` as flags; the others stand in
+/// variables, in the file and in the defaults alone.
+fn around(
+    place: PlaceArgs,
+    entries: &(PathBuf, BTreeMap<String, Entry>),
+    surroundings: &Surroundings<'_>,
+    sources: &mut Sources,
+) -> Result<Box<SettingsArgs>, Refused> {
     let none: [&str; 1] = ["settings"];
-    let defaults = SettingsArgs::augment_args(Command::new("settings"))
-        .mut_args(|arg| arg.env(Resettable::Reset))
+    let mut problems = Problems::default();
+    let layered = SettingsArgs::augment_args(Command::new("settings"))
+        .mut_args(|arg| {
+            let values = below(&arg, entries, surroundings, &mut problems);
+            let arg = arg.env(Resettable::Reset);
+            match values {
+                Some((source, values)) => {
+                    sources.entry(arg.get_id().to_string()).or_insert(source);
+                    arg.default_values(values)
+                }
+                None => arg,
+            }
+        })
         .try_get_matches_from(none)?;
-    let mut settings = SettingsArgs::from_arg_matches(&defaults)?;
+    if !problems.0.is_empty() {
+        return Err(Refused::Settings(problems));
+    }
+    let mut settings = SettingsArgs::from_arg_matches(&layered)?;
     settings.store = place.store;
     Ok(Box::new(settings))
 }
@@ -249,15 +289,28 @@ fn config_file(matches: &ArgMatches, surroundings: &Surroundings<'_>) -> Option<
 fn layer(
     arg: &Arg,
     typed: &ArgMatches,
+    found: &(PathBuf, BTreeMap<String, Entry>),
+    surroundings: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Option<(Source, Vec<String>)> {
+    // What has no variable is no setting.
+    arg.get_env()?;
+    let id = arg.get_id().as_str();
+    if typed.value_source(id) == Some(ValueSource::CommandLine) {
+        return Some((Source::Flag, Vec::new()));
+    }
+    below(arg, found, surroundings, problems)
+}
+
+/// The same where no flag says it.
+fn below(
+    arg: &Arg,
     (file, entries): &(PathBuf, BTreeMap<String, Entry>),
     surroundings: &Surroundings<'_>,
     problems: &mut Problems,
 ) -> Option<(Source, Vec<String>)> {
     let variable = arg.get_env()?.to_str()?;
     let id = arg.get_id().as_str();
-    if typed.value_source(id) == Some(ValueSource::CommandLine) {
-        return Some((Source::Flag, Vec::new()));
-    }
     if let Some(value) = surroundings.get(variable) {
         let source = Source::Environment(variable.to_owned());
         return text(variable, value, problems).map(|value| (source, split(arg, value)));

@@ -8,11 +8,13 @@
 mod args;
 mod check;
 mod describe;
+mod duration;
 mod file;
 mod files;
 mod issuer;
 mod layers;
 mod orders;
+mod pam;
 mod policy;
 mod problem;
 mod settings;
@@ -25,11 +27,11 @@ use std::ffi::OsString;
 
 pub use describe::{SettingRow, settings_table};
 pub use layers::{Layers, Refused, Source, Surroundings};
-pub use orders::{NewService, ServiceCommand};
+pub use orders::{NewService, PolicyCommand, ServiceCommand, SigningKeyCommand};
 pub use problem::{Exit, Problem, Problems};
 pub use settings::{
-    DemoSettings, IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, MasterKeyFile, Settings,
-    SmtpConfig, SmtpSecurity, StoreSettings,
+    DemoSettings, IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, MasterKeyFile,
+    PamSettings, Settings, SmtpConfig, SmtpSecurity, StoreSettings,
 };
 
 use layers::Asked;
@@ -46,8 +48,14 @@ pub enum Command {
     Config(Layers),
     /// Look after the login services.
     Service(StoreSettings, ServiceCommand),
+    /// Look after the keys that sign results.
+    SigningKey(StoreSettings, SigningKeyCommand),
+    /// Tell and change the policy.
+    Policy(StoreSettings, PolicyCommand),
     /// Print the OpenAPI document.
     Openapi,
+    /// Ask a running server about a code on standard input.
+    Pam(PamSettings),
 }
 
 /// Reads `arguments`, the first of which is the program's name, and what they point to.
@@ -71,6 +79,16 @@ pub fn read(
         Asked::Service(layers, command) => {
             Command::Service(layers.store().map_err(Refused::Settings)?, command)
         }
+        Asked::SigningKey(layers, command) => {
+            Command::SigningKey(layers.store().map_err(Refused::Settings)?, command)
+        }
+        Asked::Policy(layers, command) => {
+            Command::Policy(layers.store().map_err(Refused::Settings)?, command)
+        }
         Asked::Openapi => Command::Openapi,
+        Asked::Pam(args) => {
+            let user = surroundings.get(pam::USER);
+            Command::Pam(pam::settings(&args, user).map_err(Refused::Settings)?)
+        }
     })
 }

@@ -1,7 +1,11 @@
 //! Orders on the command line: what they are told beside the settings. None of it
 //! stands in variables or in the file.
 
+use std::str::FromStr;
+
 use clap::{Args, Subcommand};
+
+use crate::policy::Key;
 
 /// Seconds of the units in which a span of time can be written.
 const UNITS: [(char, u64); 4] = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
@@ -36,6 +40,52 @@ pub enum ServiceCommand {
         #[arg(value_name = "ID")]
         id: String,
     },
+}
+
+/// What `mfad policy` is told.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum PolicyCommand {
+    /// Tell the policy that holds, and where each part of it comes from
+    Show {
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Store one part of it over the settings: it holds at once, without a restart
+    #[command(after_help = "The parts are called like their settings:\n  \
+        mfad policy set require-mfa tenant:acme scope:staff\n  \
+        mfad policy set require-mfa none\n  \
+        mfad policy set allow-factor webauthn totp\n  \
+        mfad policy set email-factor recovery\n  \
+        mfad policy set grace-days 14\n  \
+        mfad policy set trusted-device-days 0")]
+    Set {
+        /// Which part
+        #[arg(value_name = "KEY", value_parser = Key::from_str)]
+        key: Key,
+        /// What it is to be; several are a list
+        #[arg(value_name = "VALUE", required = true)]
+        words: Vec<String>,
+    },
+    /// Take back what was stored for one part: the settings hold again
+    Unset {
+        /// Which part
+        #[arg(value_name = "KEY", value_parser = Key::from_str)]
+        key: Key,
+    },
+}
+
+/// What `mfad signing-key` is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum SigningKeyCommand {
+    /// Tell which keys sign results, since when and until when
+    List {
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a new key. It is published at once and signs some minutes later, when everybody may know it; what the old one signed can be checked for an hour more
+    Rotate,
 }
 
 /// A login service, as it is described on the command line.

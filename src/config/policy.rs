@@ -48,13 +48,18 @@ impl Check<'_> {
         if let Err(misfit) = policy.check() {
             return self.wrong("allow_factor", misfit.cause, misfit.hint);
         }
-        if policy.counting() == ["email"] && args.smtp_url.is_none() {
-            return self.wrong(
+        Some(policy)
+    }
+
+    /// Where codes by mail are the only factor, they must be able to leave.
+    pub(super) fn can_mail_codes(&mut self, policy: Option<&Policy>) {
+        let mail_alone = policy.is_some_and(|policy| policy.counting() == ["email"]);
+        if mail_alone && self.layers.args.smtp_url.is_none() {
+            self.wrong::<()>(
                 "allow_factor",
                 "email is the only factor, and there is no mail server",
                 "set --smtp-url, or allow totp or webauthn too",
             );
         }
-        Some(policy)
     }
 }

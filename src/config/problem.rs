@@ -8,6 +8,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Done.
     Ok,
+    /// Somebody was told no: the answer to what was asked, and no fault (1).
+    Refused,
     /// The command line cannot be understood (EX_USAGE, 64).
     Usage,
     /// Reading or writing failed (EX_IOERR, 74).
@@ -23,6 +25,7 @@ impl Exit {
     pub const fn code(self) -> u8 {
         match self {
             Exit::Ok => 0,
+            Exit::Refused => 1,
             Exit::Usage => 64,
             Exit::Io => 74,
             Exit::Temporary => 75,

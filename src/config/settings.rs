@@ -30,6 +30,9 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
     /// Who must have which factor. What is stored lies over it.
     pub policy: Policy,
+    /// How long ago, in seconds, somebody may have signed in who changes their factors without a code, 60 to
+    /// 86,400; `None` where it does not matter.
+    pub recent_auth: Option<u64>,
     /// 1 to 64 visible characters without a colon.
     pub service_name: String,
     /// How many connections are served at once, 1 to 65,536.
@@ -45,6 +48,8 @@ pub struct StoreSettings {
     pub data_dir: PathBuf,
     /// The master key, if not in the data folder.
     pub master_key: Option<MasterKeyFile>,
+    /// Who must have which factor, as file and variables say.
+    pub policy: Policy,
 }
 
 /// Where the master key is.
@@ -162,4 +167,17 @@ pub struct DemoSettings {
     pub data_dir: Option<PathBuf>,
     /// How the log is written.
     pub log: LogConfig,
+}
+
+/// All that `mfad pam` is told.
+#[derive(Clone, Debug)]
+pub struct PamSettings {
+    /// Where the one-call form is asked: https, or http on this machine.
+    pub verify: Url,
+    /// The service key: visible ASCII.
+    pub key: Secret<String>,
+    /// Further roots (PEM, at least one certificate) for the server.
+    pub ca_file: Option<PathBuf>,
+    /// Who wants in, as the machine calls them. Never empty.
+    pub user: String,
 }

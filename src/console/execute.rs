@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use crate::base::{Clock, Entropy, Failure};
 use crate::clients::{self, ServiceKey};
+use crate::factor;
+use crate::policy::{self, Policy};
 use crate::services::Services;
+use crate::signing::Signer;
 use crate::store::Store;
 
 use super::order::{Answer, Order};
@@ -21,6 +24,22 @@ pub struct Tools {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// The policy of the settings.
+    pub policy: Arc<Policy>,
+    /// The running server's signer, which must learn of new keys; `None` where none runs.
+    pub signer: Option<Signer>,
+}
+
+impl Tools {
+    async fn signer(&self) -> Result<Signer, Failure> {
+        match &self.signer {
+            Some(signer) => Ok(signer.clone()),
+            None => {
+                let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
+                Signer::open(self.store.clone(), clock, entropy).await
+            }
+        }
+    }
 }
 
 impl From<&Services> for Tools {
@@ -29,6 +48,8 @@ impl From<&Services> for Tools {
             store: services.store.clone(),
             clock: services.clock.clone(),
             entropy: services.entropy.clone(),
+            policy: services.policy.clone(),
+            signer: Some(services.signer.clone()),
         }
     }
 }
@@ -82,6 +103,26 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
                 .await?;
             tracing::info!(service = id, "a login service was struck off");
             Ok(Answer::Done)
+        }
+        Order::PolicyShow => {
+            let policy = tools
+                .store
+                .read(|read| policy::in_effect(read, &tools.policy))?;
+            Ok(Answer::Policy(policy.parts()))
+        }
+        Order::PolicySet { key, words } => {
+            let policy = factor::set_policy(&tools.store, &tools.policy, key, words).await?;
+            Ok(Answer::Policy(policy.parts()))
+        }
+        Order::SigningKeyList => Ok(Answer::SigningKeys(tools.signer().await?.list())),
+        Order::SigningKeyRotate => {
+            let signer = tools.signer().await?;
+            signer.rotate().await?;
+            Ok(Answer::SigningKeys(signer.list()))
+        }
+        Order::PolicyUnset { key } => {
+            let policy = factor::unset_policy(&tools.store, &tools.policy, key).await?;
+            Ok(Answer::Policy(policy.parts()))
         }
     }
 }

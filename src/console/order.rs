@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{Failure, Kind, Secret, Timestamp};
 use crate::clients::{Registered, Service};
+use crate::policy;
+use crate::signing::PublishedKey;
 
 /// Something to be done.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,6 +30,24 @@ pub enum Order {
         /// Which.
         id: String,
     },
+    /// Tell the policy that holds: [`Answer::Policy`].
+    PolicyShow,
+    /// Store one part of the policy over the settings: [`Answer::Policy`].
+    PolicySet {
+        /// Which.
+        key: policy::Key,
+        /// What it is to be.
+        words: Vec<String>,
+    },
+    /// Tell of the keys that sign results: [`Answer::SigningKeys`].
+    SigningKeyList,
+    /// Make a new key that signs results: [`Answer::SigningKeys`].
+    SigningKeyRotate,
+    /// Let the settings say one part of the policy again: [`Answer::Policy`].
+    PolicyUnset {
+        /// Which.
+        key: policy::Key,
+    },
 }
 
 /// What comes of an order.
@@ -51,6 +71,10 @@ pub enum Answer {
         /// Whether there are more beyond the last.
         more: bool,
     },
+    /// The policy that holds now, part by part.
+    Policy(Vec<policy::Part>),
+    /// The keys that sign results, the signing one first.
+    SigningKeys(Vec<PublishedKey>),
 }
 
 /// Why an order was not carried out, for the person who gave it.

@@ -30,6 +30,8 @@ impl Running {
             store: open(folder.path(), &place, Arc::new(OsEntropy)).unwrap(),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
+            signer: None,
+            policy: Arc::default(),
         };
         let console = Console::open(folder.path()).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();

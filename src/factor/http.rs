@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::audit::{self, Event, Outcome};
+use crate::audit::{self, Actor, Event, Outcome};
 use crate::auth::Person;
 use crate::base::{Failure, PersonKey, Timestamp, Violation};
 use crate::lockout::{self, Standing};
@@ -337,6 +337,9 @@ struct EventView {
     /// Why it was refused.
     #[schema(required)]
     reason: Option<String>,
+    /// The login service that asked; null where the person did, or the server itself.
+    #[schema(required)]
+    service: Option<String>,
     /// The kind of factor that was used to prove it.
     #[schema(required)]
     factor: Option<String>,
@@ -358,6 +361,10 @@ impl EventView {
             action: event.action,
             outcome: event.outcome,
             reason: event.reason,
+            service: match event.actor {
+                Actor::Service { id } => Some(id),
+                Actor::Person | Actor::System => None,
+            },
             factor: event.factor,
             device_id: event.device.map(|device| device.to_string()),
             ip: event.origin.ip.map(|ip| ip.to_string()),

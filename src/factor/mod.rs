@@ -12,6 +12,7 @@ mod http;
 mod operators;
 mod proof;
 mod sign_in;
+mod step_up;
 pub mod totp;
 mod trusted;
 pub mod webauthn;

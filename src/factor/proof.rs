@@ -31,6 +31,11 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// Reads what may have been typed.
+    pub fn read_optional(typed: Option<&str>) -> Option<Answer> {
+        typed.map(Answer::read)
+    }
+
     /// Reads what was typed.
     pub fn read(typed: &str) -> Answer {
         if typed.starts_with(PROOF_PREFIX) && typed.len() <= 64 {

@@ -22,7 +22,7 @@ use crate::policy;
 use crate::wire::{Asker, Body, ChangeRefusals, Fields, FromBody, Refused};
 
 use super::http::{AnswerRequest, CodeSent, KeyOptions, mail_code, method};
-use super::record::{Challenge, State};
+use super::record::Challenge;
 use super::rule::Reason;
 use super::service::{self, Handle, closed};
 use super::{CHALLENGE_CLOSED, CHALLENGE_EXPIRED};
@@ -99,13 +99,23 @@ fn handle(desk: &Desk, prompt: &str, origin: Origin) -> Result<Handle, Failure> 
 }
 
 /// A refusal of a challenge that is over tells the way back.
+///
+/// Where it is closed, without the service's own word: somebody else may have answered it since, and by that
+/// word the service knows the browser that did. Or else whoever has a person's password and has her answer in
+/// her own browser would ask here for what brings them in.
 fn with_way_back(failure: Failure, handle: &Handle) -> Failure {
-    let error = match failure.code() {
-        CHALLENGE_EXPIRED => "expired",
-        CHALLENGE_CLOSED => "closed",
+    let back = match failure.code() {
+        CHALLENGE_EXPIRED => way_back(handle.id, &handle.challenge, Some("expired")),
+        CHALLENGE_CLOSED => {
+            let mut challenge = handle.challenge.clone();
+            if let Some(back) = &mut challenge.prompt {
+                back.state = None;
+            }
+            way_back(handle.id, &challenge, Some("closed"))
+        }
         _ => return failure,
     };
-    match way_back(handle.id, &handle.challenge, Some(error)) {
+    match back {
         Ok(url) => failure.with("return_to", url),
         Err(_) => failure,
     }
@@ -308,7 +318,6 @@ async fn cancel(
     let handle = handle(&desk, &request.prompt, origin)?;
     let cancelled = service::cancel(&desk, &handle).await;
     let challenge = cancelled.map_err(|failure| with_way_back(failure, &handle))?;
-    debug_assert!(matches!(challenge.state, State::Cancelled));
     let return_to = way_back(handle.id, &challenge, Some("access_denied"))?;
     Ok(Json(GoBack { return_to }))
 }

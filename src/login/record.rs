@@ -121,10 +121,12 @@ impl Record for Unfinished {
     const TABLE: &'static str = "unfinished";
 }
 
-/// When a person last finished a sign-in.
-#[derive(Clone, Copy, Serialize, Deserialize)]
+/// When and where a person last finished a sign-in.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct LastFinished {
     pub at: Timestamp,
+    pub service: String,
+    pub ip: Option<IpAddr>,
 }
 
 impl Record for LastFinished {

@@ -439,7 +439,11 @@ fn pass(
     keep(deed.tx, id, challenge)?;
     deed.tx.delete::<Unfinished>(&due(id, challenge));
     deed.tx.delete::<Live>(&(deed.person, id));
-    let finished = LastFinished { at: deed.now };
+    let finished = LastFinished {
+        at: deed.now,
+        service: challenge.service.clone(),
+        ip: challenge.context.ip,
+    };
     let news_until = deed.now.plus(UNFINISHED_NEWS);
     deed.tx.put_until(&deed.person, &finished, news_until)?;
     Ok(outcome)

@@ -57,8 +57,12 @@ async fn round(desk: &Arc<Desk>) -> Result<(), Failure> {
             }
             deed.tx.delete::<Unfinished>(&key);
             let finished = deed.tx.get::<LastFinished>(&deed.person)?;
-            let came_in = finished.is_some_and(|finished| finished.at >= unfinished.begun_at);
-            // Whoever began twice and came in knows of both.
+            // Whoever began twice at one place and came in knows of both; from another place it was somebody else.
+            let came_in = finished.is_some_and(|finished| {
+                finished.at >= unfinished.begun_at
+                    && finished.service == unfinished.service
+                    && finished.ip == unfinished.ip
+            });
             if came_in || deed.now.since(unfinished.begun_at) > UNFINISHED_NEWS {
                 return Ok(());
             }

@@ -23,7 +23,7 @@ pub enum Purpose {
     #[serde(rename = "confirm a change to your security settings")]
     Change,
     /// To finish signing in.
-    #[serde(rename = "sign in")]
+    #[serde(rename = "finish signing in")]
     SignIn,
 }
 
@@ -135,18 +135,6 @@ notices! {
         by_operator: bool,
     }
 
-    /// Somebody passed the first step of a sign-in and did not finish the second.
-    SignInUnfinished = "sign_in_unfinished" {
-        /// What they were signing in to.
-        service: &'a str,
-    }
-
-    /// A remembered browser's token was used twice.
-    TrustedDeviceCopied = "trusted_device_copied" {
-        /// The service that remembered it.
-        service: &'a str,
-    }
-
     /// Far too many wrong codes: the factor is off until it is set up anew.
     FactorDisabled = "factor_disabled" {
         /// What sort, in words.
@@ -155,6 +143,19 @@ notices! {
         name: &'a str,
         /// How many wrong codes in a row.
         wrong: u64,
+    }
+
+    /// Somebody passed the first step of a sign-in and not the second. `ip` of the occasion is what the login
+    /// service says of whoever tried.
+    SignInUnfinished = "sign_in_unfinished" {
+        /// Where they tried to sign in: the login service or the app, as people know it.
+        service: &'a str,
+    }
+
+    /// The token of a remembered browser was shown a second time, so the browser was forgotten.
+    TrustedDeviceCopied = "trusted_device_copied" {
+        /// Who was to remember it: the login service, as people know it.
+        service: &'a str,
     }
 }
 

@@ -11,7 +11,7 @@ mod service;
 mod tests;
 mod words;
 
-pub use rule::{Asked, Policy, Source, shuts_out};
+pub use rule::{Asked, Part, Policy, Source, shuts_out};
 pub use service::{
     CODES, OPERATORS_SHUT_OUT, POLICY_MISFIT, counted, grace, grace_until, hold, in_effect, set,
     show, unset,

@@ -1,5 +1,10 @@
 //! What a policy says, and what follows from it.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
 use super::words::{EMAIL, EmailUse, KINDS, Key, Misfit, Rule, STAND_IN};
 use crate::base::Timestamp;
 
@@ -27,7 +32,8 @@ pub struct Policy {
 }
 
 /// Which layer a part of a policy comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Source {
     /// Nobody said otherwise.
     #[default]
@@ -135,6 +141,16 @@ impl Policy {
             .unwrap_or(Source::Default)
     }
 
+    /// All parts, in the order of the settings.
+    pub fn parts(&self) -> Vec<Part> {
+        let part = |key| Part {
+            key,
+            words: self.words(key),
+            source: self.source(key),
+        };
+        Key::ALL.map(part).to_vec()
+    }
+
     /// Sets one part. Several words are a list where the part is one.
     ///
     /// # Errors
@@ -169,19 +185,44 @@ impl Policy {
 }
 
 /// In the words of the settings, a line each with its source.
-impl std::fmt::Display for Policy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for key in Key::ALL {
-            let words = self.words(key);
-            let value = match key {
-                Key::AllowFactor | Key::RequireMfa => serde_json::Value::from(words).to_string(),
-                Key::EmailFactor => serde_json::Value::from(words.concat()).to_string(),
-                Key::GraceDays | Key::TrustedDeviceDays => words.concat(),
-            };
-            let source = self.source(key).as_str();
-            writeln!(f, "{} = {value}   # from: {source}", key.name())?;
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.parts()
+            .iter()
+            .try_for_each(|part| writeln!(f, "{part}"))
+    }
+}
+
+/// One part of a policy, to be shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Which.
+    pub key: Key,
+    /// What it is, in the words that set it.
+    pub words: Vec<String>,
+    /// Which layer it comes from.
+    pub source: Source,
+}
+
+impl Part {
+    /// What it is, as it stands in a file of settings: a list, a text or a number.
+    pub fn value(&self) -> Value {
+        let text = || self.words.concat();
+        match self.key {
+            Key::AllowFactor | Key::RequireMfa => Value::from(self.words.clone()),
+            Key::EmailFactor => Value::from(text()),
+            Key::GraceDays | Key::TrustedDeviceDays => {
+                text().parse::<u64>().map_or(Value::Null, Value::from)
+            }
         }
-        Ok(())
+    }
+}
+
+/// As a line of a file of settings, with its source.
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (key, source) = (self.key.name(), self.source.as_str());
+        write!(f, "{key} = {}   # from: {source}", self.value())
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::base::{Clock, Entropy, Failure, Secret, Timestamp};
@@ -46,7 +46,7 @@ struct Key {
 }
 
 /// A key as people see it: without the key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishedKey {
     /// Its name: the thumbprint of the public half (RFC 7638).
     pub kid: String,

@@ -10,6 +10,7 @@ use axum::http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::base::{Failure, Violation, codes};
 
@@ -46,6 +47,24 @@ impl FromBody for CodeRequest {
     fn from_body(fields: &mut Fields<'_>) -> Option<Self> {
         Some(CodeRequest {
             code: fields.string("code")?,
+        })
+    }
+}
+
+/// A request that may bring a code.
+#[derive(Debug, ToSchema)]
+pub struct OptionalCode {
+    /// Where this server asks for a recent sign-in: a code from the authenticator app, a mailed code, a backup code, or a proof made by a security key, in its place.
+    #[schema(required = false, nullable)]
+    pub code: Option<String>,
+}
+
+impl FromBody for OptionalCode {
+    const OPTIONAL: bool = true;
+
+    fn from_body(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(OptionalCode {
+            code: fields.optional_string("code"),
         })
     }
 }

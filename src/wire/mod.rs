@@ -11,7 +11,7 @@ mod problem;
 mod tests;
 
 pub(crate) use body::code_requests;
-pub use body::{Body, CodeRequest, Fields, FromBody, Nothing};
+pub use body::{Body, CodeRequest, Fields, FromBody, Nothing, OptionalCode};
 pub use caller::{Asker, Me, bearer_token};
 pub use calling_service::CallingService;
 pub use document::{

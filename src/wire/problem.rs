@@ -115,14 +115,36 @@ pub fn problem(failure: &Failure) -> Response {
             .map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))),
     );
     if code.kind == Kind::Unauthenticated {
-        // RFC 6750 section 3.1: without a token there is no error to name.
-        let challenge = match code == auth::INVALID_TOKEN {
-            true => r#"Bearer error="invalid_token""#,
-            false => "Bearer",
-        };
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        headers.insert(WWW_AUTHENTICATE, challenge(failure));
     }
     response
+}
+
+/// What a client is to bring instead (RFC 6750 section 3, RFC 9470 section 3).
+fn challenge(failure: &Failure) -> HeaderValue {
+    if failure.code() == auth::INVALID_TOKEN {
+        return HeaderValue::from_static(r#"Bearer error="invalid_token""#);
+    }
+    if failure.code() != auth::INSUFFICIENT_USER_AUTHENTICATION {
+        // RFC 6750 section 3.1: without a token there is no error to name.
+        return HeaderValue::from_static("Bearer");
+    }
+    const ERROR: &str = r#"Bearer error="insufficient_user_authentication""#;
+    // The characters that RFC 6750 section 3 allows in a description.
+    let description: String = failure
+        .detail()
+        .chars()
+        .filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\'))
+        .collect();
+    let mut text = format!(r#"{ERROR}, error_description="{description}""#);
+    let max_age = failure
+        .members()
+        .iter()
+        .find(|(name, _)| *name == "max_age");
+    if let Some(seconds) = max_age.and_then(|(_, value)| value.as_u64()) {
+        text.push_str(&format!(r#", max_age="{seconds}""#));
+    }
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(ERROR))
 }
 
 fn further(failure: &Failure) -> impl Iterator<Item = (String, Value)> + '_ {

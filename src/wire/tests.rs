@@ -65,6 +65,7 @@ impl House {
             clients: Doorkeeper::new(store.clone()),
             signer,
             policy: Arc::new(Policy::default()),
+            recent_auth: None,
             origin: "https://mfa.example.com".into(),
             store,
             clock: Arc::new(Still),

@@ -120,6 +120,11 @@ fn each_refusal_names_its_setting_and_what_to_do() {
         ("email-factor", vec!["--email-factor", "maybe"]),
         ("grace-days", vec!["--grace-days", "366"]),
         ("trusted-device-days", vec!["--trusted-device-days", "1.5"]),
+        ("require-recent-auth", vec!["--require-recent-auth", "10"]),
+        ("require-recent-auth", vec!["--require-recent-auth", "59s"]),
+        ("require-recent-auth", vec!["--require-recent-auth", "0m"]),
+        ("require-recent-auth", vec!["--require-recent-auth", "25h"]),
+        ("require-recent-auth", vec!["--require-recent-auth", ""]),
         ("service-name", vec!["--service-name", ""]),
         ("service-name", vec!["--service-name", "a:b"]),
         ("service-name", vec!["--service-name", "a\u{202e}b"]),
@@ -185,6 +190,8 @@ fn all_that_is_wrong_is_told_at_once() {
         "x",
         "--trusted-device-days",
         "x",
+        "--require-recent-auth",
+        "x",
         "--max-connections",
         "-",
         "--log",
@@ -219,6 +226,7 @@ fn all_that_is_wrong_is_told_at_once() {
         "email-factor",
         "grace-days",
         "trusted-device-days",
+        "require-recent-auth",
         "log",
         "log-format",
         "ca-file",
@@ -458,4 +466,21 @@ fn a_policy_is_said_in_flags_variables_and_files_alike() {
         .policy;
     assert_eq!(policy.words(Key::RequireMfa), [""; 0]);
     assert_eq!(policy.words(Key::AllowFactor).len(), 3);
+}
+
+#[test]
+fn a_recent_sign_in_is_asked_for_where_it_is_said_how_recent() {
+    assert_eq!(serve(ENOUGH).unwrap().recent_auth, None);
+    for (text, seconds) in [("60s", 60), ("600s", 600), ("10m", 600), ("24h", 86_400)] {
+        let by_flag = [ENOUGH, &["--require-recent-auth", text]].concat();
+        assert_eq!(serve(&by_flag).unwrap().recent_auth, Some(seconds));
+        let variables: Variables<'_> = &[("MFAD_REQUIRE_RECENT_AUTH", text)];
+        let by_variable = serve_with(ENOUGH, variables).unwrap();
+        assert_eq!(by_variable.recent_auth, Some(seconds));
+        let folder = Folder::new();
+        let line = format!("require-recent-auth = \"{text}\"\n");
+        let file = folder.write("mfad.toml", &line, 0o644);
+        let by_file = serve(&[ENOUGH, &["--config", &file]].concat()).unwrap();
+        assert_eq!(by_file.recent_auth, Some(seconds));
+    }
 }

@@ -11,7 +11,8 @@ use crate::base::Failure;
 use crate::factor::http::{Confirmed, Disabled};
 use crate::factor::{Answer, By, Desk};
 use crate::wire::{
-    AuthorizationHeader, Body, ChangeRefusals, CodeRequest, Me, Nothing, Refused, code_requests,
+    AuthorizationHeader, Body, ChangeRefusals, CodeRequest, Me, Nothing, OptionalCode, Refused,
+    code_requests,
 };
 
 use super::record::Purpose;
@@ -96,14 +97,16 @@ async fn disable(
 
 #[utoipa::path(post, path = "/api/v1/me/mfa/email/enable", operation_id = "enable_email_mfa", summary = "Enable Email Mfa",
     description = "Enable email-based MFA. Sends a verification code to the user's email.",
-    tag = "mfa", params(AuthorizationHeader), responses((status = 200, description = "A code is on its way", body = EmailSent), ChangeRefusals))]
+    tag = "mfa", params(AuthorizationHeader), request_body = Option<OptionalCode>,
+    responses((status = 200, description = "A code is on its way", body = EmailSent), ChangeRefusals))]
 async fn enable(
     State(desk): State<Arc<Desk>>,
     me: Me,
-    Body(Nothing): Body<Nothing>,
+    Body(request): Body<OptionalCode>,
 ) -> Result<Json<EmailSent>, Refused> {
+    let code = Answer::read_optional(request.code.as_deref());
     // A client that hangs up must not leave a mail behind whose code is unknown.
-    let sent = tokio::spawn(async move { service::enable(&desk, &me).await })
+    let sent = tokio::spawn(async move { service::enable(&desk, &me, code).await })
         .await
         .map_err(Failure::internal)?;
     Ok(Json(sent?.into()))

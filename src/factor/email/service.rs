@@ -37,15 +37,19 @@ pub struct Sent {
 }
 
 /// Mails a code to the address that the issuer has of the person, to turn on email codes.
-pub async fn enable(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
+pub async fn enable(desk: &Arc<Desk>, me: &Me, code: Option<Answer>) -> Result<Sent, Failure> {
     const ACTION: &str = "email.enable";
     let by = By::from(me);
     let mailer = mailer(desk, &by, ACTION).await?;
     // The issuer is not asked for somebody who would be refused anyway.
-    desk.prepare(me, ACTION, |deed| {
+    let brings_code = code.is_some();
+    desk.prepare(me, ACTION, move |deed| {
         deed.lets_set_up(&deed.desk.factors.email)?;
         if deed.tx.get::<Active>(&deed.person)?.is_some() {
             return refuse(already_enabled());
+        }
+        if !brings_code {
+            deed.step_up(None)?;
         }
         quota::check(deed)
     })
@@ -58,7 +62,7 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
         }
         other => other.map_err(Remembered::new),
     };
-    let (address, ticket) = desk
+    let (address, ticket, proved_with) = desk
         .prepare(me, ACTION, {
             move |deed| {
                 let address = match &address {
@@ -70,8 +74,13 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
                 if deed.tx.get::<Active>(&deed.person)?.is_some() {
                     return refuse(already_enabled());
                 }
+                if code.is_some() {
+                    // Not spent on what would be refused anyway.
+                    quota::check(deed)?;
+                    deed.step_up(code.as_ref())?;
+                }
                 let ticket = reserve(deed, &address)?;
-                Ok((address, ticket))
+                Ok((address, ticket, deed.proved_with))
             }
         })
         .await?;
@@ -89,6 +98,7 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me) -> Result<Sent, Failure> {
         address.clone(),
     );
     desk.act(me, ACTION, move |deed| {
+        deed.proved_with = proved_with;
         count(deed)?;
         // An older code may have been confirmed while this one was on its way.
         if deed.tx.get::<Active>(&deed.person)?.is_some() {

@@ -11,7 +11,8 @@ use crate::base::Failure;
 use crate::factor::http::{Confirmed, Disabled};
 use crate::factor::{Answer, Desk};
 use crate::wire::{
-    AuthorizationHeader, Body, ChangeRefusals, CodeRequest, Me, Nothing, Refused, code_requests,
+    AuthorizationHeader, Body, ChangeRefusals, CodeRequest, Me, OptionalCode, Refused,
+    code_requests,
 };
 
 use super::qr;
@@ -83,13 +84,19 @@ impl TotpSetup {
 
 #[utoipa::path(post, path = "/api/v1/me/mfa/totp/enable", operation_id = "enable_totp", summary = "Enable Totp",
     description = "Begin TOTP setup - returns secret and QR code.",
-    tag = "mfa", params(AuthorizationHeader), responses((status = 200, description = "What to tell the app", body = TotpSetup), ChangeRefusals))]
+    tag = "mfa", params(AuthorizationHeader), request_body = Option<OptionalCode>,
+    responses((status = 200, description = "What to tell the app", body = TotpSetup), ChangeRefusals))]
 async fn enable(
     State(desk): State<Arc<Desk>>,
     me: Me,
-    Body(Nothing): Body<Nothing>,
+    Body(request): Body<OptionalCode>,
 ) -> Result<Json<TotpSetup>, Refused> {
-    let begun = desk.act(&me, "totp.enable", service::enable).await?;
+    let code = Answer::read_optional(request.code.as_deref());
+    let begun = desk
+        .act(&me, "totp.enable", move |deed| {
+            service::enable(deed, code.as_ref())
+        })
+        .await?;
     Ok(Json(TotpSetup::new(begun, &desk, &me)?))
 }
 

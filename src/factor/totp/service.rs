@@ -18,7 +18,7 @@ pub struct Begun {
 }
 
 /// Begins the set-up of a first app. A pending secret is replaced; an active one is never touched.
-pub fn enable(deed: &mut Deed<'_, '_>) -> Result<Begun, Refusal> {
+pub fn enable(deed: &mut Deed<'_, '_>, code: Option<&Answer>) -> Result<Begun, Refusal> {
     deed.lets_set_up(&deed.desk.factors.totp)?;
     if deed.tx.get::<Active>(&deed.person)?.is_some() {
         return refuse(Failure::new(
@@ -26,6 +26,7 @@ pub fn enable(deed: &mut Deed<'_, '_>) -> Result<Begun, Refusal> {
             "An authenticator app is set up already. Replace it, or turn it off first.",
         ));
     }
+    deed.step_up(code)?;
     begin(deed)
 }
 

@@ -10,9 +10,9 @@ use utoipa_axum::routes;
 use webauthn_rs::prelude::{PublicKeyCredential, RegisterPublicKeyCredential};
 
 use crate::base::{Failure, Violation, display_text};
-use crate::factor::{Desk, Device};
+use crate::factor::{Answer, Desk, Device};
 use crate::wire::{
-    AuthorizationHeader, Body, ChangeRefusals, Fields, FromBody, Me, Nothing, Refused,
+    AuthorizationHeader, Body, ChangeRefusals, Fields, FromBody, Me, Nothing, OptionalCode, Refused,
 };
 
 use super::rule::LONGEST_NAME;
@@ -34,6 +34,9 @@ struct WebAuthnBeginRequest {
     /// At most 64 characters; the model's name where absent.
     #[schema(required = false, nullable)]
     name: Option<String>,
+    /// Where this server asks for a recent sign-in: a code from the authenticator app, a mailed code, a backup code, or a proof made by a security key, in its place.
+    #[schema(required = false, nullable)]
+    code: Option<String>,
 }
 
 impl FromBody for WebAuthnBeginRequest {
@@ -42,6 +45,7 @@ impl FromBody for WebAuthnBeginRequest {
     fn from_body(fields: &mut Fields<'_>) -> Option<Self> {
         Some(WebAuthnBeginRequest {
             name: fields.optional_string("name"),
+            code: fields.optional_string("code"),
         })
     }
 }
@@ -112,9 +116,11 @@ async fn begin_registration(
         .unwrap_or(&person.subject);
     // Browsers show it, so it is shown like any name.
     let user_name = display_text(user_name, LONGEST_NAME).unwrap_or_else(|| "account".to_owned());
+    let code = Answer::read_optional(request.code.as_deref());
     let begun = desk
         .act(&me, "webauthn.begin", move |deed| {
-            registration::begin_registration(deed, request.name.as_deref(), &user_name)
+            let name = request.name.as_deref();
+            registration::begin_registration(deed, code.as_ref(), name, &user_name)
         })
         .await?;
     Ok(Json(WebAuthnRegistration {
@@ -162,16 +168,18 @@ struct Removed {
 
 /// Remove a WebAuthn security key.
 #[utoipa::path(delete, path = "/api/v1/me/mfa/webauthn/{device_id}", operation_id = "remove_webauthn_device",
-    summary = "Remove Webauthn Device", description = "Remove a WebAuthn security key.", tag = "mfa", params(("device_id" = String, Path), AuthorizationHeader),
+    summary = "Remove Webauthn Device", description = "Remove a WebAuthn security key.", tag = "mfa", params(("device_id" = String, Path), AuthorizationHeader), request_body = Option<OptionalCode>,
     responses((status = 200, description = "The key is removed", body = Removed), ChangeRefusals))]
 async fn remove(
     State(desk): State<Arc<Desk>>,
     me: Me,
     device_id: DevicePath,
+    Body(request): Body<OptionalCode>,
 ) -> Result<Json<Removed>, Refused> {
     let device = device_id.map_or(None, |Path(id)| id.parse().ok());
+    let code = Answer::read_optional(request.code.as_deref());
     desk.act(&me, "webauthn.remove", move |deed| {
-        service::remove(deed, device)
+        service::remove(deed, code.as_ref(), device)
     })
     .await?;
     Ok(Json(Removed { removed: true }))
@@ -186,13 +194,15 @@ struct RenameRequest {
     /// At most 64 characters, at least one of them visible.
     #[schema(min_length = 1)]
     name: String,
+    /// Where this server asks for a recent sign-in: a code from the authenticator app, a mailed code, a backup code, or a proof made by a security key, in its place.
+    #[schema(required = false, nullable)]
+    code: Option<String>,
 }
 
 impl FromBody for RenameRequest {
     fn from_body(fields: &mut Fields<'_>) -> Option<Self> {
-        Some(RenameRequest {
-            name: fields.string("name")?,
-        })
+        let (name, code) = (fields.string("name"), fields.optional_string("code"));
+        Some(RenameRequest { name: name?, code })
     }
 }
 
@@ -222,9 +232,10 @@ async fn rename(
         }])));
     };
     let device = device_id.map_or(None, |Path(id)| id.parse().ok());
+    let code = Answer::read_optional(request.code.as_deref());
     let device = desk
         .act(&me, "webauthn.rename", move |deed| {
-            service::rename(deed, device, &name)
+            service::rename(deed, code.as_ref(), device, &name)
         })
         .await?;
     Ok(Json(Renamed { device }))

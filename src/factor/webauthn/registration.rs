@@ -7,7 +7,7 @@ use webauthn_rs::prelude::{
 };
 
 use crate::base::{ChallengeId, DeviceId, Failure, Timestamp, display_text};
-use crate::factor::{Deed, Desk, Device, Refusal, Remembered, refuse};
+use crate::factor::{Answer, Deed, Desk, Device, Refusal, Remembered, refuse};
 use crate::wire::Me;
 
 use super::record::{Credential, Keys, Owner, Step, UNNAMED};
@@ -18,6 +18,7 @@ use super::{WEBAUTHN_FAILED, models};
 /// Begins the registration of a key.
 pub fn begin_registration(
     deed: &mut Deed<'_, '_>,
+    code: Option<&Answer>,
     name: Option<&str>,
     user_name: &str,
 ) -> Result<Begun<CreationChallengeResponse>, Refusal> {
@@ -26,6 +27,7 @@ pub fn begin_registration(
     if keys.credentials.len() >= MOST_KEYS {
         return refuse(too_many());
     }
+    deed.step_up(code)?;
     let entropy = &*deed.desk.tools.entropy;
     if keys.handle.is_nil() {
         keys.handle = Uuid::from_bytes(entropy.bytes()?);

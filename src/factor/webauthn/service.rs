@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::{ChallengeId, DeviceId, Failure, Timestamp};
-use crate::factor::{CODE_EXPIRED, Deed, Desk, Device, Refusal, refuse};
+use crate::factor::{Answer, CODE_EXPIRED, Deed, Desk, Device, Refusal, refuse};
 use crate::wire::Me;
 
 use super::record::{Ceremony, Keys, Owner, Step};
@@ -79,6 +79,7 @@ pub async fn take(
 /// Gives a key another name.
 pub fn rename(
     deed: &mut Deed<'_, '_>,
+    code: Option<&Answer>,
     device: Option<DeviceId>,
     name: &str,
 ) -> Result<Device, Refusal> {
@@ -91,6 +92,7 @@ pub fn rename(
         return refuse(Failure::not_found());
     };
     deed.about(credential.device_id);
+    deed.step_up(code)?;
     credential.name = name.to_owned();
     let device = credential.device();
     deed.tx.put(&deed.person, &keys)?;
@@ -98,7 +100,11 @@ pub fn rename(
 }
 
 /// Removes a key, or gives up a registration that is under way.
-pub fn remove(deed: &mut Deed<'_, '_>, device: Option<DeviceId>) -> Result<(), Refusal> {
+pub fn remove(
+    deed: &mut Deed<'_, '_>,
+    code: Option<&Answer>,
+    device: Option<DeviceId>,
+) -> Result<(), Refusal> {
     let Some(device) = device else {
         return refuse(Failure::not_found());
     };
@@ -110,6 +116,7 @@ pub fn remove(deed: &mut Deed<'_, '_>, device: Option<DeviceId>) -> Result<(), R
         .position(|credential| credential.device_id == device)
     {
         deed.lets_remove(&deed.desk.factors.webauthn, device)?;
+        deed.step_up(code)?;
         let removed = keys.credentials.remove(at);
         deed.tx.delete::<Owner>(&removed.id().to_vec());
         deed.tx.put(&deed.person, &keys)?;
@@ -117,6 +124,7 @@ pub fn remove(deed: &mut Deed<'_, '_>, device: Option<DeviceId>) -> Result<(), R
     }
     for (key, ceremony) in ceremonies(deed.tx, deed.person)? {
         if matches!(ceremony.step, Step::Register { device_id, .. } if device_id == device) {
+            deed.step_up(code)?;
             deed.tx.delete::<Ceremony>(&key);
             return Ok(());
         }

@@ -5,6 +5,7 @@ use crate::base::Timestamp;
 use crate::mail::{
     BackupCodeUsed, BackupCodesRegenerated, CodeLetter, FactorAdded, FactorDisabled, FactorLocked,
     FactorRemoved, FactorReplaced, FactorUnlocked, FactorsReset, Occasion, Purpose,
+    SignInUnfinished, TrustedDeviceCopied,
 };
 
 const NOON: Timestamp = Timestamp::from_unix(1_795_521_600);
@@ -27,6 +28,13 @@ fn all(text: &str, contact: Option<&str>, number: u64) -> Vec<(&'static str, Ren
             contact,
             code: "012345",
             purpose: Purpose::TurnOn,
+            minutes: number,
+        }),
+        row(CodeLetter {
+            service_name: text,
+            contact,
+            code: "012345",
+            purpose: Purpose::SignIn,
             minutes: number,
         }),
         row(FactorAdded {
@@ -66,6 +74,14 @@ fn all(text: &str, contact: Option<&str>, number: u64) -> Vec<(&'static str, Ren
             kind,
             name,
             wrong: number,
+        }),
+        row(SignInUnfinished {
+            occasion,
+            service: text,
+        }),
+        row(TrustedDeviceCopied {
+            occasion,
+            service: text,
         }),
     ]
 }
@@ -157,11 +173,28 @@ fn letters_say_what_happened() {
             &["24 November 2026, 12:00 UTC", "2001:db8::7"],
         ),
         ("factor_removed", &["by an operator"]),
-        ("backup_code_used", &["One is left"]),
+        ("backup_code_used", &["Only one is left"]),
         ("factor_locked", &["24 November 2026, 12:15 UTC"]),
         (
             "factor_disabled",
             &["1 wrong codes", "ask the help desk to help"],
+        ),
+        (
+            "sign_in_unfinished",
+            &[
+                "signing in to Example as you at 24 November 2026, 12:00 UTC from IP address 2001:db8::7, and did not finish the second step within three minutes",
+                "your password is known to somebody",
+                "Change your password",
+            ],
+        ),
+        (
+            "trusted_device_copied",
+            &[
+                "the same mark twice",
+                "the browser was forgotten",
+                "restored from a backup",
+                "may have copied the browser’s data",
+            ],
         ),
     ];
     for (name, words) in expected {
@@ -172,6 +205,87 @@ fn letters_say_what_happened() {
             assert!(letter.html.contains(word), "{name}: {}", letter.html);
         }
     }
+}
+
+#[test]
+fn who_has_few_backup_codes_left_is_told_to_make_new_ones() {
+    for (left, words) in [
+        (0, "None are left: make new ones"),
+        (1, "Only one is left: make new ones"),
+        (2, "Only 2 are left: make new ones"),
+        (3, "Only 3 are left: make new ones"),
+        (4, "4 are left."),
+        (9, "9 are left."),
+    ] {
+        let occasion = Occasion {
+            service_name: "Example",
+            contact: None,
+            at: NOON,
+            ip: None,
+        };
+        let letter = Template::of(&BackupCodeUsed { occasion, left }).unwrap();
+        let text = letter.text.replace('\n', " ");
+        let settings = "make new ones in your security settings";
+        for body in [&text, &letter.html] {
+            assert!(body.contains(words), "{left}: {body}");
+            assert_eq!(body.contains(settings), left <= 3, "{left}: {body}");
+        }
+    }
+}
+
+#[test]
+fn a_code_says_what_it_is_for_and_what_it_means_where_nobody_asked_for_it() {
+    let letter = |purpose| {
+        let letter = Template::of(&CodeLetter {
+            service_name: "Example",
+            contact: None,
+            code: "012345",
+            purpose,
+            minutes: 10,
+        });
+        let letter = letter.unwrap();
+        (letter.text.replace('\n', " "), letter.html)
+    };
+    for (purpose, words) in [
+        (
+            Purpose::TurnOn,
+            "your code to turn on email codes at Example",
+        ),
+        (
+            Purpose::Change,
+            "your code to confirm a change to your security settings at Example",
+        ),
+        (Purpose::SignIn, "your code to finish signing in at Example"),
+    ] {
+        let (text, html) = letter(purpose);
+        for body in [text, html] {
+            assert!(body.contains(words), "{body}");
+            let sign_in = purpose == Purpose::SignIn;
+            // Whoever is asked for a code at a sign-in has given the password.
+            assert_eq!(body.contains("somebody knows your password."), sign_in);
+            assert_eq!(body.contains("Change your password now"), sign_in);
+            assert_eq!(body.contains("You can ignore this mail"), !sign_in);
+        }
+    }
+}
+
+#[test]
+fn an_unfinished_sign_in_from_nowhere_known_leaves_no_gap() {
+    let occasion = Occasion {
+        service_name: "Example",
+        contact: None,
+        at: NOON,
+        ip: None,
+    };
+    let letter = Template::of(&SignInUnfinished {
+        occasion,
+        service: "Wiki",
+    })
+    .unwrap();
+    assert_eq!(letter.subject, "Unfinished sign-in to your Example account");
+    let text = letter.text.replace('\n', " ");
+    assert!(text.contains("in to Wiki as you at 24 November 2026, 12:00 UTC, and did not"));
+    assert!(!letter.html.contains("IP address"));
 }
 
 #[test]

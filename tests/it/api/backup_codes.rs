@@ -140,7 +140,7 @@ async fn ten_that_spend_ten_codes_all_succeed_and_each_is_told_how_many_are_left
         let number = (2..10).find(|n| text.contains(&format!("{n} are left")));
         left.insert(match number {
             Some(number) => number,
-            None if text.contains("One is left") => 1,
+            None if text.contains("Only one is left") => 1,
             None => {
                 assert!(text.contains("None are left"), "{text}");
                 0

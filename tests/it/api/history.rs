@@ -32,7 +32,7 @@ async fn every_change_and_every_refusal_is_one_line() {
         expected.insert(
             0,
             json!({
-                "at": rfc3339(server.clock.unix()), "action": action, "reason": reason, "factor": factor,
+                "at": rfc3339(server.clock.unix()), "action": action, "reason": reason, "factor": factor, "service": null,
                 "outcome": if reason.is_some() { "refused" } else { "done" },
                 "device_id": device, "ip": "127.0.0.1", "request_id": reply.header("x-request-id"),
             }),
@@ -174,7 +174,8 @@ async fn every_change_and_every_refusal_is_one_line() {
                 "ip",
                 "outcome",
                 "reason",
-                "request_id"
+                "request_id",
+                "service"
             ]
         );
         let id = event.as_object_mut().unwrap().remove("id").unwrap();

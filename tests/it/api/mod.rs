@@ -7,6 +7,7 @@ mod input;
 mod lockout;
 pub mod login;
 mod policy;
+mod step_up;
 pub mod totp;
 mod trusted_devices;
 pub mod webauthn;

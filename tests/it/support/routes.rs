@@ -33,7 +33,10 @@ impl Route {
 
     /// Whether a body is read at all.
     pub fn reads_body(&self) -> bool {
-        matches!(self.method, Method::POST | Method::PATCH | Method::PUT)
+        matches!(
+            self.method,
+            Method::POST | Method::PATCH | Method::PUT | Method::DELETE
+        )
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Options {
     pub policy: Policy,
     /// Routes beside its own.
     pub extra: Option<Extra>,
+    /// How many seconds ago somebody may have signed in who makes a change.
+    pub recent_auth: Option<u64>,
 }
 
 /// Makes routes that are served beside the server's own.
@@ -105,6 +107,7 @@ impl Server {
             }),
             ca_file: None,
             policy: options.policy,
+            recent_auth: options.recent_auth,
             service_name: "Example".to_owned(),
             max_connections: 512,
             log: LogConfig {

@@ -380,7 +380,7 @@ async fn odd_text_is_a_wrong_code_that_counts() {
     .ok();
     // Where nothing is asked for, any object will do.
     let bob = rich.server.bob();
-    bob.post_json(ENABLE, &json!({"code": 1, "secret": "A", "user": "alice"}))
+    bob.post_json(ENABLE, &json!({"token": 1, "secret": "A", "user": "alice"}))
         .await
         .ok();
     bob.code(CONFIRM, CANARY).await.refused(400, "wrong_code");

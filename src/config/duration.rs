@@ -1,0 +1,80 @@
+//! Lengths of time, as people write them.
+
+use std::ops::RangeInclusive;
+
+use super::check::Check;
+
+/// How recent a sign-in can be asked to be, in seconds: a minute to a day.
+const RECENT: RangeInclusive<u64> = 60..=24 * 60 * 60;
+
+impl Check<'_> {
+    /// How long ago somebody may have signed in who makes a change, in seconds; nothing where it may be any time.
+    pub(super) fn recent_auth(&mut self) -> Option<u64> {
+        let text = self.layers.args.require_recent_auth.as_deref()?;
+        match seconds(text) {
+            Some(seconds) if RECENT.contains(&seconds) => Some(seconds),
+            Some(_) => self.wrong(
+                "require_recent_auth",
+                format!("{text} is shorter than 1 minute or longer than 24 hours"),
+                "use 10m, or leave it out to ask for no recent sign-in",
+            ),
+            None => self.wrong(
+                "require_recent_auth",
+                format!("{text:?} is no length of time"),
+                "write a whole number and s, m or h, as in 600s, 10m or 1h; \
+                 or leave it out to ask for no recent sign-in",
+            ),
+        }
+    }
+}
+
+/// The seconds in a whole number followed by `s`, `m` or `h`.
+fn seconds(text: &str) -> Option<u64> {
+    let (number, unit) = [('s', 1), ('m', 60), ('h', 60 * 60)]
+        .into_iter()
+        .find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit)))?;
+    // `parse` would take a plus sign as well.
+    if !number.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    number.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_of_time_is_a_whole_number_and_its_unit() {
+        for (text, expected) in [
+            ("600s", 600),
+            ("10m", 600),
+            ("1h", 3_600),
+            ("0s", 0),
+            ("090s", 90),
+        ] {
+            assert_eq!(seconds(text), Some(expected), "{text}");
+        }
+        for text in [
+            "",
+            "10",
+            "m",
+            "10 m",
+            " 10m",
+            "10m ",
+            "+10m",
+            "-10m",
+            "1.5h",
+            "1h30m",
+            "10min",
+            "10M",
+            "1d",
+            "ten m",
+            "١٠m",
+            "99999999999999999999s",
+            "5124095576030432h",
+        ] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+    }
+}
