@@ -1,41 +1,6 @@
-// The only place that fetches. Tokens live in this module's memory and nowhere else.
+// What the demo's page asks for. Tokens live in this module's memory and nowhere else.
 
-/** A refusal, in the server's words. */
-export class Problem extends Error {
-  constructor(status, body) {
-    super(sentence(status, body));
-    this.status = status;
-    this.code = body?.code ?? null;
-  }
-}
-
-function sentence(status, body) {
-  if (Array.isArray(body?.detail)) {
-    return body.detail.map(({ loc, msg }) => `${loc?.at(-1) ?? "request"}: ${msg}`).join("; ");
-  }
-  if (typeof body?.detail === "string") {
-    return body.retry_after ? `${body.detail} (Wait ${body.retry_after} s.)` : body.detail;
-  }
-  if (status === 0) return "The server does not answer. Is the demo still running?";
-  return status === 404 ? "The server does not offer this." : `The server answered with status ${status}.`;
-}
-
-async function ask(method, path, { body, token } = {}) {
-  const headers = {};
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  if (token) headers.Authorization = `Bearer ${token}`;
-  let response;
-  try {
-    response = await fetch(path, {
-      method, headers, body: body === undefined ? undefined : JSON.stringify(body), credentials: "omit", cache: "no-store",
-    });
-  } catch {
-    throw new Problem(0, null);
-  }
-  const read = response.status === 204 ? null : await response.json().catch(() => null);
-  if (!response.ok) throw new Problem(response.status, read);
-  return read;
-}
+import { ask } from "./ui/api.js";
 
 const kept = new Map();
 const EARLY_MS = 5 * 60 * 1000;
@@ -73,4 +38,12 @@ export const me = {
 export const mailbox = {
   list: () => ask("GET", "/demo/api/mails"),
   clear: () => ask("DELETE", "/demo/api/mails"),
+};
+
+/** What a login service asks, with its own token. */
+export const service = {
+  get: (path) => call("login-service", "GET", `/mfa${path}`),
+  post: (path, body) => call("login-service", "POST", `/mfa${path}`, body),
+  /** The keys that sign results. */
+  keys: () => ask("GET", "/.well-known/jwks.json"),
 };

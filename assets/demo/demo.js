@@ -1,9 +1,10 @@
-// The demo's page: an account to try, a mailbox, and lines for the shell.
+// The demo's page: an account to try, a sign-in to play, a mailbox, and lines for the shell.
 
 import * as account from "./factors.js";
 import * as mailbox from "./mailbox.js";
 import * as personas from "./personas.js";
-import { h } from "./dom.js";
+import * as signIn from "./sign-in.js";
+import { h } from "./ui/dom.js";
 
 if (location.hostname !== "localhost") {
   const there = new URL(location.href);
@@ -16,3 +17,4 @@ if (location.hostname !== "localhost") {
 mailbox.start();
 personas.start();
 account.start();
+signIn.start();

@@ -1,10 +1,10 @@
 // Alice's account: one card a factor, over the public API alone.
 
 import { me } from "./api.js";
-import { button, codeForm, copyButton, errorLine, h, icon, when } from "./dom.js";
+import { button, codeForm, copyButton, errorLine, h, icon, when } from "./ui/dom.js";
 import { onCode } from "./mailbox.js";
 import * as phone from "./phone.js";
-import * as webauthn from "./webauthn.js";
+import * as webauthn from "./ui/webauthn.js";
 
 const account = document.querySelector("#account");
 const cards = document.querySelector("#cards");

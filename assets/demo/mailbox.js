@@ -1,7 +1,7 @@
 // Alice's mail: polled, newest first, shown as text.
 
 import { mailbox } from "./api.js";
-import { button, copyButton, h, icon } from "./dom.js";
+import { button, copyButton, h, icon } from "./ui/dom.js";
 
 const EVERY_MS = 2000;
 const list = document.querySelector("#mails");

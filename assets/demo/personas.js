@@ -1,7 +1,7 @@
 // Who can call, with tokens to copy and lines for the shell.
 
 import { grantFor } from "./api.js";
-import { copyButton, h } from "./dom.js";
+import { copyButton, h } from "./ui/dom.js";
 
 const BASE = location.origin;
 const JSON_HEADER = "-H 'Content-Type: application/json'";
@@ -32,6 +32,13 @@ const PERSONAS = [
     lines: [
       ["Fetch a token, as a program does (copy the secret first)",
         `SECRET=…\nTOKEN=$(curl -s ${BASE}/demo/issuer/token -u "demo-login-service:$SECRET" -d grant_type=client_credentials | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')`],
+      ["Alice’s password was right: does she need more?",
+        `CHALLENGE=$(${post("/mfa/challenges", '{"subject":"alice","amr":["pwd"]}')} | tee /dev/stderr | sed 's/.*"challenge_id":"\\([^"]*\\)".*/\\1/')`],
+      ["Mail her a code", post("/mfa/challenges/$CHALLENGE/email")],
+      ["Is her answer right?", post("/mfa/challenges/$CHALLENGE/verify", '{"method":"totp","code":"123456"}')],
+      ["What has become of it", get("/mfa/challenges/$CHALLENGE")],
+      ["All in one, for programs that can do no more", post("/mfa/verify", '{"subject":"alice","code":"123456"}')],
+      ["The keys that sign results", `curl -s ${BASE}/.well-known/jwks.json`],
       ["A program is nobody's account: 403", get("/me/mfa")],
     ],
   },

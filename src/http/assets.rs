@@ -1,5 +1,5 @@
-//! The page and its parts, compiled in. Parts stand under a hash of all of
-//! them, so that they can be kept for ever; the page itself is never kept.
+//! The pages and their parts, compiled in. Parts stand under a hash of all of
+//! them, so that they can be kept for ever; the pages themselves are never kept.
 
 use std::sync::LazyLock;
 
@@ -30,12 +30,14 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 
 pub(super) fn routes() -> Router {
     Router::new()
-        .route("/", get(page))
+        .route("/", get(async || page("settings.html").await))
+        .route("/prompt", get(async || page("prompt.html").await))
+        .route("/prompt/", get(async || page("prompt.html").await))
         .route("/assets/{version}/{*name}", get(part))
 }
 
-async fn page() -> Response {
-    match Ui::get("settings.html").and_then(|file| String::from_utf8(file.data.into_owned()).ok()) {
+async fn page(name: &str) -> Response {
+    match Ui::get(name).and_then(|file| String::from_utf8(file.data.into_owned()).ok()) {
         Some(html) => {
             let html = html.replace("{{assets}}", &format!("/assets/{}", *VERSION));
             ([(CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()

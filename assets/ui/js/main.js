@@ -1,3 +1,7 @@
+import { ask } from "./api.js";
+import { h, when } from "./dom.js";
+import { inWords } from "./words.js";
+
 const byId = (id) => document.getElementById(id);
 const kinds = { totp: "Authenticator app", email: "Email codes", webauthn: "Security key" };
 
@@ -5,20 +9,10 @@ function say(text) {
   byId("message").textContent = text;
 }
 
-function moment(text) {
-  return new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
-}
-
 function row(device) {
-  const item = document.createElement("li");
-  const name = document.createElement("strong");
-  const facts = document.createElement("span");
-  name.textContent = device.name;
-  const state = device.status === "active" ? `since ${moment(device.created_at)}` : device.status;
-  const used = device.last_used_at ? `, last used ${moment(device.last_used_at)}` : "";
-  facts.textContent = `${kinds[device.type] ?? device.type}, ${state}${used}`;
-  item.append(name, facts);
-  return item;
+  const state = device.status === "active" ? `since ${when(device.created_at)}` : device.status;
+  const used = device.last_used_at ? `, last used ${when(device.last_used_at)}` : "";
+  return h("li", {}, h("strong", {}, device.name), h("span", {}, `${kinds[device.type] ?? device.type}, ${state}${used}`));
 }
 
 function show(overview) {
@@ -37,16 +31,10 @@ byId("token-form").addEventListener("submit", async (event) => {
   byId("overview").hidden = true;
   say("Loading…");
   try {
-    const token = byId("token").value.trim();
-    const response = await fetch("/api/v1/me/mfa", { headers: { Authorization: `Bearer ${token}` } });
-    const body = await response.json();
-    if (!response.ok) {
-      say(body.detail ?? "That did not work.");
-      return;
-    }
+    const overview = await ask("GET", "/api/v1/me/mfa", { token: byId("token").value.trim() });
     say("");
-    show(body);
-  } catch {
-    say("The server cannot be reached. Try again.");
+    show(overview);
+  } catch (problem) {
+    say(inWords(problem));
   }
 });

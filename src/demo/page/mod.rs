@@ -26,69 +26,39 @@ use crate::base::Clock;
 
 const MOST_BODY_BYTES: usize = 1024;
 
-/// Path, kind and content of what the page is made of.
-const FILES: [(&str, &str, &str); 11] = {
-    const HTML: &str = "text/html; charset=utf-8";
-    const CSS: &str = "text/css; charset=utf-8";
-    const JS: &str = "text/javascript; charset=utf-8";
-    [
-        (
-            "/demo",
-            HTML,
-            include_str!("../../../assets/demo/index.html"),
-        ),
-        (
-            "/demo/icon.svg",
-            "image/svg+xml",
-            include_str!("../../../assets/ui/icon.svg"),
-        ),
-        (
-            "/demo/demo.css",
-            CSS,
-            include_str!("../../../assets/demo/demo.css"),
-        ),
-        (
-            "/demo/demo.js",
-            JS,
-            include_str!("../../../assets/demo/demo.js"),
-        ),
-        (
-            "/demo/api.js",
-            JS,
-            include_str!("../../../assets/demo/api.js"),
-        ),
-        (
-            "/demo/dom.js",
-            JS,
-            include_str!("../../../assets/demo/dom.js"),
-        ),
-        (
-            "/demo/factors.js",
-            JS,
-            include_str!("../../../assets/demo/factors.js"),
-        ),
-        (
-            "/demo/personas.js",
-            JS,
-            include_str!("../../../assets/demo/personas.js"),
-        ),
-        (
-            "/demo/phone.js",
-            JS,
-            include_str!("../../../assets/demo/phone.js"),
-        ),
-        (
-            "/demo/webauthn.js",
-            JS,
-            include_str!("../../../assets/demo/webauthn.js"),
-        ),
-        (
-            "/demo/mailbox.js",
-            JS,
-            include_str!("../../../assets/demo/mailbox.js"),
-        ),
-    ]
-};
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JS: &str = "text/javascript; charset=utf-8";
+
+/// Path, kind and content of a part, by its file in `assets`.
+macro_rules! part {
+    ($path:literal, $kind:expr, $file:literal) => {
+        ($path, $kind, include_str!(concat!("../../../assets/", $file)))
+    };
+}
+
+/// What the pages are made of. What the server's own pages use too stands below `ui`.
+const FILES: &[(&str, &str, &str)] = &[
+    part!("/demo", HTML, "demo/index.html"),
+    part!("/demo/returned", HTML, "demo/returned.html"),
+    part!("/demo/icon.svg", "image/svg+xml", "ui/icon.svg"),
+    part!("/demo/demo.css", CSS, "demo/demo.css"),
+    part!("/demo/demo.js", JS, "demo/demo.js"),
+    part!("/demo/api.js", JS, "demo/api.js"),
+    part!("/demo/factors.js", JS, "demo/factors.js"),
+    part!("/demo/mailbox.js", JS, "demo/mailbox.js"),
+    part!("/demo/outcome.js", JS, "demo/outcome.js"),
+    part!("/demo/personas.js", JS, "demo/personas.js"),
+    part!("/demo/phone.js", JS, "demo/phone.js"),
+    part!("/demo/returned.js", JS, "demo/returned.js"),
+    part!("/demo/sign-in.js", JS, "demo/sign-in.js"),
+    part!("/demo/state.js", JS, "demo/state.js"),
+    part!("/demo/ui/api.js", JS, "ui/js/api.js"),
+    part!("/demo/ui/dom.js", JS, "ui/js/dom.js"),
+    part!("/demo/ui/webauthn.js", JS, "ui/js/webauthn.js"),
+    part!("/demo/ui/words.js", JS, "ui/js/words.js"),
+    part!("/demo/ui/words/en.js", JS, "ui/js/words/en.js"),
+];
 
 #[derive(Clone)]
 struct Page {
@@ -111,9 +81,9 @@ pub fn routes(issuer: Arc<Issuer>, mailbox: Mailbox, clock: Arc<dyn Clock>) -> R
             clock,
         });
     let slash = get(async || Redirect::permanent("/demo"));
-    FILES.into_iter().fold(
+    FILES.iter().fold(
         api.route("/demo/", slash),
-        |router, (path, kind, content)| {
+        |router, &(path, kind, content)| {
             router.route(path, get(async move || ([(CONTENT_TYPE, kind)], content)))
         },
     )

@@ -1,4 +1,5 @@
 use axum::http::StatusCode;
+use url::Url;
 
 use crate::base::Timestamp;
 
@@ -118,7 +119,7 @@ async fn what_no_page_of_ours_sends_is_refused() {
 #[tokio::test]
 async fn the_page_is_whole_and_needs_nothing_inline() {
     let opened = open().await;
-    for (path, kind, content) in super::FILES {
+    for &(path, kind, content) in super::FILES {
         let answer = send(&opened.routes, "GET", path, &[], "").await;
         assert_eq!(answer.status, StatusCode::OK);
         assert_eq!(answer.header("content-type"), kind);
@@ -138,11 +139,12 @@ async fn the_page_is_whole_and_needs_nothing_inline() {
         ] {
             assert!(!content.contains(word), "{path} holds {word}");
         }
-        for name in content.split('"').filter(|name| name.starts_with("./")) {
-            let path = name.replacen('.', "/demo", 1);
+        let here = Url::parse(&format!("http://localhost{path}")).unwrap();
+        let names = content.split('"').filter(|name| name.starts_with("./") || name.starts_with("../"));
+        for part in names.map(|name| here.join(name).unwrap()) {
             assert!(
-                super::FILES.iter().any(|file| file.0 == path),
-                "{path} is not served"
+                super::FILES.iter().any(|file| file.0 == part.path()),
+                "{part} is not served"
             );
         }
     }

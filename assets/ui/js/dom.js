@@ -1,5 +1,7 @@
 // Elements without markup: text is only ever text here.
 
+import { say } from "./words.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** An element; a key that starts with "on" is a listener, children are nodes or text. */
@@ -36,20 +38,22 @@ export function icon(name) {
   return h("span", { class: "icon", "aria-hidden": "true" }, svg);
 }
 
-/** A button that is off while its deed is under way, and shows why it failed in `error`. */
-export function button(text, deed, { kind = "", error = null, label = null } = {}) {
+/** A button that is off while its deed is under way, and shows in `error` why it failed, as `explain` puts it. */
+export function button(text, deed, { kind = "", error = null, label = null, explain = ({ message }) => message } = {}) {
   return h("button", {
     type: "button", class: kind, "aria-label": label,
-    async onclick({ currentTarget }) {
+    async onclick({ currentTarget: pressed }) {
       if (error) error.textContent = "";
-      currentTarget.disabled = true;
+      pressed.disabled = true;
       try {
         await deed();
       } catch (problem) {
-        if (error) error.textContent = problem.message;
+        if (error) error.textContent = explain(problem);
         else throw problem;
       } finally {
-        currentTarget.disabled = false;
+        pressed.disabled = false;
+        // What is off loses the focus; nobody shall have to look for it.
+        if (document.activeElement === document.body) pressed.focus();
       }
     },
   }, text);
@@ -61,20 +65,34 @@ export function errorLine() {
 
 let forms = 0;
 
+const bare = (code) => code.replace(/[\s-]/g, "");
+
+/** Puts what is typed at the end of a box into capitals and groups of four. */
+function group(input, { inputType }) {
+  if (inputType?.startsWith("delete") || input.selectionEnd !== input.value.length) return;
+  input.value = bare(input.value).toUpperCase().replace(/(.{4})(?=.)/g, "$1-");
+}
+
 /**
- * One box for a code. With `digits` it submits itself at six; a wrong code is
- * selected, so that the next one replaces it. `extra` stands beside the button.
+ * One box for a code, with `hint` below it. With `digits` it submits itself at the sixth; with `groups` it is a
+ * backup code's. A refused code is selected, so that the next one replaces it, and `explain` gives the sentence.
+ * `extra` stands beside the button.
  */
-export function codeForm({ label, act, deed, digits = false, extra = null, kind = "" }) {
+export function codeForm({
+  label, act, deed, digits = false, groups = false, hint = null, extra = null, kind = "", explain = ({ message }) => message,
+}) {
   const id = `code-${++forms}`;
   const error = errorLine();
   error.id = `${id}-error`;
+  let refused = null;
   const input = h("input", {
-    id, class: digits ? "code" : "code wide", autocomplete: "one-time-code", inputmode: digits ? "numeric" : "text",
-    maxlength: "64", spellcheck: "false", autocapitalize: "off", required: true, "aria-describedby": error.id,
-    placeholder: digits ? "000000" : null,
-    oninput() {
-      if (digits && /^\d{6}$/.test(input.value.replace(/[\s-]/g, ""))) form.requestSubmit();
+    id, class: digits ? "code" : "code wide", autocomplete: groups ? "off" : "one-time-code", inputmode: digits ? "numeric" : "text",
+    maxlength: "64", spellcheck: "false", autocapitalize: groups ? "characters" : "off", required: true,
+    "aria-describedby": hint ? `${error.id} ${id}-hint` : error.id,
+    oninput(event) {
+      if (groups) group(input, event);
+      // What was refused is not sent again because a blank went into it.
+      if (digits && /^\d{6}$/.test(bare(input.value)) && bare(input.value) !== refused) form.requestSubmit();
     },
   });
   const submit = h("button", { type: "submit", class: kind }, act);
@@ -87,17 +105,21 @@ export function codeForm({ label, act, deed, digits = false, extra = null, kind 
       if (!code) return input.focus();
       submit.disabled = true;
       error.textContent = "";
+      input.removeAttribute("aria-invalid");
       try {
         await deed(code);
       } catch (problem) {
-        error.textContent = problem.message;
+        refused = problem.status === 400 ? bare(code) : null;
+        error.textContent = explain(problem);
+        if (refused) input.setAttribute("aria-invalid", "true");
         input.focus();
         input.select();
       } finally {
         submit.disabled = false;
       }
     },
-  }, h("label", { for: id }, label), h("div", { class: "row" }, input, submit, extra), error);
+  }, h("label", { for: id }, label), h("div", { class: "row" }, input, submit, extra), error,
+  hint && h("p", { class: "hint", id: `${id}-hint` }, hint));
   /** Types a code for the person. */
   form.fill = (code) => {
     input.value = code;
@@ -114,7 +136,7 @@ export async function copy(text, fallback) {
     fallback.replaceChildren();
     return true;
   } catch {
-    const area = h("textarea", { readonly: true, "aria-label": "Copy this" });
+    const area = h("textarea", { readonly: true, "aria-label": say("copy.this") });
     area.value = text;
     fallback.replaceChildren(area);
     area.focus();
@@ -128,12 +150,12 @@ export function copyButton(text, fetchText, { kind = "small", fallback, label = 
   const place = fallback ?? h("div");
   const made = button(text, async () => {
     const copied = await copy(await fetchText(), place);
-    made.textContent = copied ? "Copied" : "Shown below";
+    made.textContent = say(copied ? "copied" : "copy.below");
     setTimeout(() => { made.textContent = text; }, 1600);
   }, { kind, label });
   return made;
 }
 
 export function when(time) {
-  return time ? new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }) : "never";
+  return time ? new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }) : say("never");
 }

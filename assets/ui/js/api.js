@@ -1,0 +1,40 @@
+// The only place that fetches.
+
+/** A refusal: `message` is the server's sentence, `body` all that it said. `status` is 0 where no answer came. */
+export class Problem extends Error {
+  constructor(status, body) {
+    super(sentence(status, body));
+    this.status = status;
+    this.body = body;
+    this.code = body?.code ?? null;
+  }
+}
+
+function sentence(status, body) {
+  if (Array.isArray(body?.detail)) {
+    return body.detail.map(({ loc, msg }) => `${loc?.at(-1) ?? "request"}: ${msg}`).join("; ");
+  }
+  if (typeof body?.detail === "string") {
+    return body.retry_after ? `${body.detail} (Wait ${body.retry_after} s.)` : body.detail;
+  }
+  if (status === 0) return "The server cannot be reached.";
+  return status === 404 ? "The server does not offer this." : `The server answered with status ${status}.`;
+}
+
+/** Sends `body` as JSON, if there is one, and gives the answer's; a `Problem` for all that is not 2xx. */
+export async function ask(method, path, { body, token } = {}) {
+  const headers = {};
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (token) headers.Authorization = `Bearer ${token}`;
+  let response;
+  try {
+    response = await fetch(path, {
+      method, headers, body: body === undefined ? undefined : JSON.stringify(body), credentials: "omit", cache: "no-store",
+    });
+  } catch {
+    throw new Problem(0, null);
+  }
+  const read = response.status === 204 ? null : await response.json().catch(() => null);
+  if (!response.ok) throw new Problem(response.status, read);
+  return read;
+}
