@@ -176,6 +176,7 @@ impl FromBody for OpenRequest {
             let msg = "String should have at most 1024 characters";
             fields.misfit::<()>("state", "string_too_long", msg);
         }
+        let remember = fields.optional_bool("remember") == Some(true);
         Some(OpenRequest {
             named: named?,
             issuer,
@@ -190,7 +191,7 @@ impl FromBody for OpenRequest {
             device_token,
             return_url,
             state,
-            remember: fields.optional_bool("remember") == Some(true),
+            remember,
         })
     }
 }
