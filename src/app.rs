@@ -116,6 +116,13 @@ impl App {
             desk.tools.store.close().await;
             return Err(refused);
         }
+        // The next start compares with it; this one may go on without.
+        let settings_policy = desk.tools.policy.clone();
+        let store = &desk.tools.store;
+        let held = store.write(move |tx| policy::hold(tx, &settings_policy));
+        if let Err(failure) = held.await {
+            tracing::warn!(?failure, "the policy in effect could not be noted");
+        }
         Ok(App {
             desk,
             limits: Limits {
@@ -142,16 +149,6 @@ impl App {
         stop: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let router = http::router(self.desk.clone(), self.edge, extra);
-        // The next start compares with it; this one is under way.
-        let settings = self.desk.tools.policy.clone();
-        let held = self
-            .desk
-            .tools
-            .store
-            .write(move |tx| policy::hold(tx, &settings));
-        if let Err(failure) = held.await {
-            tracing::warn!(?failure, "the policy in effect could not be noted");
-        }
         let background = tokio::spawn(background(self.desk.clone()));
         let (stop_console, console_stopped) = oneshot::channel::<()>();
         let console = self.console.map(|console| {

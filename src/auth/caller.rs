@@ -132,17 +132,17 @@ impl Caller {
     }
 
     /// Whom `claims`, which have been checked, speak for.
-    pub(super) fn of(claims: Claims, settings: &IssuerSettings, now: Timestamp) -> Self {
+    pub(super) fn of(claims: &Claims, settings: &IssuerSettings, now: Timestamp) -> Self {
         let expires = Timestamp::from_unix(claims.exp);
         let tenant = claims.tenant_id.as_deref().and_then(word);
-        if let Some(mark) = ServiceMark::of(&claims) {
+        if let Some(mark) = ServiceMark::of(claims) {
             let client = mark.client.to_owned();
             let admitted =
                 settings.verify_clients.is_empty() || settings.verify_clients.contains(&client);
             let may_verify = mark.sure && admitted && claims.has_scope(&settings.verify_scope);
             return Caller::LoginService(LoginService {
-                issuer: claims.iss,
-                subject: claims.sub,
+                issuer: claims.iss.clone(),
+                subject: claims.sub.clone(),
                 client,
                 tenant,
                 may_verify,
@@ -151,7 +151,7 @@ impl Caller {
         }
         let operator = settings.may_grant_admin && claims.has_scope(&settings.admin_scope);
         Caller::Person(Person {
-            scopes: scopes(&claims),
+            scopes: scopes(claims),
             operator,
             tenant,
             email: claims
@@ -163,16 +163,23 @@ impl Caller {
                 .name
                 .as_deref()
                 .and_then(|name| display_text(name, LONGEST_WORD)),
-            client: claims.client_id.or(claims.azp).as_deref().and_then(word),
+            client: claims
+                .client_id
+                .as_deref()
+                .or(claims.azp.as_deref())
+                .and_then(word),
             auth_time: claims
                 .auth_time
                 .map(Timestamp::from_unix)
                 .filter(|at| *at <= now.plus(super::claims::LEEWAY)),
-            amr: claims.amr.map_or(Vec::new(), |amr| amr.as_slice().to_vec()),
+            amr: claims
+                .amr
+                .as_ref()
+                .map_or(Vec::new(), |amr| amr.as_slice().to_vec()),
             acr: claims.acr.as_deref().and_then(word),
             expires,
-            issuer: claims.iss,
-            subject: claims.sub,
+            issuer: claims.iss.clone(),
+            subject: claims.sub.clone(),
         })
     }
 }

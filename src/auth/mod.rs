@@ -10,6 +10,7 @@ mod caller;
 mod claims;
 mod fetch;
 mod keys;
+mod known;
 mod outbound;
 mod refusal;
 mod settings;

@@ -34,9 +34,14 @@ const REFRESH_EVERY: Duration = Duration::from_secs(5 * 60);
 /// How often a file is looked at, and an issuer that did not answer is asked again.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
+/// Which set of keys it was, of all that a source has held: no two are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Generation(u64);
+
 /// What is held of an issuer.
 struct Held {
     keys: Arc<KeySet>,
+    generation: Generation,
     userinfo: Option<Url>,
     /// The last time that the issuer, or its file, confirmed them.
     confirmed: Timestamp,
@@ -73,6 +78,7 @@ impl Source {
         if let KeySource::Hs256(secret) = &source.settings.keys {
             source.held.store(Some(Arc::new(Held {
                 keys: Arc::new(KeySet::secret(secret.expose())),
+                generation: Generation(0),
                 userinfo: None,
                 confirmed: Timestamp::MAX,
             })));
@@ -88,22 +94,31 @@ impl Source {
         }
     }
 
-    /// The key that `token` asks for. Fetches only where it is not known.
-    pub async fn key_for(self: &Arc<Self>, token: &Unverified<'_>) -> Result<Arc<Key>, Failure> {
+    /// The key that `token` asks for, and the set that it was found in. Fetches only where it is not known.
+    pub async fn key_for(
+        self: &Arc<Self>,
+        token: &Unverified<'_>,
+    ) -> Result<(Arc<Key>, Generation), Failure> {
         match self.pick(token) {
-            Some(Pick::Found(key)) => return Ok(key),
-            Some(Pick::Refused(refusal)) => return Err(refusal.into()),
-            Some(Pick::Unknown) | None => self.refresh_if_due().await,
+            Some((Pick::Found(key), generation)) => return Ok((key, generation)),
+            Some((Pick::Refused(refusal), _)) => return Err(refusal.into()),
+            Some((Pick::Unknown, _)) | None => self.refresh_if_due().await,
         }
         match self.pick(token) {
-            Some(Pick::Found(key)) => Ok(key),
-            Some(Pick::Refused(refusal)) => Err(refusal.into()),
+            Some((Pick::Found(key), generation)) => Ok((key, generation)),
+            Some((Pick::Refused(refusal), _)) => Err(refusal.into()),
             // The issuer may have a new key and be unable to tell: that is no fault of the token.
-            Some(Pick::Unknown) if self.trouble.load().is_none() => {
+            Some((Pick::Unknown, _)) if self.trouble.load().is_none() => {
                 Err(Refusal::UnknownKey(quote(token.kid.as_deref().unwrap_or(""))).into())
             }
-            Some(Pick::Unknown) | None => Err(unavailable(REFETCH_AFTER, self.why_not())),
+            Some((Pick::Unknown, _)) | None => Err(unavailable(REFETCH_AFTER, self.why_not())),
         }
+    }
+
+    /// Whether the keys of that set are believed now: none has come after it, and it is not too old.
+    pub fn stands(&self, generation: Generation) -> bool {
+        self.fresh()
+            .is_some_and(|held| held.generation == generation)
     }
 
     /// Where to ask for a person's address.
@@ -150,9 +165,10 @@ impl Source {
         }
     }
 
-    fn pick(&self, token: &Unverified<'_>) -> Option<Pick> {
+    fn pick(&self, token: &Unverified<'_>) -> Option<(Pick, Generation)> {
         let held = self.fresh()?;
-        Some(held.keys.pick(token.kid.as_deref(), token.algorithm))
+        let pick = held.keys.pick(token.kid.as_deref(), token.algorithm);
+        Some((pick, held.generation))
     }
 
     /// What is held, unless it is too old.
@@ -238,9 +254,16 @@ impl Source {
         Ok(())
     }
 
+    /// One fetch at a time holds what it has brought, so generations do not cross.
     fn hold(&self, keys: Arc<KeySet>, userinfo: Option<Url>) {
+        let generation = match self.held.load().as_ref() {
+            None => Generation(0),
+            Some(held) if Arc::ptr_eq(&held.keys, &keys) => held.generation,
+            Some(held) => Generation(held.generation.0.wrapping_add(1)),
+        };
         self.held.store(Some(Arc::new(Held {
             keys,
+            generation,
             userinfo,
             confirmed: self.clock.now(),
         })));

@@ -8,11 +8,12 @@ use tokio::task::JoinSet;
 
 use super::caller::{Caller, Email, Person};
 use super::claims::verified;
+use super::known::{Known, KnownTokens, TokenHash};
 use super::outbound::{Outbound, OutboundError};
 use super::refusal::{Refusal, quote, unavailable};
 use super::settings::{AuthSetupError, IssuerSettings, check_all};
 use super::source::{REFETCH_AFTER, Source};
-use super::token::Unverified;
+use super::token::{LONGEST_TOKEN, Unverified};
 use crate::base::{Clock, Failure};
 
 /// Judges access tokens. Clones share their keys.
@@ -21,6 +22,7 @@ pub struct Verifier(Arc<Inner>);
 
 struct Inner {
     sources: HashMap<String, Arc<Source>>,
+    known: KnownTokens,
     outbound: Outbound,
     clock: Arc<dyn Clock>,
 }
@@ -54,6 +56,7 @@ impl Verifier {
             .collect();
         Ok(Verifier(Arc::new(Inner {
             sources,
+            known: KnownTokens::default(),
             outbound,
             clock,
         })))
@@ -64,35 +67,73 @@ impl Verifier {
         Arc::clone(&self.0.sources[issuer])
     }
 
-    /// Who shows `token`. No network and no lock where its key is known.
+    /// Who shows `token`. No network where its key is known, and no work on a signature that was found good
+    /// before, as long as the keys are the same.
     ///
     /// # Errors
     /// `invalid_token` where it is not believed, with the reason for the log
     /// alone; `unavailable` where its issuer must be asked first and does not answer.
     pub async fn caller(&self, token: &str) -> Result<Caller, Failure> {
+        // Looked at before anything else, so that nobody has us hash what is too long.
+        if token.len() > LONGEST_TOKEN {
+            return Err(Refusal::TooLong(LONGEST_TOKEN).into());
+        }
+        let hash = TokenHash::of(token);
+        if let Some(known) = self.0.known.get(hash) {
+            if known.source.stands(known.generation) {
+                return self.judge(&known).map_err(|refusal| {
+                    // Its time is over, since nothing else changes.
+                    self.0.known.forget(hash);
+                    refusal.into()
+                });
+            }
+            self.0.known.forget(hash);
+        }
+        let known = self.check(token).await?;
+        let caller = self.judge(&known)?;
+        self.0.known.put(hash, known);
+        Ok(caller)
+    }
+
+    /// What holds of a token for as long as its issuer's keys are the same: its form, its issuer, its signature.
+    async fn check(&self, token: &str) -> Result<Known, Failure> {
         let token = Unverified::read(token)?;
         let source = self
             .0
             .sources
             .get(&token.issuer)
             .ok_or_else(|| Refusal::UnknownIssuer(quote(&token.issuer)))?;
-        let settings = &source.settings;
         if !source.accepts(token.algorithm) {
             return Err(Refusal::Algorithm(token.algorithm.name().to_owned()).into());
         }
-        if settings.strict_type && !token.typed {
+        if source.settings.strict_type && !token.typed {
             return Err(Refusal::Type(quote("JWT")).into());
         }
-        let key = source.key_for(&token).await?;
-        let claims = token.verify(&key)?;
-        let now = self.0.clock.now();
-        claims.check(&settings.issuer, &settings.audience, now)?;
-        Ok(Caller::of(claims, settings, now))
+        let (key, generation) = source.key_for(&token).await?;
+        Ok(Known {
+            source: Arc::clone(source),
+            generation,
+            claims: Arc::new(token.verify(&key)?),
+        })
+    }
+
+    /// What must hold of it at this moment.
+    fn judge(&self, known: &Known) -> Result<Caller, Refusal> {
+        let (settings, now) = (&known.source.settings, self.0.clock.now());
+        known
+            .claims
+            .check(&settings.issuer, &settings.audience, now)?;
+        Ok(Caller::of(&known.claims, settings, now))
     }
 
     /// The issuers that are believed.
     pub fn issuers(&self) -> Vec<String> {
         self.0.sources.keys().cloned().collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn known(&self) -> usize {
+        self.0.known.len()
     }
 
     /// Fetches the keys of all issuers, for the start and for `mfad check`.

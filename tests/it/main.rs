@@ -10,6 +10,7 @@ mod disk;
 mod house;
 mod licences;
 mod openapi;
+mod packaged;
 mod pam;
 mod people;
 mod policy;

@@ -2,6 +2,7 @@
 //! the spot, and an issuer on this machine that can be told to misbehave.
 
 mod accepted;
+mod known;
 mod lines;
 mod refused_claims;
 mod refused_outside;

@@ -33,10 +33,8 @@ impl Route {
 
     /// Whether a body is read at all.
     pub fn reads_body(&self) -> bool {
-        matches!(
-            self.method,
-            Method::POST | Method::PATCH | Method::PUT | Method::DELETE
-        )
+        let asks = matches!(self.method, Method::POST | Method::PATCH | Method::PUT);
+        asks || !self.fields.is_empty()
     }
 }
 
