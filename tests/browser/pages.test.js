@@ -163,7 +163,7 @@ for (const { name, ...eyes } of EYES) {
     await page.getByRole("button", { name: "Refresh" }).click();
     await page.getByRole("article", { name: "Security keys" }).getByText("A name as long").waitFor();
     await page.getByRole("heading", { name: "New security key" }).waitFor();
-    for (const summary of await page.locator("summary").all()) await summary.click();
+    for (const summary of await page.locator("summary:visible").all()) await summary.click();
     await look("with everything open", { fullPage: true });
   }, eyes);
 

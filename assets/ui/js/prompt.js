@@ -117,7 +117,7 @@ function answering() {
     try {
       return await unlessOver(deed);
     } catch (problem) {
-      if (problem.code !== "locked") throw problem;
+      if (problem.code !== "locked" || !problem.body.retry_after) throw problem;
       chosen.lockedUntil = Date.now() + problem.body.retry_after * 1000;
       front(chosen);
       return null;
