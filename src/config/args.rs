@@ -63,10 +63,12 @@ const SETTINGS_HELP: &str = "The file is TOML, its keys are the flags without th
     In a variable, several values are separated by commas. An empty variable counts as absent.\n\
     Secrets are read from files only, and these must be readable by nobody but their owner.";
 
-const PAM_HELP: &str = "A line of /etc/pam.d:\n  \
-    auth required pam_exec.so expose_authtok /usr/bin/mfad pam --url https://mfa.example.org --key-file /etc/mfad/pam.key\n\n\
-    The code comes on standard input, the name in PAM_USER. Exit codes: 0 the code is right, 1 it is not,\n\
-    75 the server cannot be asked, 64 and 78 this line or the key is wrong. All but 0 let nobody in.";
+const PAM_HELP: &str = "In /etc/pam.d:\n  \
+    auth required pam_exec.so expose_authtok /usr/bin/mfad pam \\\n      \
+    --url https://mfa.example.org --key-file /etc/mfad/pam.key\n\n\
+    The code comes on standard input, the name in PAM_USER.\n\
+    Exit codes: 0 the code is right, 1 it is not, 75 the server cannot be asked, 64 and 78 this line or the key is wrong. \
+    All but 0 let nobody in.";
 
 #[derive(Args)]
 pub(super) struct SettingsArgs {

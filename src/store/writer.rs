@@ -91,9 +91,6 @@ impl Writer {
         .unwrap_or_else(|panic| Err(EngineError::Storage(format!("{:?}", panicked(&*panic)))));
         match outcome {
             Ok(Committed { settled, changed }) => {
-                for (job, committed) in jobs.into_iter().zip(settled) {
-                    job.answer(committed);
-                }
                 let watchers = self
                     .shared
                     .watchers
@@ -104,6 +101,11 @@ impl Writer {
                     .filter(|(table, _)| changed.contains(**table))
                 {
                     watcher.notify_one();
+                }
+                drop(watchers);
+                // Last: whoever has heard the answer finds the news of it told.
+                for (job, committed) in jobs.into_iter().zip(settled) {
+                    job.answer(committed);
                 }
             }
             Err(error) => {

@@ -33,7 +33,11 @@ const JS: &str = "text/javascript; charset=utf-8";
 /// Path, kind and content of a part, by its file in `assets`.
 macro_rules! part {
     ($path:literal, $kind:expr, $file:literal) => {
-        ($path, $kind, include_str!(concat!("../../../assets/", $file)))
+        (
+            $path,
+            $kind,
+            include_str!(concat!("../../../assets/", $file)),
+        )
     };
 }
 

@@ -140,7 +140,9 @@ async fn the_page_is_whole_and_needs_nothing_inline() {
             assert!(!content.contains(word), "{path} holds {word}");
         }
         let here = Url::parse(&format!("http://localhost{path}")).unwrap();
-        let names = content.split('"').filter(|name| name.starts_with("./") || name.starts_with("../"));
+        let names = content
+            .split('"')
+            .filter(|name| name.starts_with("./") || name.starts_with("../"));
         for part in names.map(|name| here.join(name).unwrap()) {
             assert!(
                 super::FILES.iter().any(|file| file.0 == part.path()),
