@@ -395,9 +395,7 @@ impl ChallengeView {
             decision: challenge.decision,
             status,
             methods: challenge.methods.clone(),
-            expires_at: outcome
-                .is_none()
-                .then(|| challenge.expires_at.to_string()),
+            expires_at: outcome.is_none().then(|| challenge.expires_at.to_string()),
             prompt_url: prompt
                 .map(|token| format!("{}/prompt/#{}", desk.tools.origin, token.expose())),
             outcome,
