@@ -15,9 +15,11 @@ use crate::wire::{
     Body, CallingService, ChangeRefusals, Fields, FromBody, Refused, ServiceHeaders,
 };
 
-use super::http::{NotVerified, issuer, named};
+use super::challenge::by;
+use super::http::issuer;
 use super::record::Context;
-use super::service::by;
+use super::request::named;
+use super::view::NotVerified;
 use super::whom::{self, Named};
 
 /// The route of the one call.
