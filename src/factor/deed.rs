@@ -166,7 +166,7 @@ impl Desk {
     {
         let desk = self.clone();
         let now = self.tools.now();
-        self.budget.take(by.key, now)?;
+        self.budget.take((by.key, by.actor.clone()), now)?;
         self.tools
             .store
             .write(move |tx| {

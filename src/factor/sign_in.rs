@@ -145,10 +145,16 @@ impl Deed<'_, '_> {
                     .accepted
             }
         };
-        if !accepted || !factor.is_active(self.tx, self.person)? {
+        let active = factor.is_active(self.tx, self.person)?;
+        if !accepted || !active {
             factor.pretend(&desk.tools, answer, self.now);
-            if factor.guessable() {
-                lockout::miss_in_vain(self.tx, self.person, kind, self.now)?;
+            match (factor.guessable(), active) {
+                (false, _) => {}
+                (true, false) => lockout::miss_in_vain(self.tx, self.person, kind, self.now)?,
+                // It still proves its owner elsewhere, and its tally is the one that counts there.
+                (true, true) => {
+                    lockout::miss(self.tx, self.person, kind, self.now)?;
+                }
             }
             return refuse(wrong(None));
         }

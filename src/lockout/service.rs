@@ -1,7 +1,7 @@
 use crate::base::{Failure, PersonKey, Timestamp};
 use crate::store::{Read, Tx};
 
-use super::rule::{LONGEST_WAIT, Standing, Tally};
+use super::rule::{IN_VAIN_KEPT, Standing, Tally};
 
 /// Whether answers of this `kind` of factor may be judged.
 ///
@@ -34,7 +34,8 @@ pub fn miss(
 }
 
 /// Counts a wrong answer where there is no factor that could have been right. Whoever guesses shall meet the
-/// same waits, so that these do not tell who has one; the tally is forgotten when it has long been silent.
+/// same waits, so that these do not tell who has one; the tally is forgotten after a year of silence, as are the
+/// lines of the audit that the guesses left. Never for a factor that is there: its misses are not forgotten.
 ///
 /// # Errors
 /// Those of the store.
@@ -46,7 +47,7 @@ pub fn miss_in_vain(
 ) -> Result<(), Failure> {
     let key = (person, kind.to_owned());
     let tally = tx.get::<Tally>(&key)?.unwrap_or_default().missed(now);
-    tx.put_until(&key, &tally, now.plus(2 * LONGEST_WAIT))
+    tx.put_until(&key, &tally, now.plus(IN_VAIN_KEPT))
 }
 
 /// Forgets the misses of this `kind` alone: after a right answer of it, when

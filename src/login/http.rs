@@ -2,6 +2,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State as Route};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -394,9 +395,7 @@ impl ChallengeView {
             decision: challenge.decision,
             status,
             methods: challenge.methods.clone(),
-            expires_at: outcome
-                .is_none()
-                .then(|| challenge.expires_at.to_string()),
+            expires_at: outcome.is_none().then(|| challenge.expires_at.to_string()),
             prompt_url: prompt
                 .map(|token| format!("{}/prompt/#{}", desk.tools.origin, token.expose())),
             outcome,
@@ -450,8 +449,17 @@ fn way_back(service: &Service, request: &OpenRequest) -> Result<Option<Return>, 
     }))
 }
 
-async fn handle(desk: &Desk, calling: &CallingService, id: &str) -> Result<Handle, Failure> {
-    let found = service::of_service(desk, &calling.service, id.parse().ok())?;
+/// The id in a path. One that cannot even be read is as little there as any other that is none.
+fn named_in(path: Result<Path<String>, PathRejection>) -> Option<ChallengeId> {
+    path.ok().and_then(|Path(id)| id.parse().ok())
+}
+
+fn handle(
+    desk: &Desk,
+    calling: &CallingService,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Handle, Failure> {
+    let found = service::of_service(desk, &calling.service, named_in(path))?;
     Ok(Handle::new(found, calling.origin))
 }
 
@@ -462,9 +470,9 @@ async fn handle(desk: &Desk, calling: &CallingService, id: &str) -> Result<Handl
 async fn state(
     Route(desk): Route<Arc<Desk>>,
     calling: CallingService,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<ChallengeView>, Refused> {
-    let (id, challenge) = service::of_service(&desk, &calling.service, id.parse().ok())?;
+    let (id, challenge) = service::of_service(&desk, &calling.service, named_in(id))?;
     Ok(Json(ChallengeView::new(&desk, id, &challenge, None)?))
 }
 
@@ -503,10 +511,10 @@ pub async fn mail_code(desk: Arc<Desk>, handle: Handle) -> Result<CodeSent, Fail
 async fn mail(
     Route(desk): Route<Arc<Desk>>,
     calling: CallingService,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     Body(Nothing): Body<Nothing>,
 ) -> Result<Json<CodeSent>, Refused> {
-    let handle = handle(&desk, &calling, &id).await?;
+    let handle = handle(&desk, &calling, id)?;
     Ok(Json(mail_code(desk, handle).await?))
 }
 
@@ -526,10 +534,10 @@ pub struct KeyOptions {
 async fn begin_key(
     Route(desk): Route<Arc<Desk>>,
     calling: CallingService,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     Body(Nothing): Body<Nothing>,
 ) -> Result<Json<KeyOptions>, Refused> {
-    let handle = handle(&desk, &calling, &id).await?;
+    let handle = handle(&desk, &calling, id)?;
     let public_key = service::begin_key(&desk, &handle).await?;
     Ok(Json(KeyOptions { public_key }))
 }
@@ -601,11 +609,11 @@ impl FromBody for AnswerRequest {
 async fn answer(
     Route(desk): Route<Arc<Desk>>,
     calling: Result<CallingService, Refused>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     request: Result<Body<AnswerRequest>, Refused>,
 ) -> Result<Json<VerifiedView>, NotVerified> {
     let (calling, Body(request)) = (calling?, request?);
-    let handle = handle(&desk, &calling, &id).await?;
+    let handle = handle(&desk, &calling, id)?;
     let (challenge, outcome) =
         service::answer(&desk, &handle, request.how, request.remember).await?;
     Ok(Json(VerifiedView::new(
