@@ -10,11 +10,11 @@ use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, Type};
+use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::base::{ChallengeId, Failure, Secret, Timestamp, Violation, display_text};
+use crate::base::{ChallengeId, Failure, Secret, Violation, display_text};
 use crate::clients::Service;
 use crate::factor::{Answer, AssertionResponse, Desk};
 use crate::wire::{
@@ -78,16 +78,16 @@ impl IntoResponse for NotVerified {
 #[expect(dead_code, reason = "describes what OpenRequest::from_body reads")]
 struct ChallengeRequest {
     /// The person's `sub` at their issuer. Either this or `username`.
-    #[schema(required = false, nullable)]
+    #[schema(required = false, nullable, min_length = 1, max_length = 255)]
     subject: Option<String>,
     /// The name that the service knows the person by: `preferred_username`, or `email` where it is registered so.
-    #[schema(required = false, nullable)]
+    #[schema(required = false, nullable, min_length = 1, max_length = 255)]
     username: Option<String>,
     /// Whose person, where more than one issuer is believed.
     #[schema(required = false, nullable)]
     issuer: Option<String>,
     /// `login` (where absent) or `step_up`.
-    #[schema(required = false, nullable, value_type = Option<String>)]
+    #[schema(required = false, schema_with = reason)]
     reason: Option<Reason>,
     /// What the service has checked already, in the words of RFC 8176: `["pwd"]`.
     #[schema(required = false, schema_with = words)]
@@ -125,6 +125,13 @@ struct ContextRequest {
     /// What they sign in to.
     #[schema(required = false, nullable)]
     app: Option<String>,
+}
+
+fn reason() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .enum_values(Some([Some("login"), Some("step_up"), None]))
+        .build()
 }
 
 fn words() -> utoipa::openapi::schema::Array {
@@ -177,6 +184,7 @@ impl FromBody for OpenRequest {
             let msg = "String should have at most 1024 characters";
             fields.misfit::<()>("state", "string_too_long", msg);
         }
+        let remember = fields.optional_bool("remember") == Some(true);
         Some(OpenRequest {
             named: named?,
             issuer,
@@ -191,7 +199,7 @@ impl FromBody for OpenRequest {
             device_token,
             return_url,
             state,
-            remember: fields.optional_bool("remember") == Some(true),
+            remember,
         })
     }
 }
@@ -271,22 +279,46 @@ struct ChallengeView {
     status: &'static str,
     /// How the person can answer: the last used first, then the strongest.
     methods: Vec<String>,
-    /// When it takes no more answers.
-    #[schema(value_type = String, format = DateTime)]
-    #[serde(serialize_with = "rfc3339")]
-    expires_at: Timestamp,
+    /// When it takes no more answers; with `verified`, when the signed result is no longer good, and null once
+    /// that is so.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
     /// A page of this server on which the person can answer; with `return_url` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     prompt_url: Option<String>,
     /// What came of it: with `verified` alone.
     #[serde(flatten)]
-    #[schema(inline, value_type = Option<VerifiedView>)]
+    #[schema(value_type = ChallengeOutcome)]
     outcome: Option<VerifiedView>,
 }
 
-pub fn rfc3339<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(at)
+/// What came of a challenge: all of it where the status is `verified`, and else nothing.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes an outcome that may be absent")]
+struct ChallengeOutcome {
+    /// Always true.
+    #[schema(required = false)]
+    verified: bool,
+    /// Always true: the same in the word that some portals look for.
+    #[schema(required = false)]
+    result: bool,
+    /// `totp`, `email`, `webauthn`, `backup_code`, or `trusted_device`.
+    #[schema(required = false)]
+    method: String,
+    /// What the service had checked, and what was seen here (RFC 8176).
+    #[schema(required = false)]
+    amr: Vec<String>,
+    /// The signed result, a JWT of the type `mfa+jwt`; null when its 120 seconds are over.
+    #[schema(required = false)]
+    token: Option<String>,
+    /// How many backup codes the person has left; null where they have none made.
+    #[schema(required = false)]
+    backup_codes_remaining: Option<usize>,
+    /// For the browser to keep, where it was to be remembered: it goes with the next challenge.
+    #[schema(required = false)]
+    device_token: String,
 }
 
 /// A right answer.
@@ -363,7 +395,9 @@ impl ChallengeView {
             decision: challenge.decision,
             status,
             methods: challenge.methods.clone(),
-            expires_at: challenge.expires_at,
+            expires_at: outcome
+                .is_none()
+                .then(|| challenge.expires_at.to_string()),
             prompt_url: prompt
                 .map(|token| format!("{}/prompt/#{}", desk.tools.origin, token.expose())),
             outcome,

@@ -37,13 +37,13 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
 #[expect(dead_code, reason = "describes what OneCallRequest::from_body reads")]
 struct VerifyNowRequest {
     /// The person's `sub` at their issuer. One of `subject`, `username` and `user`.
-    #[schema(required = false, nullable)]
+    #[schema(required = false, nullable, min_length = 1, max_length = 255)]
     subject: Option<String>,
     /// The name that the service knows the person by: `preferred_username`, or `email` where it is registered so.
-    #[schema(required = false, nullable)]
+    #[schema(required = false, nullable, min_length = 1, max_length = 255)]
     username: Option<String>,
     /// Whatever the service is registered to send: `sub`, `preferred_username` or `email`.
-    #[schema(required = false, nullable)]
+    #[schema(required = false, nullable, min_length = 1, max_length = 255)]
     user: Option<String>,
     /// Whose person, where more than one issuer is believed.
     #[schema(required = false, nullable)]

@@ -36,7 +36,7 @@ function assertStrict(headers, where) {
 }
 
 story("strict headers stand on the pages, on answers and on refusals", async ({ page, origin, ear }) => {
-  for (const path of ["/demo", "/"]) {
+  for (const path of ["/demo", "/demo/returned", "/", "/prompt", "/prompt/"]) {
     const response = await page.goto(origin + path);
     assertStrict(response.headers(), path);
     assert.equal(response.headers()["set-cookie"], undefined);
@@ -103,7 +103,7 @@ story("nothing is kept in the browser", async ({ page, context, origin }) => {
 });
 
 story("a page of another origin can neither frame the pages nor ask for tokens", async ({ page, context, origin }) => {
-  const paths = ["/", "/demo", "/demo/issuer/authorize"];
+  const paths = ["/", "/prompt/", "/demo", "/demo/returned", "/demo/issuer/authorize"];
   const other = createServer((_, response) => {
     response.setHeader("Content-Type", "text/html");
     response.end(`<!doctype html><title>Another</title>${paths.map((path) => `<iframe src="${origin}${path}"></iframe>`).join("")}`);
@@ -163,7 +163,7 @@ for (const { name, ...eyes } of EYES) {
     await page.getByRole("button", { name: "Refresh" }).click();
     await page.getByRole("article", { name: "Security keys" }).getByText("A name as long").waitFor();
     await page.getByRole("heading", { name: "New security key" }).waitFor();
-    for (const summary of await page.locator("summary").all()) await summary.click();
+    for (const summary of await page.locator("summary:visible").all()) await summary.click();
     await look("with everything open", { fullPage: true });
   }, eyes);
 

@@ -82,12 +82,25 @@ for (const [what, forgets] of [["", false], [", in a browser that cannot read or
   });
 }
 
-story("a mailed code is asked for and typed with the keyboard alone", async ({ page, origin }) => {
+story("a mail is asked for when its time has come, and its code typed with the keyboard alone", async ({ page, origin, ear }) => {
   await page.goto(`${origin}/demo`);
+  // The mail that set the factor up holds the next one back for a minute, which passes here.
   const { code: first } = await setUpEmail(page, origin);
+  ear.expects(429);
   const challenge = await openPrompt(page, origin);
   await page.getByRole("heading", { name: "Email" }).waitFor();
-  await page.getByText(/mailed to a•+@example\.com/).waitFor();
+  await page.getByLabel(/mailed to a•+@example\.com/).waitFor();
+  await page.getByText("A mail was sent a moment ago.").waitFor();
+  const again = page.getByRole("button", { name: "Send another mail" });
+  assert.match(await again.innerText(), /\(\d:\d\d\)/);
+  assert.equal(await again.isDisabled(), true);
+  await page.getByRole("button", { name: "Send another mail", exact: true, disabled: false }).waitFor({ timeout: 65_000 });
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Tab");
+  assert.equal(await isFocused(again), true);
+  await page.keyboard.press("Enter");
+  await page.getByText(/A mail was sent to a•+@example\.com/).waitFor();
+  await page.getByRole("button", { name: /Send another mail \(\d:\d\d\)/ }).waitFor();
   await page.keyboard.type(await mailedCode(page, origin, [first]));
   const outcome = await outcomeOf(page, challenge);
   assert.deepEqual([outcome.status, outcome.method], ["verified", "email"]);
@@ -136,12 +149,11 @@ story("five wrong codes end the sign-in, and the next one finds the app locked, 
   const challenge = await openPrompt(page, origin);
   ear.expects(400, 429);
   const wrong = wrongTotp(secret);
+  await box(page).fill(wrong);
   for (const left of ["4 tries are", "3 tries are", "2 tries are", "1 try is"]) {
-    await box(page).fill(wrong);
-    await page.keyboard.press("Enter");
     await page.getByText(`${left} left.`).waitFor();
+    await page.keyboard.press("Enter");
   }
-  await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "This sign-in is over" }).waitFor();
   await page.getByRole("link", { name: /^Back to localhost/ }).click();
   const outcome = await outcomeOf(page, challenge);
@@ -167,35 +179,34 @@ story("five wrong codes end the sign-in, and the next one finds the app locked, 
   await page.getByRole("status").getByText("You can try again now.").waitFor({ state: "attached" });
 });
 
-story("another mail can be asked for when its time has come, and the server says when it has not", async ({ page, origin, ear }) => {
+story("a mail that is asked for too soon is refused with a clock", async ({ page, origin, ear }) => {
   await page.goto(`${origin}/demo`);
   await setUpEmail(page, origin);
   await page.clock.install();
+  ear.expects(429);
   await openPrompt(page, origin);
   const again = page.getByRole("button", { name: "Send another mail" });
-  await page.getByText(/A mail was sent to a•+@example\.com/).waitFor();
-  await page.getByRole("button", { name: /Send another mail \(\d:\d\d\)/ }).waitFor();
-  assert.equal(await again.isDisabled(), true);
+  await page.getByText("A mail was sent a moment ago.").waitFor();
   await page.clock.runFor(61_000);
   assert.equal(await again.isDisabled(), false);
-  ear.expects(429);
   await again.click();
-  await page.getByText("A mail was sent a moment ago.").waitFor();
+  await page.getByRole("button", { name: /Send another mail \(\d:\d\d\)/ }).waitFor();
   assert.equal(await again.isDisabled(), true);
 });
 
-story("going to another way and back sends no second mail", async ({ page, origin }) => {
+story("going to another way and back sends no second mail", async ({ page, origin, ear }) => {
   await page.goto(`${origin}/demo`);
   await setUpEmail(page, origin);
+  ear.expects(429);
   await openPrompt(page, origin);
-  await page.getByText("A mail was sent to").waitFor();
+  await page.getByText("A mail was sent a moment ago.").waitFor();
   let asked = 0;
   page.on("request", (request) => { asked += request.url().endsWith("/prompt/email") ? 1 : 0; });
   await press(page, "Try another way");
   await press(page, "Backup code");
   await press(page, "Try another way");
   await press(page, "Email");
-  await page.getByText("A mail was sent to").waitFor();
+  await page.getByText("A mail was sent a moment ago.").waitFor();
   await page.getByRole("button", { name: /Send another mail \(/ }).waitFor();
   assert.equal(asked, 0);
 });
@@ -215,7 +226,9 @@ story("a sign-in that is over says so, with the way back", async ({ page, origin
   await outcomeOf(page, challenge);
   ear.expects(409);
   await page.goto(challenge.prompt_url);
-  await Promise.race([page.waitForURL("**/demo/returned?*"), page.getByRole("link", { name: "Back to" }).waitFor()]);
+  await page.getByRole("heading", { name: "This sign-in is over" }).waitFor();
+  const over = new URL(await page.getByRole("link", { name: "Back to localhost" }).getAttribute("href"));
+  assert.deepEqual([over.searchParams.get("error"), over.searchParams.get("state")], ["closed", null]);
 
   const back = `${origin}/demo/returned?challenge_id=${challenge.challenge_id}&error=expired`;
   await openPrompt(page, origin);
@@ -268,20 +281,16 @@ story("the page can be loaded anew, and another sign-in's address typed over it"
 });
 
 story("where the server cannot be reached nothing typed is lost, and the next try counts", async ({ page, origin }) => {
-  const { secret, backupCodes: [code] } = await withApp(page, origin);
+  const { backupCodes: [code] } = await withApp(page, origin);
   const challenge = await openChallenge(page, { return_url: `${origin}/demo/returned`, state: "ours" });
-  // The browser's own line of it is no complaint of ours.
-  const away = (route) => route.fulfill({ status: 200, body: "" }).catch(() => {});
-  await page.route("**/api/v1/prompt/open", away, { times: 1 });
   await page.addInitScript(() => {
     const real = globalThis.fetch;
     globalThis.fetch = (path, ...rest) => (globalThis.offline ? Promise.reject(new TypeError("Failed to fetch")) : real(path, ...rest));
-    globalThis.offline = true;
+    globalThis.offline = location.pathname.startsWith("/prompt");
   });
   await page.goto(challenge.prompt_url);
   await page.getByText("The server cannot be reached.").waitFor();
   assert.equal(await isFocused(page.getByRole("button", { name: "Try again" })), true);
-  await page.unroute("**/api/v1/prompt/open");
   await page.evaluate(() => { globalThis.offline = false; });
   await page.keyboard.press("Enter");
   await box(page).waitFor();
@@ -295,7 +304,6 @@ story("where the server cannot be reached nothing typed is lost, and the next tr
   await page.evaluate(() => { globalThis.offline = false; });
   await page.keyboard.press("Enter");
   assert.equal((await outcomeOf(page, challenge)).method, "backup_code");
-  assert.ok(secret);
 });
 
 story("names that are markup are shown as text", async ({ page, origin }) => {
@@ -386,7 +394,7 @@ story("the hosted page says that it needs JavaScript where there is none", async
   const bare = await context.browser().newContext({ javaScriptEnabled: false });
   const reader = await bare.newPage();
   await reader.goto(`${origin}/prompt/#prm_${"a".repeat(26)}`);
-  await reader.getByText("This page needs JavaScript.").waitFor();
+  assert.match(await reader.locator("noscript").innerText(), /This page needs JavaScript\./);
   await bare.close();
   await page.goto(`${origin}/demo`);
 });

@@ -71,8 +71,6 @@ function isOver(problem) {
   const back = problem.body?.return_to;
   if (problem.status === 404) end(say("prompt.worn_out"), say("prompt.worn_out.how"));
   else if (problem.code === "challenge_expired") end(say("prompt.expired"), inWords(problem), back);
-  // An answer that was right, of which we never heard: nothing went wrong, so nothing is said to have.
-  else if (problem.code === "challenge_closed" && back && !address(back)?.searchParams.has("error")) goBack(say("prompt.right"), back);
   else if (problem.code === "challenge_closed") end(say("prompt.closed"), inWords(problem), back);
   else if (problem.body?.tries_left === 0) end(say("prompt.closed"), say("prompt.closed.tries"), back);
   else return false;
@@ -119,7 +117,7 @@ function answering() {
     try {
       return await unlessOver(deed);
     } catch (problem) {
-      if (problem.code !== "locked") throw problem;
+      if (problem.code !== "locked" || !problem.body.retry_after) throw problem;
       chosen.lockedUntil = Date.now() + problem.body.retry_after * 1000;
       front(chosen);
       return null;

@@ -24,7 +24,7 @@ pub use clock::TestClock;
 pub use disk::Disk;
 pub use issuer::{Issuer, Token};
 pub use process::{Process, Site};
-pub use routes::routes;
+pub use routes::{Field, Route, routes};
 pub use server::{Options, PUBLIC_URL, Server};
 pub use swarm::{at_once, tally};
 pub use totp::{App, code_at};

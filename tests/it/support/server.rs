@@ -7,9 +7,11 @@ use std::sync::Arc;
 use axum::Router;
 use mfad::app::{App, StartError};
 use mfad::base::{Failure, ListenAddress, OsEntropy};
+use mfad::clients::Service;
 use mfad::config::{
     IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, Settings, SmtpConfig, SmtpSecurity,
 };
+use mfad::console::{self, Answer, Order, Tools};
 use mfad::factor::{Desk, set_policy, unset_policy};
 use mfad::policy::{self, Key, Policy};
 use mfad::server::Listener;
@@ -38,6 +40,8 @@ pub struct Options {
     pub extra: Option<Extra>,
     /// How many seconds ago somebody may have signed in who makes a change.
     pub recent_auth: Option<u64>,
+    /// The clients that may be login services; any where there is none.
+    pub verify_clients: Vec<String>,
 }
 
 /// Makes routes that are served beside the server's own.
@@ -93,7 +97,7 @@ impl Server {
                 audiences: vec![PUBLIC_URL.to_owned()],
                 client_id: None,
                 verify_scope: "mfa:verify".to_owned(),
-                verify_clients: Vec::new(),
+                verify_clients: options.verify_clients,
                 admin_scope: "mfa:admin".to_owned(),
                 may_grant_admin: true,
             }),
@@ -212,6 +216,16 @@ impl Server {
             .with("client_id", "portal")
             .with("scope", "mfa:verify");
         self.bearer(token.sign())
+    }
+
+    /// Registers a login service, and gives its key.
+    pub async fn register(&self, service: Service) -> String {
+        let tools = Tools::from(&self.desk.tools);
+        let answer = console::execute(&tools, Order::ServiceAdd(service)).await;
+        let Answer::Key { key, .. } = answer.unwrap() else {
+            panic!("no key")
+        };
+        key.expose().clone()
     }
 
     pub fn bearer(&self, token: String) -> Client {

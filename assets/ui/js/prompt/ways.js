@@ -67,7 +67,7 @@ function email(view) {
         const sent = await desk.post("email");
         if (sent) tell(say("prompt.email.sent", { email: sent.sent_to }), sent.resend_after);
       } catch (problem) {
-        if (problem.code === "rate_limited") return tell(say("prompt.email.recent"), problem.body.retry_after);
+        if (problem.code === "rate_limited" && problem.body.retry_after) return tell(say("prompt.email.recent"), problem.body.retry_after);
         said.textContent = "";
         error.textContent = inWords(problem);
         again.disabled = false;

@@ -16,7 +16,8 @@ export default {
   "problem.code_expired": "That code is too old. Use a new one.",
   "problem.webauthn_failed": withTries("That key’s answer was not right."),
   "problem.locked": "Too many wrong answers.",
-  "problem.rate_limited": "That was too often in a short time.",
+  "problem.factor_disabled": "This way is off after far too many wrong codes. Use another way, and bring it back on your settings page.",
+  "problem.rate_limited": ({ retry_after: wait }) => `That was too often in a short time. ${wait ? `Wait ${wait} seconds.` : "Wait a little."}`,
   "problem.challenge_expired": "It took longer than it may. Go back and sign in again.",
 
   "key.unsupported": "This browser cannot use security keys here. Use another browser, or another way.",
