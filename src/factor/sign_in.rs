@@ -148,13 +148,10 @@ impl Deed<'_, '_> {
         let active = factor.is_active(self.tx, self.person)?;
         if !accepted || !active {
             factor.pretend(&desk.tools, answer, self.now);
-            match (factor.guessable(), active) {
-                (false, _) => {}
-                (true, false) => lockout::miss_in_vain(self.tx, self.person, kind, self.now)?,
+            match active {
                 // It still proves its owner elsewhere, and its tally is the one that counts there.
-                (true, true) => {
-                    lockout::miss(self.tx, self.person, kind, self.now)?;
-                }
+                true => drop(self.missed(factor)?),
+                false => self.missed_in_vain(factor)?,
             }
             return refuse(wrong(None));
         }

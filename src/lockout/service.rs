@@ -3,6 +3,10 @@ use crate::store::{Read, Tx};
 
 use super::rule::{IN_VAIN_KEPT, Standing, Tally};
 
+/// Until when the misses of a factor are kept. It is a moment like any other, since a row that expires takes
+/// longer to write than one that does not, and that would tell which misses are in vain.
+const NEVER: Timestamp = Timestamp::MAX;
+
 /// Whether answers of this `kind` of factor may be judged.
 ///
 /// # Errors
@@ -27,10 +31,7 @@ pub fn miss(
     kind: &str,
     now: Timestamp,
 ) -> Result<Tally, Failure> {
-    let key = (person, kind.to_owned());
-    let tally = tx.get::<Tally>(&key)?.unwrap_or_default().missed(now);
-    tx.put(&key, &tally)?;
-    Ok(tally)
+    missed(tx, person, kind, now, NEVER)
 }
 
 /// Counts a wrong answer where there is no factor that could have been right. Whoever guesses shall meet the
@@ -44,10 +45,21 @@ pub fn miss_in_vain(
     person: PersonKey,
     kind: &str,
     now: Timestamp,
-) -> Result<(), Failure> {
+) -> Result<Tally, Failure> {
+    missed(tx, person, kind, now, now.plus(IN_VAIN_KEPT))
+}
+
+fn missed(
+    tx: &mut Tx<'_>,
+    person: PersonKey,
+    kind: &str,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<Tally, Failure> {
     let key = (person, kind.to_owned());
     let tally = tx.get::<Tally>(&key)?.unwrap_or_default().missed(now);
-    tx.put_until(&key, &tally, now.plus(IN_VAIN_KEPT))
+    tx.put_until(&key, &tally, until)?;
+    Ok(tally)
 }
 
 /// Forgets the misses of this `kind` alone: after a right answer of it, when

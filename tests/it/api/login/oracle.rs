@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::super::{email, totp, webauthn};
 use super::{VERIFY, Visible, member, one_call, visible};
 use crate::support::{App, Authenticator, Client, PUBLIC_URL, Server};
+use tokio::task::JoinSet;
 
 /// Of the right shape, and nobody's.
 const WRONG_BACKUP: &str = "0000-0000-0000-0000";
@@ -69,6 +70,19 @@ impl Town {
         self.server.bearer(token.sign())
     }
 
+    /// What each class is answered, all asked about at one moment.
+    async fn seen(&self, portal: &Client, code: &str) -> Vec<Visible> {
+        let mut asking = JoinSet::new();
+        for (number, (_, whom)) in self.classes.iter().enumerate() {
+            let (portal, mut body) = (portal.clone(), whom.clone());
+            body["code"] = json!(code);
+            asking.spawn(async move { (number, portal.post_json(VERIFY, &body).await) });
+        }
+        let mut replies = asking.join_all().await;
+        replies.sort_by_key(|(number, _)| *number);
+        replies.iter().map(|(_, reply)| visible(reply)).collect()
+    }
+
     /// That all classes saw the same; gives its status.
     #[track_caller]
     fn same(&self, seen: &[Visible], what: &str) -> u16 {
@@ -113,12 +127,7 @@ async fn nobody_is_told_apart_by_what_twelve_wrong_codes_are_answered_with() {
         tools.store.sweep(tools.now()).await.unwrap();
         let portal = town.asker();
         let wrong = town.app.wrong_code(server.clock.unix());
-        let mut seen = Vec::new();
-        for (_, whom) in &town.classes {
-            let mut body = whom.clone();
-            body["code"] = json!(wrong);
-            seen.push(visible(&portal.post_json(VERIFY, &body).await));
-        }
+        let seen = town.seen(&portal, &wrong).await;
         statuses.push(town.same(&seen, &format!("try {attempt}")));
     }
     assert_eq!(
@@ -150,12 +159,7 @@ async fn nobody_is_told_apart_by_answers_of_other_shapes() {
     .into_iter()
     .enumerate()
     {
-        let mut seen = Vec::new();
-        for (_, whom) in &town.classes {
-            let mut body = whom.clone();
-            body["code"] = json!(code);
-            seen.push(visible(&portal.post_json(VERIFY, &body).await));
-        }
+        let seen = town.seen(&portal, code).await;
         let status = town.same(&seen, &format!("try {attempt}"));
         let locked = attempt > 7 && code != WRONG_BACKUP;
         assert_eq!(status, if locked { 429 } else { 400 }, "{attempt}");
@@ -192,12 +196,7 @@ async fn the_hundredth_miss_disables_what_nobody_has_as_well() {
     for _ in 0..102 {
         let portal = town.asker();
         let wrong = town.app.wrong_code(server.clock.unix());
-        let mut seen = Vec::new();
-        for (_, whom) in &town.classes {
-            let mut body = whom.clone();
-            body["code"] = json!(wrong);
-            seen.push(visible(&portal.post_json(VERIFY, &body).await));
-        }
+        let seen = town.seen(&portal, &wrong).await;
         last = town.same(&seen, "a miss");
         server.clock.forward(3600);
     }

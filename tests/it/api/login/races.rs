@@ -171,3 +171,60 @@ async fn a_hundred_mails_asked_for_at_once_are_one() {
     assert_eq!(tally["rate_limited"], 99, "{tally:?}");
     assert_eq!(codes(), before + 1);
 }
+
+#[tokio::test]
+async fn a_sign_in_is_given_up_or_passed_and_never_both() {
+    let server = Server::start().await;
+    let (app, _) = totp::enrol(&server, &server.alice()).await;
+    let wiki = super::wiki(&server).await;
+    for _ in 0..10 {
+        server.clock.next_step();
+        let asking = json!({"return_url": super::RETURN});
+        let opened = super::open_with(&wiki, "alice", asking).await;
+        let url = opened["prompt_url"].as_str().unwrap();
+        let token = url.split_once('#').unwrap().1.to_owned();
+        let (path, code) = (of(&opened, "/verify"), app.code(server.clock.unix()));
+        let replies = at_once(&wiki, 40, move |wiki, number| {
+            let (path, code, token) = (path.clone(), code.clone(), token.clone());
+            async move {
+                match number % 2 {
+                    0 => wiki.post_json(&path, &by("totp", &code)).await,
+                    _ => {
+                        let body = json!({ "prompt": token });
+                        wiki.post_json("/api/v1/prompt/cancel", &body).await
+                    }
+                }
+            }
+        })
+        .await;
+        let tally = tally(&replies);
+        assert_eq!((tally["200"], tally["challenge_closed"]), (1, 39));
+        let done = replies.iter().find(|reply| reply.status == 200).unwrap();
+        let passed = done.json()["verified"] == true;
+        let state = wiki.get(&of(&opened, "")).await.ok();
+        let expected = if passed { "verified" } else { "cancelled" };
+        assert_eq!(state["status"], expected);
+        assert_eq!(state["token"].is_string(), passed);
+    }
+}
+
+#[tokio::test]
+async fn a_trusted_browsers_token_lets_in_once_however_often_it_is_brought() {
+    let server = Server::start().await;
+    let (app, _) = totp::enrol(&server, &server.alice()).await;
+    let portal = server.login_service();
+    let opened = open(&portal, "alice").await;
+    let code = app.code(server.clock.unix());
+    let body = json!({"method": "totp", "code": code, "remember": true});
+    let verified = portal.post_json(&of(&opened, "/verify"), &body).await.ok();
+    let asking = json!({"subject": "alice", "device_token": verified["device_token"]});
+    let replies = at_once(&portal, 100, move |portal, _| {
+        let asking = asking.clone();
+        async move { portal.post_json(super::CHALLENGES, &asking).await }
+    })
+    .await;
+    let allowed = replies
+        .iter()
+        .map(|reply| super::opened(reply)["decision"] == "allow");
+    assert_eq!(allowed.filter(|allowed| *allowed).count(), 1);
+}
