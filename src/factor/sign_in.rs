@@ -213,6 +213,12 @@ impl Deed<'_, '_> {
         self.tell(|occasion| TrustedDeviceCopied { occasion, service })
     }
 
+    /// The sign-in `challenge` takes no more answers: what was prepared for them goes.
+    pub fn forget_sign_in(&mut self, challenge: ChallengeId) {
+        webauthn::forget_sign_in(self.tx, self.person, challenge);
+        email::forget_sign_in(self.tx, self.person, challenge);
+    }
+
     /// Begins an assertion for the sign-in `challenge`: what the browser is to do, as
     /// `PublicKeyCredentialRequestOptionsJSON`.
     ///

@@ -122,6 +122,7 @@ fn pass(
     };
     challenge.state = State::Passed(outcome.clone());
     keep(deed.tx, id, challenge)?;
+    deed.forget_sign_in(id);
     deed.tx.delete::<Unfinished>(&due(id, challenge));
     deed.tx.delete::<Live>(&(deed.person, id));
     let finished = LastFinished {
@@ -168,6 +169,7 @@ fn miss(
     let left = CHALLENGE_TRIES.saturating_sub(challenge.misses);
     if left == 0 {
         challenge.state = State::Failed;
+        deed.forget_sign_in(id);
     }
     keep(deed.tx, id, &challenge)?;
     Ok(failure.with("tries_left", left))
@@ -182,6 +184,7 @@ pub async fn cancel(desk: &Arc<Desk>, handle: &Handle) -> Result<Challenge, Fail
     desk.act(&handle.by, "login.cancel", move |deed| {
         let mut challenge = open_challenge(deed, id)?;
         challenge.state = State::Cancelled;
+        deed.forget_sign_in(id);
         keep(deed.tx, id, &challenge)?;
         Ok(challenge)
     })

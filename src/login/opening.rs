@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::audit::Origin;
-use crate::base::{ChallengeId, Failure, PersonKey, Secret, Timestamp};
+use crate::base::{ChallengeId, Failure, Secret, Timestamp};
 use crate::clients::Service;
 use crate::factor::{Deed, Desk, Passed};
 use crate::policy::{self, Asked, Policy};
@@ -90,7 +90,7 @@ pub async fn open(
         if decision == Decision::Challenge {
             trust_browser(deed, &policy, &mut challenge, asking.device_token.as_ref())?;
         }
-        make_room(deed.tx, deed.person)?;
+        make_room(deed)?;
         let live = Live {
             created_at: deed.now,
         };
@@ -164,19 +164,20 @@ fn trust_browser(
 }
 
 /// Removes the oldest challenges of somebody who has as many as they may.
-fn make_room(tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
+fn make_room(deed: &mut Deed<'_, '_>) -> Result<(), Failure> {
     let scan = Scan {
-        prefix: person.as_bytes(),
+        prefix: deed.person.as_bytes(),
         past: None,
         order: Order::Ascending,
         limit: LIVE_CHALLENGES * 2,
     };
-    let mut live = tx.list::<Live>(&scan)?;
+    let mut live = deed.tx.list::<Live>(&scan)?;
     live.sort_by_key(|(_, live)| live.created_at);
     let surplus = (live.len() + 1).saturating_sub(LIVE_CHALLENGES);
     for (key, _) in live.into_iter().take(surplus) {
-        tx.delete::<Live>(&key);
-        tx.delete::<Challenge>(&key.1);
+        deed.forget_sign_in(key.1);
+        deed.tx.delete::<Live>(&key);
+        deed.tx.delete::<Challenge>(&key.1);
     }
     Ok(())
 }

@@ -369,3 +369,34 @@ async fn a_key_is_never_locked_and_its_misses_lock_nothing_else() {
         .await
         .ok();
 }
+
+#[tokio::test]
+async fn what_is_begun_at_services_ends_nothing_on_ones_own_page_and_leaves_nothing_behind() {
+    let server = Server::start().await;
+    let alice = server.alice();
+    let mut key = Authenticator::new();
+    webauthn::enrol(&alice, &key).await;
+    let portal = server.login_service();
+    let own = alice.post(webauthn::VERIFY_BEGIN).await.ok();
+    let mut sign_ins = Vec::new();
+    for _ in 0..40 {
+        server.clock.forward(1);
+        let opened = open(&portal, "alice").await;
+        let begun = portal.post(&of(&opened, "/webauthn")).await.ok();
+        sign_ins.push((opened, begun));
+    }
+    alice
+        .post_json(webauthn::VERIFY, &key.verify(&own))
+        .await
+        .ok();
+    // Of the sign-ins the latest twenty are live, and each has its ceremony.
+    for (number, (opened, begun)) in sign_ins.iter().enumerate() {
+        let mut answer = key.verify(begun);
+        answer["method"] = json!("webauthn");
+        let reply = portal.post_json(&of(opened, "/verify"), &answer).await;
+        match number < 20 {
+            true => reply.refused(404, "not_found"),
+            false => reply.ok(),
+        };
+    }
+}
