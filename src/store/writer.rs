@@ -112,10 +112,11 @@ impl Writer {
                 let why = error.to_string();
                 let first = !self.in_trouble();
                 self.set_trouble(Some(why.clone()));
+                // Before anybody is answered: whoever reads next shall not meet the handle that failed.
+                self.reopen(first);
                 for job in jobs {
                     job.answer(Err(storage_unavailable().because(why.clone())));
                 }
-                self.reopen(first);
             }
         }
     }
