@@ -1,5 +1,6 @@
 //! Secrets that no output, no file and no view of the process may hold.
 
+mod session;
 mod sign_in;
 
 use std::collections::BTreeMap;
@@ -227,6 +228,7 @@ async fn service_keys(site: &Site, server: &Process, canaries: &mut Canaries) ->
 async fn no_secret_is_in_the_log_the_store_or_the_view_of_the_process() {
     let mut site = Site::new().await;
     site.set("log", "trace");
+    session::keep_secret(&mut site);
     // The keys that sign results are there from the first start on, and can be looked at before the next.
     site.serve().await.stop().await;
     let mut keys = Canaries::default();
@@ -236,6 +238,7 @@ async fn no_secret_is_in_the_log_the_store_or_the_view_of_the_process() {
     canaries.0.extend(keys.0);
     let portal = service_keys(&site, &server, &mut canaries).await;
     sign_in::walk(&site, &server, &portal, &mut canaries).await;
+    session::walk(&site, &server, &mut canaries).await;
     let key = site.data_dir().join("master.key");
     canaries.add("the master key", fs::read(&key).unwrap());
 

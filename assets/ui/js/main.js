@@ -1,6 +1,7 @@
 import { ask } from "./api.js";
-import { h, when } from "./dom.js";
-import { inWords } from "./words.js";
+import { button, h, when } from "./dom.js";
+import { session, signInUrl, signOut } from "./session.js";
+import { inWords, say as words } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const kinds = { totp: "Authenticator app", email: "Email codes", webauthn: "Security key" };
@@ -26,15 +27,39 @@ function show(overview) {
   byId("overview").focus();
 }
 
-byId("token-form").addEventListener("submit", async (event) => {
-  event.preventDefault();
+async function load(caller) {
   byId("overview").hidden = true;
   say("Loading…");
   try {
-    const overview = await ask("GET", "/api/v1/me/mfa", { token: byId("token").value.trim() });
+    const overview = await ask("GET", "/api/v1/me/mfa", caller);
     say("");
     show(overview);
   } catch (problem) {
     say(inWords(problem));
   }
+}
+
+byId("token-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  load({ token: byId("token").value.trim() });
 });
+
+async function start() {
+  const told = await session();
+  const place = byId("session");
+  if (told.signed_in) {
+    byId("token-form").hidden = true;
+    place.append(words("session.of", { who: told.name ?? told.username ?? told.email ?? "—" }));
+    if (!told.proxy) {
+      place.append(" ", button(words("session.sign_out"), signOut, { kind: "plain", error: byId("message"), explain: inWords }));
+    }
+    await load({ session: true });
+  } else if (told.sign_in_url) {
+    place.append(h("a", { class: "button", href: signInUrl(told) }, words("session.sign_in")));
+  } else if (told.proxy) {
+    byId("token-form").hidden = true;
+    place.append(words("session.proxy"));
+  }
+}
+
+start().catch((problem) => say(inWords(problem)));

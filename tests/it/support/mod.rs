@@ -7,10 +7,12 @@
 )]
 
 mod authenticator;
+pub mod browser;
 mod client;
 mod clock;
 mod disk;
 mod issuer;
+pub mod oidc;
 pub mod process;
 mod routes;
 mod server;

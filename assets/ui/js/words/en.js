@@ -10,6 +10,11 @@ export default {
   "copy.this": "Copy this",
   "never": "never",
 
+  "session.sign_in": "Sign in",
+  "session.sign_out": "Sign out",
+  "session.of": "Signed in as {who}.",
+  "session.proxy": "Your proxy sent no access token.",
+
   "problem.unreachable": "The server cannot be reached. Nothing is lost: try again.",
   "problem.unavailable": "The server is busy with itself for a moment. Nothing is lost: try again.",
   "problem.wrong_code": withTries("That code is not right."),
