@@ -21,15 +21,20 @@ function sentence(status, body) {
   return status === 404 ? "The server does not offer this." : `The server answered with status ${status}.`;
 }
 
-/** Sends `body` as JSON, if there is one, and gives the answer's; a `Problem` for all that is not 2xx. */
-export async function ask(method, path, { body, token } = {}) {
+/**
+ * Sends `body` as JSON, if there is one, and gives the answer's; a `Problem` for all that is not 2xx. With `session`
+ * the browser's sign-in goes along, and the header that no other origin's page can send with it.
+ */
+export async function ask(method, path, { body, token, session = false } = {}) {
   const headers = {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (token) headers.Authorization = `Bearer ${token}`;
+  if (session && method !== "GET") headers["X-Mfad"] = "1";
   let response;
   try {
     response = await fetch(path, {
-      method, headers, body: body === undefined ? undefined : JSON.stringify(body), credentials: "omit", cache: "no-store",
+      method, headers, body: body === undefined ? undefined : JSON.stringify(body),
+      credentials: session ? "same-origin" : "omit", cache: "no-store",
     });
   } catch {
     throw new Problem(0, null);

@@ -1,0 +1,40 @@
+// The settings page, by keyboard.
+
+import { tokenOf } from "./account.js";
+
+/** Opens the page and signs Alice in. */
+export async function openSettings(page, origin, ear) {
+  // Where nobody is signed in by the server, a token is pasted.
+  ear.expects(404);
+  const token = await tokenOf(page, origin);
+  await page.goto(`${origin}/`);
+  await page.getByLabel("Access token").fill(token);
+  await enter(page, page.getByRole("button", { name: "Show my settings" }));
+  await page.getByRole("heading", { level: 2, name: "Ways to confirm" }).waitFor();
+}
+
+/** A card by its title. */
+export const card = (page, name) => page.getByRole("region", { name, exact: true });
+export const app = (page) => card(page, "Authenticator app");
+export const mail = (page) => card(page, "Email");
+export const keys = (page) => card(page, "Security keys and passkeys");
+export const codes = (page) => card(page, "Backup codes");
+
+/** Presses a button as the keyboard does. */
+export async function enter(page, button) {
+  await button.focus();
+  await page.keyboard.press("Enter");
+}
+
+/** Presses the button `name` in `within`. */
+export const press = (page, within, name) => enter(page, within.getByRole("button", { name, exact: true }));
+
+/** The secret on the screen. */
+export const secretOn = (page) => page.locator(".secret").innerText().then((text) => text.replaceAll(/\s/g, ""));
+
+/** Ends the showing of backup codes; gives them. */
+export async function saveCodes(page) {
+  const shown = await page.locator(".codes li").allInnerTexts();
+  await enter(page, page.getByRole("button", { name: "I have saved them" }));
+  return shown;
+}
