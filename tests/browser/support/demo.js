@@ -1,12 +1,13 @@
 // One demo server for one test: its own port, store, issuer and mailbox.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 const BINARY = process.env.MFAD_BINARY ?? fileURLToPath(new URL("../../../target/debug/mfad", import.meta.url));
 const START_MS = 20_000;
@@ -21,7 +22,7 @@ async function within(ms, what, promise) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-/** Starts a demo on a free port: `origin`, `log()`, and `stop()`, which wants a clean end. */
+/** Starts a demo on a free port: `origin`, `log()`, `policy()`, and `stop()`, which wants a clean end. */
 export async function startDemo() {
   const folder = await mkdtemp(join(tmpdir(), "mfad-browser-"));
   const child = spawn(BINARY, ["demo", "--listen", "127.0.0.1:0", "--data-dir", folder, "--log-format", "json", "--log", "info"],
@@ -51,6 +52,8 @@ export async function startDemo() {
   return {
     origin,
     log: () => log,
+    /** Gives an order about policy, as the operator does on the machine: `policy("set", "require-mfa", "all")`. */
+    policy: (order, ...words) => promisify(execFile)(BINARY, ["policy", order, "--data-dir", folder, ...words]),
     async stop() {
       child.kill("SIGTERM");
       try {

@@ -34,7 +34,30 @@ export const secretOn = (page) => page.locator(".secret").innerText().then((text
 
 /** Ends the showing of backup codes; gives them. */
 export async function saveCodes(page) {
+  await page.locator(".codes").waitFor();
   const shown = await page.locator(".codes li").allInnerTexts();
   await enter(page, page.getByRole("button", { name: "I have saved them" }));
   return shown;
+}
+
+export const isFocused = (locator) => locator.evaluate((element) => document.activeElement === element);
+
+/** Goes on with the Tab key to `locator`, as somebody without a mouse has to. */
+export async function tabTo(page, locator) {
+  for (let presses = 0; presses < 60; presses += 1) {
+    if (await isFocused(locator.first())) return;
+    await page.keyboard.press("Tab");
+  }
+  throw new Error(`the Tab key does not lead to ${locator}`);
+}
+
+/** The code of the newest mail in the demo's mailbox, once it is another one than `before`. */
+export async function newestCode(page, origin, before = null) {
+  for (let tries = 0; tries < 50; tries += 1) {
+    const { mails } = await (await page.request.get(`${origin}/demo/api/mails`)).json();
+    const code = mails.find((mail) => mail.code)?.code;
+    if (code && code !== before) return code;
+    await page.waitForTimeout(100);
+  }
+  throw new Error("no mail with a code has come");
 }

@@ -83,7 +83,7 @@ export async function picture(page, name, options = {}) {
 }
 
 /**
- * A test in the browser. `play` gets `page`, `context`, `origin` and `ear`; whatever
+ * A test in the browser. `play` gets `page`, `context`, `origin`, `ear` and `demo`; whatever
  * the browser or the server complains of beside what the story expects fails it.
  */
 export function story(name, play, { colorScheme = "light", viewport = DESK } = {}) {
@@ -97,7 +97,7 @@ export function story(name, play, { colorScheme = "light", viewport = DESK } = {
       });
       const page = await openPage(context, ear);
       try {
-        await play({ page, context, origin: demo.origin, ear });
+        await play({ page, context, origin: demo.origin, ear, demo });
         assert.deepEqual(ear.complaints(), [], "the browser complains of nothing");
       } catch (error) {
         await picture(page, `failed ${name}`, { fullPage: true }).catch(() => {});

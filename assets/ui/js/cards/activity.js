@@ -15,7 +15,7 @@ const MOST_PAGES = 4;
 /** Steps on the way to something: of interest only where they were refused. */
 const STEPS = new Set(["totp.enable", "totp.replace", "email.enable", "email.send", "webauthn.begin", "webauthn.challenge", "webauthn.verify",
   "login.challenge", "login.email", "login.webauthn"]);
-const GLYPHS = { totp: "phone", email: "mail", webauthn: "key", backup_codes: "list", factor: "shield", trusted_device: "browser", login: "door" };
+const GLYPHS = { totp: "phone", email: "mail", webauthn: "key", backup_codes: "list", factor: "safe", trusted_device: "browser", login: "door" };
 
 const isNews = ({ action, outcome }) => outcome === "refused" || !STEPS.has(action);
 
@@ -38,7 +38,7 @@ function line(event) {
     event.service && say("activity.at", { service: event.service }),
     event.ip && say("activity.from", { ip: event.ip }),
   ].filter(Boolean).join(" · ");
-  const glyph = GLYPHS[event.action.split(".")[0]] ?? "shield";
+  const glyph = GLYPHS[event.action.split(".")[0]] ?? "safe";
   return h("li", { class: event.outcome === "refused" ? "refused" : null }, icon(event.outcome === "refused" ? "alert" : glyph),
     h("div", { class: "about" }, h("span", {}, words(event)), h("span", { class: "hint" }, since(event.at), about && ` · ${about}`)));
 }
