@@ -17,6 +17,7 @@ use crate::base::{Clock, Entropy, Failure};
 use crate::clients::Doorkeeper;
 use crate::config::{
     Exit, IssuerConfig, KeySource, MasterKeyFile, Problem, Settings, SmtpConfig, SmtpSecurity,
+    UiAuth,
 };
 use crate::console::{self, Console, Tools};
 use crate::crypto::MasterKeyError;
@@ -28,6 +29,7 @@ use crate::outbox;
 use crate::policy::{self, OPERATORS_SHUT_OUT};
 use crate::server::{self, Limits, Listener};
 use crate::services::Services;
+use crate::session::{Client, Sessions, Way};
 use crate::signing::Signer;
 use crate::store::{self, MasterKeyPlace, OpenError, Store};
 
@@ -87,7 +89,14 @@ impl App {
             entropy.clone(),
         )?;
         let signer = signer(&store, clock.clone(), entropy.clone()).await?;
+        let sessions = Sessions::new(
+            store.clone(),
+            entropy.clone(),
+            verifier.clone(),
+            way(settings),
+        );
         let tools = Services {
+            sessions,
             clients: Doorkeeper::new(store.clone()),
             store,
             clock: clock.clone(),
@@ -393,6 +402,31 @@ fn issuer(config: &IssuerConfig) -> IssuerSettings {
     issuer.admin_scope = config.admin_scope.clone();
     issuer.may_grant_admin = config.may_grant_admin;
     issuer
+}
+
+/// How people come to the settings page, as the settings say.
+fn way(settings: &Settings) -> Way {
+    match (&settings.ui_auth, &settings.issuer) {
+        (UiAuth::Pasted, _) | (UiAuth::Oidc { .. }, None) => Way::Pasted,
+        (UiAuth::Proxy, _) => Way::Proxied,
+        (
+            UiAuth::Oidc {
+                client_id,
+                client_secret,
+            },
+            Some(issuer),
+        ) => {
+            // Tokens are for the client that asks for them, where nothing else is said.
+            let own = issuer.audiences.contains(client_id);
+            Way::Client(Client {
+                issuer: issuer.issuer.clone(),
+                id: client_id.clone(),
+                secret: client_secret.clone(),
+                audience: issuer.audiences.first().filter(|_| !own).cloned(),
+                origin: settings.public_url.origin().ascii_serialization().into(),
+            })
+        }
+    }
 }
 
 /// How mail leaves, as the settings say.

@@ -14,7 +14,7 @@
 //! factor
 //! wire
 //! services config
-//! lockout audit people outbox policy clients signing trust
+//! lockout audit people outbox policy clients session signing trust
 //! auth mail store server
 //! crypto
 //! base
@@ -23,7 +23,7 @@
 //! - `main` reads what is asked for, `commands` do it, `app` composes a running server from settings.
 //! - `demo` is an issuer, a mailbox and a page around the real server.
 //! - `http` is the edge: router, names of requests, headers, health, our public keys, the OpenAPI document,
-//!   the page. `console` takes orders from the command line.
+//!   the page and the routes by which people sign in to it. `console` takes orders from the command line.
 //! - `login` is a sign-in that a login service asks about: challenges, answers, the hosted prompt, results.
 //! - `factor` holds what every second factor can do, the one list of those there
 //!   are, and a room for each: `totp`, `email`, `webauthn`, `backup_codes`. These do not see each other.
@@ -31,8 +31,8 @@
 //! - `services` are the tools that every room gets. `config` reads arguments, variables and files.
 //! - `lockout` counts misses, `audit` writes lines, `people` knows names and addresses and finds whom they
 //!   belong to, `outbox` holds notices until they leave. `policy` says who must have which factor, `trust`
-//!   knows the browsers that people trust, `clients` knows login services,
-//!   `signing` keeps the keys that sign results and knows whose turn it is.
+//!   knows the browsers that people trust, `clients` knows login services, `session` signs people in to the
+//!   settings page, `signing` keeps the keys that sign results and knows whose turn it is.
 //! - `auth` says who is calling, `mail` writes and sends letters, `store` keeps records, `server`
 //!   takes connections.
 //! - `crypto` seals and hashes. `base` knows nobody: time, randomness, identifiers, secrets, failures.
@@ -67,6 +67,7 @@
 //! - No room but `store` names redb. No room but `mail` names lettre (the demo's tests send with it).
 //! - No room but `factor::webauthn` names webauthn-rs, none but `factor::totp` names totp-rs, none but
 //!   `config` names clap.
+//! - No token in a browser that signed in here, and no cookie that counts but for a person's own requests.
 //! - No room but `auth` checks a token's signature. `signing` alone signs what others shall believe, by
 //!   ES256; the `demo`'s issuer signs for itself.
 //! - No room outside `factor` names one factor, and no factor names another.
@@ -113,6 +114,7 @@ pub mod people;
 pub mod policy;
 pub mod server;
 pub mod services;
+pub mod session;
 pub mod signing;
 pub mod store;
 pub mod trust;

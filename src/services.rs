@@ -9,6 +9,7 @@ use crate::clients::Doorkeeper;
 use crate::crypto::Sealer;
 use crate::mail::Mailer;
 use crate::policy::Policy;
+use crate::session::Sessions;
 use crate::signing::Signer;
 use crate::store::Store;
 
@@ -23,6 +24,8 @@ pub struct Services {
     pub entropy: Arc<dyn Entropy>,
     /// Who is calling.
     pub verifier: Verifier,
+    /// Who is signed in to the settings page.
+    pub sessions: Sessions,
     /// Which login service is calling.
     pub clients: Doorkeeper,
     /// How mail leaves; `None` where no SMTP server is set.

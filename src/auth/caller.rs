@@ -9,7 +9,7 @@ use crate::base::{Failure, Timestamp, display_text};
 const LONGEST_ADDRESS: usize = 254;
 
 /// The most characters of names and other words about a person.
-const LONGEST_WORD: usize = 255;
+pub(super) const LONGEST_WORD: usize = 255;
 
 /// The most scopes of a token that are kept.
 const MOST_SCOPES: usize = 64;
@@ -252,7 +252,7 @@ fn scopes(claims: &Claims) -> Vec<String> {
 }
 
 /// A word that identifies, kept exactly or not at all.
-fn word(text: &str) -> Option<String> {
+pub(super) fn word(text: &str) -> Option<String> {
     let fits = !text.is_empty()
         && text.chars().count() <= LONGEST_WORD
         && !text.chars().any(char::is_control);

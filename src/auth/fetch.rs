@@ -7,11 +7,13 @@ use std::time::SystemTime;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use url::Url;
 
 use super::keys::{KeyDocument, NoUsableKey};
 use super::outbound::{DEADLINE, LONGEST_BODY, Outbound, OutboundError};
+use super::provider::Provider;
 use super::refusal::quote;
 use super::settings::{AuthSetupError, check_address};
 
@@ -21,6 +23,16 @@ struct Discovery {
     issuer: Option<String>,
     jwks_uri: Option<Url>,
     userinfo_endpoint: Option<Url>,
+}
+
+/// What discovery gave.
+pub(super) struct Discovered {
+    /// Where the keys are.
+    pub keys: Url,
+    /// Where people's addresses are.
+    pub userinfo: Option<Url>,
+    /// How people sign in. That this is no use to us does not keep tokens from being judged.
+    pub provider: Result<Provider, FetchError>,
 }
 
 /// How a file looked when it was read.
@@ -44,6 +56,10 @@ pub(super) enum FetchError {
     OtherIssuer(String),
     #[error("the discovery document names no {0}")]
     Missing(&'static str),
+    #[error("the discovery document cannot be read as one: {0}")]
+    Shape(String),
+    #[error("the discovery document does not offer {0}")]
+    NotOffered(&'static str),
     #[error("the discovery document names an address that is not asked")]
     Address(#[from] AuthSetupError),
     #[error("the discovery document of an https issuer names a plain http address")]
@@ -65,11 +81,8 @@ pub(super) async fn document(outbound: &Outbound, url: &Url) -> Result<KeyDocume
     get(outbound, url).await
 }
 
-/// Where `issuer` says that its keys and its people's addresses are.
-pub(super) async fn discover(
-    outbound: &Outbound,
-    issuer: &str,
-) -> Result<(Url, Option<Url>), FetchError> {
+/// Where `issuer` says that its keys and its people's addresses are, and how people sign in at it.
+pub(super) async fn discover(outbound: &Outbound, issuer: &str) -> Result<Discovered, FetchError> {
     let at = format!(
         "{}/.well-known/openid-configuration",
         issuer.trim_end_matches('/')
@@ -77,7 +90,8 @@ pub(super) async fn discover(
     let at = Url::parse(&at).map_err(|_| AuthSetupError::NoDiscovery {
         issuer: issuer.to_owned(),
     })?;
-    let document: Discovery = get(outbound, &at).await?;
+    let whole: Value = get(outbound, &at).await?;
+    let document: Discovery = read(&whole)?;
     match document.issuer.as_deref() {
         Some(theirs) if theirs == issuer => {}
         Some(theirs) => return Err(FetchError::OtherIssuer(quote(theirs))),
@@ -88,12 +102,27 @@ pub(super) async fn discover(
         .into_iter()
         .flatten()
     {
-        check_address(url)?;
-        if at.scheme() == "https" && url.scheme() != "https" {
-            return Err(FetchError::Downgrade);
-        }
+        check_named(&at, url)?;
     }
-    Ok((keys, document.userinfo_endpoint))
+    Ok(Discovered {
+        keys,
+        userinfo: document.userinfo_endpoint,
+        provider: Provider::read(&at, &whole),
+    })
+}
+
+/// A part of the discovery document.
+pub(super) fn read<T: DeserializeOwned>(document: &Value) -> Result<T, FetchError> {
+    T::deserialize(document).map_err(|e| FetchError::Shape(quote(&e.to_string())))
+}
+
+/// Whether an address that the document at `at` names is asked at all.
+pub(super) fn check_named(at: &Url, url: &Url) -> Result<(), FetchError> {
+    check_address(url)?;
+    if at.scheme() == "https" && url.scheme() != "https" {
+        return Err(FetchError::Downgrade);
+    }
+    Ok(())
 }
 
 /// The file's mark, and its JWK set unless it still looks as `known` says.

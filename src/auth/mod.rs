@@ -9,9 +9,11 @@
 mod caller;
 mod claims;
 mod fetch;
+mod id_token;
 mod keys;
 mod known;
 mod outbound;
+mod provider;
 mod refusal;
 mod settings;
 mod source;
@@ -23,7 +25,10 @@ mod tests;
 
 pub use caller::{Caller, Email, LoginService, Person};
 pub use claims::LEEWAY;
+pub use id_token::{Expected, SignedIn};
 pub use outbound::{Answer, DEADLINE, LONGEST_BODY, Outbound, OutboundError};
+pub use provider::Provider;
+pub(crate) use refusal::unavailable;
 pub use refusal::{
     CODES, FORBIDDEN, INSUFFICIENT_USER_AUTHENTICATION, INVALID_TOKEN, UNAUTHENTICATED, no_token,
 };

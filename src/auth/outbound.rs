@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::BASE64;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
@@ -129,7 +130,7 @@ impl Outbound {
         bearer: Option<&str>,
     ) -> Result<T, OutboundError> {
         let answer = self
-            .send(Method::GET, url, bearer, None, Bytes::new())
+            .send(Method::GET, url, bearer.map(shown), None, Bytes::new())
             .await?;
         if answer.status != 200 {
             return Err(OutboundError::Status(answer.status));
@@ -137,23 +138,30 @@ impl Outbound {
         answer.json()
     }
 
-    /// Posts a form and gives back what came, whatever its status: a token
-    /// endpoint explains itself in the body of a 400 (RFC 6749 section 5.2).
+    /// Posts a form, showing a client's id and secret where they are given (RFC 6749 section 2.3.1), and gives
+    /// back what came, whatever its status: a token endpoint explains itself in the body of a 400 (section 5.2).
     ///
     /// # Errors
     /// Where nothing came back that could be read.
     pub async fn post_form(
         &self,
         url: &Url,
+        client: Option<(&str, &str)>,
         fields: &[(&str, &str)],
     ) -> Result<Answer, OutboundError> {
+        let authorization = client.map(|(id, secret)| {
+            let encoded =
+                |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+            let pair = Zeroizing::new(format!("{}:{}", encoded(id), encoded(secret)));
+            Zeroizing::new(format!("Basic {}", BASE64.encode(pair.as_bytes())))
+        });
         let form = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields)
             .finish();
         self.send(
             Method::POST,
             url,
-            None,
+            authorization,
             Some("application/x-www-form-urlencoded"),
             Bytes::from(form),
         )
@@ -174,7 +182,7 @@ impl Outbound {
         self.send(
             Method::POST,
             url,
-            Some(bearer),
+            Some(shown(bearer)),
             Some("application/json"),
             Bytes::from(body),
         )
@@ -185,7 +193,7 @@ impl Outbound {
         &self,
         method: Method,
         url: &Url,
-        bearer: Option<&str>,
+        authorization: Option<Zeroizing<String>>,
         content_type: Option<&'static str>,
         body: Bytes,
     ) -> Result<Answer, OutboundError> {
@@ -198,9 +206,8 @@ impl Outbound {
         if let Some(content_type) = content_type {
             request = request.header(CONTENT_TYPE, content_type);
         }
-        if let Some(token) = bearer {
-            let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
-                .map_err(|_| OutboundError::Address)?;
+        if let Some(text) = authorization {
+            let mut value = HeaderValue::from_str(&text).map_err(|_| OutboundError::Address)?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
@@ -233,6 +240,11 @@ impl Outbound {
         .await
         .map_err(|_| OutboundError::Timeout(self.deadline))?
     }
+}
+
+/// What shows a bearer token (RFC 6750 section 2.1).
+fn shown(bearer: &str) -> Zeroizing<String> {
+    Zeroizing::new(format!("Bearer {bearer}"))
 }
 
 fn add_certificates(

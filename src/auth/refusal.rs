@@ -87,6 +87,10 @@ pub(super) enum Refusal {
     Subject,
     #[error("the claims are those of another kind of token: {0}")]
     OtherKind(&'static str),
+    #[error("the nonce is not that of this sign-in")]
+    Nonce,
+    #[error("at_hash is not that of the access token beside it")]
+    AccessTokenHash,
 }
 
 /// Words of a token as they may stand in the log.
@@ -114,7 +118,7 @@ impl From<Refusal> for Failure {
 }
 
 /// The failure for what the issuer must answer first.
-pub(super) fn unavailable(
+pub(crate) fn unavailable(
     retry_after: u64,
     cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> Failure {

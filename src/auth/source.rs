@@ -14,6 +14,7 @@ use url::Url;
 use super::fetch::{self, FetchError, FileMark};
 use super::keys::{Key, KeySet, Pick};
 use super::outbound::Outbound;
+use super::provider::Provider;
 use super::refusal::{Refusal, quote, unavailable};
 use super::settings::{IssuerSettings, KeySource, SigningAlgorithm};
 use super::token::Unverified;
@@ -38,11 +39,19 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Generation(u64);
 
+/// What was found beside the keys.
+#[derive(Clone, Default)]
+struct Found {
+    userinfo: Option<Url>,
+    /// How people sign in, or why they cannot; `None` where nothing was discovered.
+    provider: Option<Result<Arc<Provider>, Arc<str>>>,
+}
+
 /// What is held of an issuer.
 struct Held {
     keys: Arc<KeySet>,
     generation: Generation,
-    userinfo: Option<Url>,
+    found: Found,
     /// The last time that the issuer, or its file, confirmed them.
     confirmed: Timestamp,
 }
@@ -79,7 +88,7 @@ impl Source {
             source.held.store(Some(Arc::new(Held {
                 keys: Arc::new(KeySet::secret(secret.expose())),
                 generation: Generation(0),
-                userinfo: None,
+                found: Found::default(),
                 confirmed: Timestamp::MAX,
             })));
         }
@@ -123,10 +132,32 @@ impl Source {
 
     /// Where to ask for a person's address.
     pub fn userinfo(&self) -> Option<Url> {
-        self.settings
-            .userinfo
-            .clone()
-            .or_else(|| self.held.load().as_ref().and_then(|h| h.userinfo.clone()))
+        self.settings.userinfo.clone().or_else(|| {
+            let held = self.held.load();
+            held.as_ref().and_then(|held| held.found.userinfo.clone())
+        })
+    }
+
+    /// How people sign in. Fetches only where nothing is held.
+    pub async fn provider(self: &Arc<Self>) -> Result<Arc<Provider>, Failure> {
+        if self.fresh().is_none() {
+            self.refresh_if_due().await;
+        }
+        let issuer = &self.settings.issuer;
+        match self.fresh().map(|held| held.found.provider.clone()) {
+            Some(Some(Ok(provider))) => Ok(provider),
+            Some(Some(Err(why))) => Err(unavailable(
+                REFETCH_AFTER,
+                format!("issuer {issuer}: {why}"),
+            )),
+            Some(None) => Err(Failure::internal("the issuer is not one to discover")),
+            None => Err(unavailable(REFETCH_AFTER, self.why_not())),
+        }
+    }
+
+    /// How people sign in, where that is known already.
+    pub fn known_provider(&self) -> Option<Arc<Provider>> {
+        self.held.load().as_ref()?.found.provider.clone()?.ok()
     }
 
     /// Fetches now, after whatever fetch is under way.
@@ -229,13 +260,18 @@ impl Source {
             KeySource::Hs256(_) => return Ok(()),
             KeySource::Url(url) => {
                 let document = fetch::document(&self.outbound, url).await?;
-                self.hold(Arc::new(KeySet::read(document, allowed)?), None);
+                let keys = KeySet::read(document, allowed)?;
+                self.hold(Arc::new(keys), Found::default());
             }
             KeySource::Discovery => {
-                let (url, userinfo) =
-                    fetch::discover(&self.outbound, &self.settings.issuer).await?;
-                let document = fetch::document(&self.outbound, &url).await?;
-                self.hold(Arc::new(KeySet::read(document, allowed)?), userinfo);
+                let discovered = fetch::discover(&self.outbound, &self.settings.issuer).await?;
+                let document = fetch::document(&self.outbound, &discovered.keys).await?;
+                let provider = discovered.provider.map(Arc::new);
+                let found = Found {
+                    userinfo: discovered.userinfo,
+                    provider: Some(provider.map_err(|error| with_causes(&error).into())),
+                };
+                self.hold(Arc::new(KeySet::read(document, allowed)?), found);
             }
             KeySource::File(path) => {
                 let held = self.held.load_full();
@@ -243,9 +279,10 @@ impl Source {
                 let (mark, document) = fetch::file(path, known).await?;
                 match (document, held) {
                     (Some(document), _) => {
-                        self.hold(Arc::new(KeySet::read(document, allowed)?), None);
+                        let keys = KeySet::read(document, allowed)?;
+                        self.hold(Arc::new(keys), Found::default());
                     }
-                    (None, Some(held)) => self.hold(Arc::clone(&held.keys), None),
+                    (None, Some(held)) => self.hold(Arc::clone(&held.keys), Found::default()),
                     (None, None) => return Err(FetchError::BrokenOff),
                 }
                 flight.file = Some(mark);
@@ -255,7 +292,7 @@ impl Source {
     }
 
     /// One fetch at a time holds what it has brought, so generations do not cross.
-    fn hold(&self, keys: Arc<KeySet>, userinfo: Option<Url>) {
+    fn hold(&self, keys: Arc<KeySet>, found: Found) {
         let generation = match self.held.load().as_ref() {
             None => Generation(0),
             Some(held) if Arc::ptr_eq(&held.keys, &keys) => held.generation,
@@ -264,7 +301,7 @@ impl Source {
         self.held.store(Some(Arc::new(Held {
             keys,
             generation,
-            userinfo,
+            found,
             confirmed: self.clock.now(),
         })));
     }

@@ -3,8 +3,9 @@
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::errors::ErrorKind;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use super::claims::{Claims, present};
+use super::claims::present;
 use super::keys::Key;
 use super::refusal::{Refusal, quote};
 use super::settings::SigningAlgorithm;
@@ -106,8 +107,8 @@ impl<'a> Unverified<'a> {
 
     /// The claims, if `key` has signed them. The algorithm is the key's; a
     /// header that says another is refused.
-    pub fn verify(&self, key: &Key) -> Result<Claims, Refusal> {
-        jsonwebtoken::decode::<Claims>(self.compact, &key.decoding, &key.validation)
+    pub fn verify<C: DeserializeOwned>(&self, key: &Key) -> Result<C, Refusal> {
+        jsonwebtoken::decode::<C>(self.compact, &key.decoding, &key.validation)
             .map(|data| data.claims)
             .map_err(|e| match e.kind() {
                 ErrorKind::InvalidSignature => Refusal::Signature,

@@ -8,8 +8,10 @@ use tokio::task::JoinSet;
 
 use super::caller::{Caller, Email, Person};
 use super::claims::verified;
+use super::id_token::{Expected, IdClaims, SignedIn};
 use super::known::{Known, KnownTokens, TokenHash};
 use super::outbound::{Outbound, OutboundError};
+use super::provider::Provider;
 use super::refusal::{Refusal, quote, unavailable};
 use super::settings::{AuthSetupError, IssuerSettings, check_all};
 use super::source::{REFETCH_AFTER, Source};
@@ -98,14 +100,7 @@ impl Verifier {
     /// What holds of a token for as long as its issuer's keys are the same: its form, its issuer, its signature.
     async fn check(&self, token: &str) -> Result<Known, Failure> {
         let token = Unverified::read(token)?;
-        let source = self
-            .0
-            .sources
-            .get(&token.issuer)
-            .ok_or_else(|| Refusal::UnknownIssuer(quote(&token.issuer)))?;
-        if !source.accepts(token.algorithm) {
-            return Err(Refusal::Algorithm(token.algorithm.name().to_owned()).into());
-        }
+        let source = self.source_of(&token)?;
         if source.settings.strict_type && !token.typed {
             return Err(Refusal::Type(quote("JWT")).into());
         }
@@ -115,6 +110,61 @@ impl Verifier {
             generation,
             claims: Arc::new(token.verify(&key)?),
         })
+    }
+
+    /// The issuer whose token it says it is, if it may sign in this way.
+    fn source_of(&self, token: &Unverified<'_>) -> Result<&Arc<Source>, Failure> {
+        let source = self.source_named(&token.issuer)?;
+        if !source.accepts(token.algorithm) {
+            return Err(Refusal::Algorithm(token.algorithm.name().to_owned()).into());
+        }
+        Ok(source)
+    }
+
+    fn source_named(&self, issuer: &str) -> Result<&Arc<Source>, Refusal> {
+        let source = self.0.sources.get(issuer);
+        source.ok_or_else(|| Refusal::UnknownIssuer(quote(issuer)))
+    }
+
+    /// Who has signed in, as the ID token says that came with a code.
+    ///
+    /// # Errors
+    /// `invalid_token` where it is not believed, or is of another sign-in, with the reason for the log alone;
+    /// `unavailable` where its issuer must be asked first and does not answer.
+    pub async fn signed_in(
+        &self,
+        token: &str,
+        expected: &Expected<'_>,
+    ) -> Result<SignedIn, Failure> {
+        let token = Unverified::read(token)?;
+        let source = self.source_of(&token)?;
+        if token.typed {
+            return Err(Refusal::Type(quote("at+jwt")).into());
+        }
+        let (key, _) = source.key_for(&token).await?;
+        let claims: IdClaims = token.verify(&key)?;
+        let now = self.0.clock.now();
+        claims.check(expected, token.algorithm, now)?;
+        Ok(claims.into_signed_in(now))
+    }
+
+    /// How people sign in at `issuer`. Asks it where that is not known.
+    ///
+    /// # Errors
+    /// `unavailable` where it does not answer, or says nothing that could be used; `internal` where its keys
+    /// come by another way than discovery.
+    pub async fn provider(&self, issuer: &str) -> Result<Arc<Provider>, Failure> {
+        self.source_named(issuer)?.provider().await
+    }
+
+    /// The same, where it is known already.
+    pub fn known_provider(&self, issuer: &str) -> Option<Arc<Provider>> {
+        self.0.sources.get(issuer)?.known_provider()
+    }
+
+    /// What asks the issuers.
+    pub fn outbound(&self) -> &Outbound {
+        &self.0.outbound
     }
 
     /// What must hold of it at this moment.
@@ -198,11 +248,7 @@ impl Verifier {
         if let Some(email) = &person.email {
             return Ok(Some(email.clone()));
         }
-        let source = self
-            .0
-            .sources
-            .get(&person.issuer)
-            .ok_or_else(|| Refusal::UnknownIssuer(quote(&person.issuer)))?;
+        let source = self.source_named(&person.issuer)?;
         let Some(url) = source.userinfo() else {
             return Ok(None);
         };

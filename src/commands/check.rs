@@ -1,8 +1,10 @@
 use std::sync::Arc;
 
 use crate::app::{self, StartError};
+use crate::auth::Verifier;
 use crate::base::{Clock, OsEntropy, SystemClock};
-use crate::config::{Exit, Problem, Settings};
+use crate::config::{Exit, Problem, Settings, UiAuth};
+use crate::session::CALLBACK_PATH;
 use crate::store;
 
 use super::block_on;
@@ -85,7 +87,7 @@ async fn issuer(settings: &Settings) -> Exit {
     match verifier.prime().await {
         Ok(()) => {
             println!("ok: the issuer's keys");
-            Exit::Ok
+            sign_in(settings, &verifier).await
         }
         Err(failure) => failed(
             Exit::Temporary,
@@ -94,6 +96,39 @@ async fn issuer(settings: &Settings) -> Exit {
             "check --issuer, and that this machine reaches it",
         ),
     }
+}
+
+/// Whether the issuer says what signing in to the settings page needs.
+async fn sign_in(settings: &Settings, verifier: &Verifier) -> Exit {
+    let (UiAuth::Oidc { .. }, Some(issuer)) = (&settings.ui_auth, &settings.issuer) else {
+        return Exit::Ok;
+    };
+    let provider = match verifier.provider(&issuer.issuer).await {
+        Ok(provider) => provider,
+        Err(failure) => {
+            return failed(
+                Exit::Config,
+                "signing in to the settings page",
+                format!("{failure:?}"),
+                "the issuer's discovery document must name an authorization_endpoint and a token_endpoint; \
+                 without them, leave out --client-id",
+            );
+        }
+    };
+    println!("ok: signing in to the settings page");
+    let origin = settings.public_url.origin().ascii_serialization();
+    println!("note: the issuer must send people back to {origin}{CALLBACK_PATH}");
+    if !provider.says_pkce {
+        println!(
+            "note: the issuer does not say that it checks PKCE by S256 (code_challenge_methods_supported)"
+        );
+    }
+    if !provider.offline_access {
+        println!(
+            "note: the issuer offers no offline_access, so a session may end with its first access token"
+        );
+    }
+    Exit::Ok
 }
 
 async fn mail(settings: &Settings) -> Exit {

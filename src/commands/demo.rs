@@ -8,9 +8,11 @@ use url::Url;
 use crate::app::App;
 use crate::base::{Clock, Entropy, Failure, ListenAddress, OsEntropy, SystemClock};
 use crate::clients::{Sends, Service};
-use crate::config::{self, Exit, IssuerConfig, KeySource, Settings, SmtpConfig, SmtpSecurity};
+use crate::config::{
+    self, Exit, IssuerConfig, KeySource, Settings, SmtpConfig, SmtpSecurity, UiAuth,
+};
 use crate::console::{self, Order, Tools};
-use crate::demo::issuer::SERVICE_CLIENT_ID;
+use crate::demo::issuer::{SERVICE_CLIENT_ID, SETTINGS_CLIENT_ID};
 use crate::demo::{Demo, DemoSettings, MAIL_FROM};
 use crate::policy::Policy;
 use crate::server::Listener;
@@ -170,12 +172,15 @@ fn server_settings(
             issuer: demo.issuer().url().to_owned(),
             keys: KeySource::Discovery,
             audiences: vec![audience.to_owned()],
-            client_id: Some(crate::demo::issuer::SETTINGS_CLIENT_ID.to_owned()),
             verify_scope: crate::auth::VERIFY_SCOPE.to_owned(),
             verify_clients: Vec::new(),
             admin_scope: crate::auth::ADMIN_SCOPE.to_owned(),
             may_grant_admin: true,
         }),
+        ui_auth: UiAuth::Oidc {
+            client_id: SETTINGS_CLIENT_ID.to_owned(),
+            client_secret: None,
+        },
         smtp: Some(SmtpConfig {
             host: demo.smtp_address().ip().to_string(),
             port: demo.smtp_address().port(),

@@ -146,7 +146,7 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) audience: Vec<String>,
 
-    /// The OpenID Connect client of the settings page at the issuer
+    /// The OpenID Connect client of the settings page at the issuer, which sends people back to /auth/callback at the public URL. Where none is set, an access token is pasted into the page
     #[arg(
         long,
         value_name = "ID",
@@ -154,6 +154,24 @@ pub(super) struct SettingsArgs {
         hide_env_values = true
     )]
     pub(super) client_id: Option<String>,
+
+    /// The secret of that client, where it is no public one
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MFAD_CLIENT_SECRET_FILE",
+        hide_env_values = true
+    )]
+    pub(super) client_secret_file: Option<String>,
+
+    /// How people come to the settings page: oidc (they sign in at the issuer; so where a client-id is set) or proxy (a proxy in front adds an access token to each request)
+    #[arg(
+        long,
+        value_name = "oidc|proxy",
+        env = "MFAD_UI_AUTH",
+        hide_env_values = true
+    )]
+    pub(super) ui_auth: Option<String>,
 
     /// The scope that lets a login service ask for verification
     #[arg(

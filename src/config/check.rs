@@ -76,6 +76,7 @@ impl Check<'_> {
         let rp_id = self.rp_id(public_url.as_ref(), &origins, args.rp_id.as_deref());
         let store = self.store();
         let issuer = self.issuer(public_url.as_ref());
+        let ui_auth = self.ui_auth();
         let smtp = self.smtp();
         let ca_file = self.ca_file();
         self.can_mail_codes(store.as_ref().map(|store| &store.policy));
@@ -97,6 +98,7 @@ impl Check<'_> {
             data_dir: store.data_dir,
             master_key: store.master_key,
             issuer,
+            ui_auth: ui_auth?,
             smtp,
             ca_file,
             policy: store.policy,

@@ -40,9 +40,6 @@ impl Check<'_> {
                 "leave it out to use the public URL",
             );
         }
-        if args.client_id.as_ref().is_some_and(String::is_empty) {
-            self.wrong::<()>("client_id", "it is empty", "leave it out");
-        }
         if args.verify_client.iter().any(String::is_empty) {
             self.wrong::<()>(
                 "verify_client",
@@ -61,7 +58,6 @@ impl Check<'_> {
             issuer: issuer?,
             keys: keys?,
             audiences,
-            client_id: args.client_id.clone(),
             verify_scope: args.verify_scope.clone(),
             verify_clients: args.verify_client.clone(),
             admin_scope: args.admin_scope.clone(),

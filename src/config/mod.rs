@@ -21,6 +21,7 @@ mod settings;
 mod smtp;
 #[cfg(test)]
 mod tests;
+mod ui;
 mod web;
 
 use std::ffi::OsString;
@@ -31,7 +32,7 @@ pub use orders::{NewService, PolicyCommand, ServiceCommand, SigningKeyCommand};
 pub use problem::{Exit, Problem, Problems};
 pub use settings::{
     DemoSettings, IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, MasterKeyFile,
-    PamSettings, Settings, SmtpConfig, SmtpSecurity, StoreSettings,
+    PamSettings, Settings, SmtpConfig, SmtpSecurity, StoreSettings, UiAuth,
 };
 
 use layers::Asked;

@@ -24,6 +24,8 @@ pub struct Settings {
     pub master_key: Option<MasterKeyFile>,
     /// Whose tokens are believed. `mfad serve` never goes without.
     pub issuer: Option<IssuerConfig>,
+    /// How people come to the settings page.
+    pub ui_auth: UiAuth,
     /// How mail leaves; without it no codes are mailed.
     pub smtp: Option<SmtpConfig>,
     /// Further roots (PEM, at least one certificate) for issuer and SMTP server.
@@ -70,8 +72,6 @@ pub struct IssuerConfig {
     pub keys: KeySource,
     /// Accepted `aud`; never empty.
     pub audiences: Vec<String>,
-    /// The OIDC client of the settings page.
-    pub client_id: Option<String>,
     /// The scope of login services.
     pub verify_scope: String,
     /// The clients that may be login services by their own tokens; empty for any that has the scope.
@@ -80,6 +80,22 @@ pub struct IssuerConfig {
     pub admin_scope: String,
     /// Whether the issuer's tokens can make anybody an operator.
     pub may_grant_admin: bool,
+}
+
+/// How people come to the settings page.
+#[derive(Clone, Debug)]
+pub enum UiAuth {
+    /// They paste an access token.
+    Pasted,
+    /// A proxy in front adds one to each request.
+    Proxy,
+    /// They sign in at the issuer, whose keys come by discovery.
+    Oidc {
+        /// The page's client there.
+        client_id: String,
+        /// Its secret; `None` for a public client.
+        client_secret: Option<Secret<String>>,
+    },
 }
 
 /// What signatures are checked with.

@@ -52,7 +52,7 @@ impl Check<'_> {
                 .map(|path| ("credential smtp-password", path)),
         };
         let password = match password {
-            Some((id, path)) => Some(self.password(id, &path)?),
+            Some((id, path)) => Some(self.secret_line(id, &path)?),
             None => None,
         };
         let (server, from) = (server?, from?);
@@ -106,14 +106,15 @@ impl Check<'_> {
         }
     }
 
-    fn password(&mut self, id: &str, path: &Path) -> Option<Secret<String>> {
+    /// A secret that is one line of text.
+    pub(super) fn secret_line(&mut self, id: &str, path: &Path) -> Option<Secret<String>> {
         let secret = self.secret(id, path)?;
         match std::str::from_utf8(secret.expose()) {
             Ok(text) if !text.contains(char::is_control) => Some(Secret::new(text.to_owned())),
             _ => self.wrong(
                 id,
                 format!("what {} holds is no single line of text", path.display()),
-                "write the password alone into the file",
+                "write the secret alone into the file",
             ),
         }
     }

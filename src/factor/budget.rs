@@ -10,7 +10,7 @@ use crate::base::{Failure, Timestamp};
 
 use super::RATE_LIMITED;
 
-/// Changes, done or refused, of one person within a minute.
+/// Changes of one person, done or refused, that one of those asks for who may, within a minute.
 pub const DEEDS_A_MINUTE: u32 = 1_200;
 
 /// Sign-ins that one login service may ask about within a minute: names that nobody bears are many.

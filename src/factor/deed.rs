@@ -15,6 +15,9 @@ use crate::wire::Me;
 
 use super::{Desk, Device, Factor};
 
+/// To whom letters are written that nobody gets (RFC 2606).
+const NOBODY: &str = "nobody@example.invalid";
+
 /// Why a deed was not done.
 #[derive(Debug)]
 pub enum Refusal {
@@ -166,7 +169,7 @@ impl Desk {
     {
         let desk = self.clone();
         let now = self.tools.now();
-        self.budget.take(by.key, now)?;
+        self.budget.take((by.key, by.actor.clone()), now)?;
         self.tools
             .store
             .write(move |tx| {
@@ -292,6 +295,38 @@ impl Deed<'_, '_> {
         self.tell_also(Vec::new(), content)
     }
 
+    /// Writes a notice, and sends it nowhere: whoever measures shall not learn that there is nobody to be told.
+    ///
+    /// # Errors
+    /// Those of the letter.
+    pub(super) fn tell_nobody<'c, C: Content>(
+        &self,
+        content: impl FnOnce(Occasion<'c>) -> C,
+    ) -> Result<(), Failure>
+    where
+        Self: 'c,
+    {
+        let tools = &self.desk.tools;
+        if tools.mailer.is_some() {
+            let nobody = NOBODY.parse::<Address>().map_err(Failure::internal)?;
+            Letter::compose(nobody, &content(self.occasion()), &*tools.entropy)?;
+        }
+        Ok(())
+    }
+
+    fn occasion<'c>(&self) -> Occasion<'c>
+    where
+        Self: 'c,
+    {
+        Occasion {
+            service_name: &self.desk.tools.service_name,
+            contact: None,
+            at: self.now,
+            // A proxy on this machine is not where the person is.
+            ip: self.origin.ip.filter(|ip| !ip.is_loopback()),
+        }
+    }
+
     fn tell_also<'c, C: Content>(
         &mut self,
         mut addresses: Vec<Address>,
@@ -311,13 +346,7 @@ impl Deed<'_, '_> {
         }
         addresses.sort();
         addresses.dedup();
-        let content = content(Occasion {
-            service_name: &desk.tools.service_name,
-            contact: None,
-            at: self.now,
-            // A proxy on this machine is not where the person is.
-            ip: self.origin.ip.filter(|ip| !ip.is_loopback()),
-        });
+        let content = content(self.occasion());
         let letters = addresses
             .into_iter()
             .map(|address| Letter::compose(address, &content, &*desk.tools.entropy))

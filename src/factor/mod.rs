@@ -23,6 +23,7 @@ use axum::extract::FromRef;
 use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::audit::Actor;
 use crate::base::{ChallengeId, Code, Failure, Kind, PersonKey, Timestamp};
 use crate::mail::Address;
 use crate::services::Services;
@@ -272,7 +273,9 @@ pub struct Desk {
     pub tools: Services,
     /// The factors.
     pub factors: Factors,
-    budget: Budget<PersonKey>,
+    /// For each person, what each who may act for them does: nobody is kept from one service, or from their own
+    /// page, by what is done in their name at another.
+    budget: Budget<(PersonKey, Actor)>,
     service_budget: Budget<String>,
 }
 

@@ -191,6 +191,33 @@ impl Deed<'_, '_> {
         }
         Ok(wrong(Some(tally.tries_left())))
     }
+
+    /// As [`Deed::missed`], of a factor that the person does not have. What its owner would be told is written
+    /// as well, and thrown away: a letter takes a third as long as the whole answer.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) fn missed_in_vain(&mut self, factor: &dyn Factor) -> Result<(), Failure> {
+        if !factor.guessable() {
+            return Ok(());
+        }
+        let tally = lockout::miss_in_vain(self.tx, self.person, factor.kind(), self.now)?;
+        let kind = factor.words();
+        match (tally.misses(), tally.standing(self.now)) {
+            (FREE_MISSES, Standing::Locked(until)) => self.tell_nobody(|occasion| FactorLocked {
+                occasion,
+                kind,
+                until,
+            }),
+            (DISABLING_MISSES, _) => self.tell_nobody(|occasion| FactorDisabled {
+                occasion,
+                kind,
+                name: kind,
+                wrong: u64::from(DISABLING_MISSES),
+            }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The refusal of a wrong code, with the number of tries that cost no wait.

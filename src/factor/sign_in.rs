@@ -145,10 +145,13 @@ impl Deed<'_, '_> {
                     .accepted
             }
         };
-        if !accepted || !factor.is_active(self.tx, self.person)? {
+        let active = factor.is_active(self.tx, self.person)?;
+        if !accepted || !active {
             factor.pretend(&desk.tools, answer, self.now);
-            if factor.guessable() {
-                lockout::miss_in_vain(self.tx, self.person, kind, self.now)?;
+            match active {
+                // It still proves its owner elsewhere, and its tally is the one that counts there.
+                true => drop(self.missed(factor)?),
+                false => self.missed_in_vain(factor)?,
             }
             return refuse(wrong(None));
         }
@@ -208,6 +211,12 @@ impl Deed<'_, '_> {
     /// Those of the store.
     pub fn tell_of_copied_device(&mut self, service: &str) -> Result<(), Failure> {
         self.tell(|occasion| TrustedDeviceCopied { occasion, service })
+    }
+
+    /// The sign-in `challenge` takes no more answers: what was prepared for them goes.
+    pub fn forget_sign_in(&mut self, challenge: ChallengeId) {
+        webauthn::forget_sign_in(self.tx, self.person, challenge);
+        email::forget_sign_in(self.tx, self.person, challenge);
     }
 
     /// Begins an assertion for the sign-in `challenge`: what the browser is to do, as

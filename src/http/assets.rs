@@ -119,6 +119,11 @@ pub(super) fn routes() -> Router {
         .route("/assets/{version}/{*name}", get(part))
 }
 
+/// Where a part stands, for pages that are made here.
+pub(super) fn address(name: &str) -> String {
+    format!("/assets/{}/{name}", *VERSION)
+}
+
 async fn page(name: &str, asked: &HeaderMap) -> Response {
     match FILES.get(name) {
         Some(file) => file.answer(asked),

@@ -1,5 +1,5 @@
 //! The edge: the router, what every request passes and what every response
-//! carries, health, our public keys, the OpenAPI document and the page.
+//! carries, health, our public keys, the OpenAPI document, the page and how people sign in to it.
 
 mod assets;
 mod document;
@@ -7,6 +7,7 @@ mod edge;
 mod headers;
 mod health;
 mod jwks;
+mod sign_in;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::factor::{self, Desk};
 use crate::login;
 use crate::mail;
 use crate::server;
+use crate::session;
 use crate::wire;
 
 pub use document::{document, document_json};
@@ -28,7 +30,8 @@ pub fn router(desk: Arc<Desk>, settings: EdgeSettings, extra: Router) -> Router 
     let (api, _) = document::routes().split_for_parts();
     let served = api
         .with_state(desk.clone())
-        .merge(health::routes(desk))
+        .merge(health::routes(desk.clone()))
+        .merge(sign_in::routes(desk))
         .merge(assets::routes())
         .merge(extra)
         .fallback(edge::not_found)
@@ -45,6 +48,7 @@ pub fn all_codes() -> Vec<Code> {
         mail::CODES,
         wire::CODES,
         server::CODES,
+        session::CODES,
         &factor::codes(),
     ];
     let mut all = rooms.concat();

@@ -1,7 +1,11 @@
 use crate::base::{Failure, PersonKey, Timestamp};
 use crate::store::{Read, Tx};
 
-use super::rule::{LONGEST_WAIT, Standing, Tally};
+use super::rule::{IN_VAIN_KEPT, Standing, Tally};
+
+/// Until when the misses of a factor are kept. It is a moment like any other, since a row that expires takes
+/// longer to write than one that does not, and that would tell which misses are in vain.
+const NEVER: Timestamp = Timestamp::MAX;
 
 /// Whether answers of this `kind` of factor may be judged.
 ///
@@ -27,14 +31,12 @@ pub fn miss(
     kind: &str,
     now: Timestamp,
 ) -> Result<Tally, Failure> {
-    let key = (person, kind.to_owned());
-    let tally = tx.get::<Tally>(&key)?.unwrap_or_default().missed(now);
-    tx.put(&key, &tally)?;
-    Ok(tally)
+    missed(tx, person, kind, now, NEVER)
 }
 
 /// Counts a wrong answer where there is no factor that could have been right. Whoever guesses shall meet the
-/// same waits, so that these do not tell who has one; the tally is forgotten when it has long been silent.
+/// same waits, so that these do not tell who has one; the tally is forgotten after a year of silence, as are the
+/// lines of the audit that the guesses left. Never for a factor that is there: its misses are not forgotten.
 ///
 /// # Errors
 /// Those of the store.
@@ -43,10 +45,21 @@ pub fn miss_in_vain(
     person: PersonKey,
     kind: &str,
     now: Timestamp,
-) -> Result<(), Failure> {
+) -> Result<Tally, Failure> {
+    missed(tx, person, kind, now, now.plus(IN_VAIN_KEPT))
+}
+
+fn missed(
+    tx: &mut Tx<'_>,
+    person: PersonKey,
+    kind: &str,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<Tally, Failure> {
     let key = (person, kind.to_owned());
     let tally = tx.get::<Tally>(&key)?.unwrap_or_default().missed(now);
-    tx.put_until(&key, &tally, now.plus(2 * LONGEST_WAIT))
+    tx.put_until(&key, &tally, until)?;
+    Ok(tally)
 }
 
 /// Forgets the misses of this `kind` alone: after a right answer of it, when

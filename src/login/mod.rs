@@ -10,14 +10,19 @@
 //! A challenge belongs to the service that opened it and to one person. It is answered through the
 //! service, or on a page of ours (`prompt`), which brings the person back to the service.
 
+mod answering;
+mod challenge;
 mod http;
+
 mod one_call;
+mod opening;
 mod outcome;
 mod prompt;
 mod record;
+mod request;
 mod rule;
-mod service;
 mod unfinished;
+mod view;
 mod whom;
 
 use std::sync::Arc;

@@ -21,10 +21,13 @@ use crate::people;
 use crate::policy;
 use crate::wire::{Asker, Body, ChangeRefusals, Fields, FromBody, Refused};
 
-use super::http::{AnswerRequest, CodeSent, KeyOptions, mail_code, method};
+use super::answering;
+use super::challenge::{self, Handle, closed};
+use super::http::mail_code;
 use super::record::Challenge;
+use super::request::{AnswerRequest, method};
 use super::rule::Reason;
-use super::service::{self, Handle, closed};
+use super::view::{CodeSent, KeyOptions};
 use super::{CHALLENGE_CLOSED, CHALLENGE_EXPIRED};
 
 /// The routes of the hosted prompt.
@@ -91,7 +94,7 @@ struct GoBack {
 }
 
 fn handle(desk: &Desk, prompt: &str, origin: Origin) -> Result<Handle, Failure> {
-    let found = service::of_prompt(desk, prompt)?;
+    let found = challenge::of_prompt(desk, prompt)?;
     // What the person does here, they do from where they are.
     let mut handle = Handle::new(found, origin);
     handle.by.origin = origin;
@@ -237,7 +240,7 @@ async fn begin_key(
     Body(request): Body<PromptRequest>,
 ) -> Result<Json<KeyOptions>, Refused> {
     let handle = handle(&desk, &request.prompt, origin)?;
-    let begun = service::begin_key(&desk, &handle).await;
+    let begun = answering::begin_key(&desk, &handle).await;
     let public_key = begun.map_err(|failure| with_way_back(failure, &handle))?;
     Ok(Json(KeyOptions { public_key }))
 }
@@ -288,7 +291,7 @@ async fn answer(
     let handle = handle(&desk, &request.prompt, origin)?;
     let offered = handle.challenge.prompt.as_ref();
     let remember = request.answer.remember && offered.is_some_and(|back| back.may_remember);
-    let answered = service::answer(&desk, &handle, request.answer.how, remember).await;
+    let answered = answering::answer(&desk, &handle, request.answer.how, remember).await;
     let (challenge, _) = answered.map_err(|failure| {
         // The last of the wrong answers closes the sign-in: the page has nothing left to ask.
         match failure
@@ -316,7 +319,7 @@ async fn cancel(
     Body(request): Body<PromptRequest>,
 ) -> Result<Json<GoBack>, Refused> {
     let handle = handle(&desk, &request.prompt, origin)?;
-    let cancelled = service::cancel(&desk, &handle).await;
+    let cancelled = answering::cancel(&desk, &handle).await;
     let challenge = cancelled.map_err(|failure| with_way_back(failure, &handle))?;
     let return_to = way_back(handle.id, &challenge, Some("access_denied"))?;
     Ok(Json(GoBack { return_to }))

@@ -50,7 +50,7 @@ async fn round(desk: &Arc<Desk>) -> Result<(), Failure> {
                 ip: unfinished.ip,
             },
         };
-        desk.act(by, "login.unfinished", move |deed| {
+        let told = desk.act(by, "login.unfinished", move |deed| {
             // Finished while we looked, or told of already.
             if deed.tx.get::<Unfinished>(&key)?.is_none() {
                 return Ok(());
@@ -74,8 +74,11 @@ async fn round(desk: &Arc<Desk>) -> Result<(), Failure> {
                 },
                 service,
             })?)
-        })
-        .await?;
+        });
+        // One who cannot be told now keeps nobody else waiting.
+        if let Err(failure) = told.await {
+            tracing::warn!(?failure, "a person cannot be told of an unfinished sign-in");
+        }
     }
     Ok(())
 }

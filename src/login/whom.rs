@@ -1,6 +1,6 @@
 //! Whom a service means.
 
-use crate::base::{Failure, PersonKey};
+use crate::base::{Failure, PersonKey, Violation};
 use crate::clients::{Sends, Service};
 use crate::people::{self, Found, NameKind};
 use crate::services::Services;
@@ -21,6 +21,17 @@ pub enum Named {
     AsRegistered(String),
 }
 
+impl Named {
+    /// The field that it came in.
+    fn field(&self) -> &'static str {
+        match self {
+            Named::Subject(_) => "subject",
+            Named::Username(_) => "username",
+            Named::AsRegistered(_) => "user",
+        }
+    }
+}
+
 /// The person who is meant, or somebody who has nothing.
 #[derive(Clone)]
 pub struct Whom {
@@ -36,7 +47,7 @@ pub struct Whom {
 /// Finds out whom `service` means.
 ///
 /// # Errors
-/// `ambiguous_name` where several people go by it; those of the store.
+/// `ambiguous_name` where several people go by it, a misfit where nobody could; those of the store.
 pub fn find(
     tools: &Services,
     service: &Service,
@@ -54,8 +65,23 @@ pub fn find(
             (Some(NameKind::Username), name)
         }
     };
+    // Two spellings of a name that somebody bears are one person, and so they are of one that nobody bears.
+    let spelled = match kind {
+        None => Some(name.clone()),
+        Some(_) => people::normal(name),
+    };
+    let Some(spelled) = spelled else {
+        // To find nobody is to let somebody in of whom nothing is asked: a service that is laxer about names than
+        // we are, and takes `alice ` for Alice, must not come to that.
+        return Err(Failure::invalid(vec![Violation {
+            loc: vec!["body".into(), named.field().into()],
+            msg: "Input should be a name without blanks around it and control characters in it"
+                .into(),
+            kind: "value_error",
+        }]));
+    };
     let nobody = |subject: Option<&String>| Whom {
-        key: keys.person(NOBODY, &format!("{issuer}\0{kind:?}\0{name}")),
+        key: keys.person(NOBODY, &format!("{issuer}\0{kind:?}\0{spelled}")),
         issuer: issuer.to_owned(),
         subject: subject.cloned(),
         // A service of one tenant asks about that one.

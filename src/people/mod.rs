@@ -8,6 +8,6 @@ mod service;
 #[cfg(test)]
 mod tests;
 
-pub use names::{Found, MOST_BEARERS, NameKind, find};
+pub use names::{Found, MOST_BEARERS, NameKind, find, normal};
 pub use record::Profile;
 pub use service::{addresses, meet, operators, profile};

@@ -2,13 +2,15 @@
 //! words of FastAPI and Pydantic 2. What was submitted is never echoed.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -28,7 +30,9 @@ pub trait FromBody: Sized {
     /// Whether a request may come without a body.
     const OPTIONAL: bool = false;
 
-    /// Whether a form (`application/x-www-form-urlencoded`) will do as well.
+    /// Whether it is for scripts: a form (`application/x-www-form-urlencoded`) will do as well, and a name that
+    /// stands twice is refused. Whoever pastes what was typed into a body unescaped would otherwise let a code
+    /// of `1&user=mallory` name another person.
     const FORM: bool = false;
 
     /// Takes what it needs out of `fields`, which remembers what does not fit.
@@ -103,7 +107,7 @@ impl<S: Send + Sync, T: FromBody> FromRequest<S> for Body<T> {
         let is_form = T::FORM && content_type.is_some_and(|value| is_form(value.as_bytes()));
         let bytes = read(request).await?;
         if is_form {
-            return from_fields(&form(&bytes)).map(Body);
+            return from_fields(&form(&bytes).map_err(twice)?).map(Body);
         }
         if bytes.is_empty() && (T::OPTIONAL || is_json != Some(false)) {
             let mut fields = Fields {
@@ -124,6 +128,11 @@ impl<S: Send + Sync, T: FromBody> FromRequest<S> for Body<T> {
 }
 
 fn parse<T: FromBody>(bytes: &[u8]) -> Result<T, Refused> {
+    if T::FORM
+        && let Ok(Members(Err(name))) = serde_json::from_slice(bytes)
+    {
+        return Err(twice(name));
+    }
     let value: Value = serde_json::from_slice(bytes).map_err(|error| {
         let at = byte_offset(bytes, error.line(), error.column());
         invalid(violation(
@@ -154,11 +163,51 @@ fn from_fields<T: FromBody>(object: &Map<String, Value>) -> Result<T, Refused> {
     }
 }
 
-/// The fields of a form, all strings; of several of one name the last, as FastAPI reads them.
-fn form(bytes: &[u8]) -> Map<String, Value> {
-    url::form_urlencoded::parse(bytes)
-        .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
-        .collect()
+/// The fields of a form, all strings; or the name that stands twice.
+fn form(bytes: &[u8]) -> Result<Map<String, Value>, Twice> {
+    let mut fields = Map::new();
+    for (name, value) in url::form_urlencoded::parse(bytes) {
+        let value = Value::String(value.into_owned());
+        if fields.insert(name.clone().into_owned(), value).is_some() {
+            return Err(Twice);
+        }
+    }
+    Ok(fields)
+}
+
+/// A name stands twice in a body.
+struct Twice;
+
+fn twice(_: Twice) -> Refused {
+    invalid(violation(&[], "value_error", "A field stands twice"))
+}
+
+/// Whether each member of a JSON object has a name of its own.
+struct Members(Result<(), Twice>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Members, A::Error> {
+                let mut names = BTreeSet::new();
+                let mut members = Members(Ok(()));
+                while let Some((name, IgnoredAny)) = object.next_entry::<String, IgnoredAny>()? {
+                    if !names.insert(name) {
+                        members = Members(Err(Twice));
+                    }
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
 }
 
 async fn read(request: Request) -> Result<Bytes, Refused> {

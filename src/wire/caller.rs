@@ -10,10 +10,13 @@ use crate::audit::Origin;
 use crate::auth::{self, Person};
 use crate::base::{Failure, PersonKey, Secret};
 use crate::services::Services;
+use crate::session::{Resumed, Way};
 
+use super::cookie::{SESSION_COOKIE, cookie, from_own_page, not_from_elsewhere};
 use super::problem::Refused;
 
-/// The person who asks, about themselves.
+/// The person who asks, about themselves: by an access token, or, where people sign in here, by the cookie of
+/// their session. Where both come the cookie is not looked at.
 pub struct Me {
     /// As their token describes them.
     pub person: Person,
@@ -35,12 +38,13 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
         let services = Services::from_ref(state);
         let origin = origin(parts)?;
-        let token = Secret::new(bearer_token(&parts.headers)?.to_owned());
-        let person = services
-            .verifier
-            .caller(token.expose())
-            .await?
-            .into_person()?;
+        let Resumed { person, token } = match session_cookie(parts, &services) {
+            Some(shown) => {
+                from_own_page(&parts.method, &parts.headers, &services.origin)?;
+                services.sessions.resume(shown, services.now()).await?
+            }
+            None => by_token(parts, &services).await?,
+        };
         let key = services.keys().person(&person.issuer, &person.subject);
         Ok(Me {
             person,
@@ -49,6 +53,26 @@ where
             token,
         })
     }
+}
+
+/// The cookie that counts.
+fn session_cookie<'p>(parts: &'p Parts, services: &Services) -> Option<&'p str> {
+    let kept_here = matches!(services.sessions.way(), Way::Client(_));
+    let counts = kept_here && !parts.headers.contains_key(AUTHORIZATION);
+    cookie(&parts.headers, SESSION_COOKIE).filter(|_| counts)
+}
+
+async fn by_token(parts: &Parts, services: &Services) -> Result<Resumed, Failure> {
+    if matches!(services.sessions.way(), Way::Proxied) {
+        // The proxy adds the token to whatever comes with its own cookie.
+        not_from_elsewhere(&parts.headers, &services.origin)?;
+    }
+    let token = Secret::new(bearer_token(&parts.headers)?.to_owned());
+    let caller = services.verifier.caller(token.expose()).await?;
+    Ok(Resumed {
+        person: caller.into_person()?,
+        token,
+    })
 }
 
 /// Whoever asks, where what they bring with them says enough.

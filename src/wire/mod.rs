@@ -4,6 +4,7 @@
 mod body;
 mod caller;
 mod calling_service;
+mod cookie;
 mod document;
 mod problem;
 
@@ -14,6 +15,7 @@ pub(crate) use body::code_requests;
 pub use body::{Body, CodeRequest, Fields, FromBody, Nothing, OptionalCode};
 pub use caller::{Asker, Me, bearer_token};
 pub use calling_service::CallingService;
+pub use cookie::{SESSION_COOKIE, SIGN_IN_COOKIE, clear_cookie, cookie, from_own_page, set_cookie};
 pub use document::{
     AuthorizationHeader, ChangeRefusals, HttpValidationError, Problem, ReadRefusals,
     ServiceHeaders, ValidationError,

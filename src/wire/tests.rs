@@ -21,6 +21,7 @@ use crate::base::{Clock, OsEntropy, RequestId, Secret, Timestamp};
 use crate::clients::{self, Doorkeeper, Sends, Service, ServiceKey};
 use crate::policy::Policy;
 use crate::services::Services;
+use crate::session::{Sessions, Way};
 use crate::signing::Signer;
 use crate::store::{MasterKeyPlace, open};
 
@@ -61,7 +62,15 @@ impl House {
         let outbound = Outbound::new(None).unwrap();
         let (clock, entropy) = (Arc::new(Still), Arc::new(OsEntropy));
         let signer = Signer::open(store.clone(), clock, entropy).await.unwrap();
+        let verifier = Verifier::new(vec![issuer], outbound, Arc::new(Still)).unwrap();
+        let sessions = Sessions::new(
+            store.clone(),
+            Arc::new(OsEntropy),
+            verifier.clone(),
+            Way::Pasted,
+        );
         let tools = Services {
+            sessions,
             clients: Doorkeeper::new(store.clone()),
             signer,
             policy: Arc::new(Policy::default()),
@@ -70,7 +79,7 @@ impl House {
             store,
             clock: Arc::new(Still),
             entropy: Arc::new(OsEntropy),
-            verifier: Verifier::new(vec![issuer], outbound, Arc::new(Still)).unwrap(),
+            verifier,
             mailer: None,
             service_name: "Example".into(),
         };

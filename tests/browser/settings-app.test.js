@@ -13,10 +13,10 @@ const begin = (page) => press(page, app(page), "Set up an authenticator app");
 const box = (page) => app(page).getByRole("textbox");
 const hasApp = async (page) => (await overview(page)).devices.some(({ type, status }) => type === "totp" && status === "active");
 
-async function withApp(page, origin, ear) {
+async function withApp(page, origin) {
   await page.goto(`${origin}/demo`);
   const set = await setUpApp(page);
-  await openSettings(page, origin, ear);
+  await openSettings(page, origin);
   return set;
 }
 
@@ -27,7 +27,7 @@ for (const [name, eyes] of [["light", { colorScheme: "light", viewport: DESK }],
       globalThis.printed = 0;
       globalThis.print = () => { globalThis.printed += 1; };
     });
-    await openSettings(page, origin, ear);
+    await openSettings(page, origin);
     await page.getByRole("heading", { level: 1, name: "Only your password protects this account" }).waitFor();
     await tabTo(page, app(page).getByRole("button"));
     await page.keyboard.press("Enter");
@@ -82,7 +82,7 @@ for (const [name, eyes] of [["light", { colorScheme: "light", viewport: DESK }],
 }
 
 story("a wrong code is said at its box and selected, and the next one replaces it", async ({ page, origin, ear }) => {
-  await openSettings(page, origin, ear);
+  await openSettings(page, origin);
   await begin(page);
   const secret = await secretOn(page);
   ear.expects(400);
@@ -98,7 +98,7 @@ story("a wrong code is said at its box and selected, and the next one replaces i
 
 for (const [name, minutes, words] of [["ahead", 10, "10 minutes fast"], ["behind", -5, "5 minutes slow"]]) {
   story(`a phone's clock that is ${name} is said in words`, async ({ page, origin, ear }) => {
-    await openSettings(page, origin, ear);
+    await openSettings(page, origin);
     await begin(page);
     ear.expects(400);
     await box(page).fill(totp(await secretOn(page), { steps: minutes * 2 }));
@@ -107,7 +107,7 @@ for (const [name, minutes, words] of [["ahead", 10, "10 minutes fast"], ["behind
 }
 
 story("cancelling, by button or Escape, leads back to where one came from, and shows no secret any more", async ({ page, origin, ear }) => {
-  await openSettings(page, origin, ear);
+  await openSettings(page, origin);
   const opener = app(page).getByRole("button", { name: "Set up an authenticator app" });
   for (const leave of [() => press(page, app(page), "Cancel"), async () => { await box(page).focus(); await page.keyboard.press("Escape"); }]) {
     await enter(page, opener);
@@ -119,7 +119,7 @@ story("cancelling, by button or Escape, leads back to where one came from, and s
 });
 
 story("another app takes the place of the first, which is good until then", async ({ page, origin, ear }) => {
-  const { secret } = await withApp(page, origin, ear);
+  const { secret } = await withApp(page, origin);
   await press(page, app(page), "Replace your authenticator app");
   assert.ok(await isFocused(box(page)));
   await page.keyboard.type(totp(secret, nextStep));
@@ -133,7 +133,7 @@ story("another app takes the place of the first, which is good until then", asyn
 });
 
 story("turning the app off says what is lost and left, and takes a backup code", async ({ page, origin, ear }) => {
-  const { backupCodes: [code] } = await withApp(page, origin, ear);
+  const { backupCodes: [code] } = await withApp(page, origin);
   await press(page, app(page), "Turn off your authenticator app");
   await app(page).getByText("Nothing else is left: only your password will protect this account").waitFor();
   await press(page, app(page), "Backup code");
@@ -151,7 +151,7 @@ story("what stays is named, and a key proves who asks", async ({ page, origin, e
   await (await usbPorts(page)).plugIn();
   await addKey(page, "Blue");
   await setUpApp(page);
-  await openSettings(page, origin, ear);
+  await openSettings(page, origin);
   await page.getByRole("heading", { level: 1, name: "Your account is well protected" }).waitFor();
   await press(page, app(page), "Turn off your authenticator app");
   await app(page).getByText("You keep: 1 security key and 10 backup codes.").waitFor();
@@ -163,7 +163,7 @@ story("what stays is named, and a key proves who asks", async ({ page, origin, e
 });
 
 story("too many wrong codes close the box with a clock, another way goes on, and the box opens again", async ({ page, origin, ear }) => {
-  const { secret, backupCodes: [code] } = await withApp(page, origin, ear);
+  const { secret, backupCodes: [code] } = await withApp(page, origin);
   ear.expects(400, 429);
   await press(page, app(page), "Replace your authenticator app");
   const wrong = wrongTotps(secret, 6);
@@ -197,7 +197,7 @@ story("an app that is off after far too many wrong codes is brought back by anot
     for (const device of body.devices ?? []) if (device.type === "totp") device.status = "disabled";
     await route.fulfill({ response: answer, json: body });
   });
-  const { backupCodes: [code] } = await withApp(page, origin, ear);
+  const { backupCodes: [code] } = await withApp(page, origin);
   await page.getByRole("heading", { level: 1, name: "One of your second factors is off" }).waitFor();
   await app(page).getByText("Off: too many wrong codes").waitFor();
   await enter(page, page.locator(".summary").getByRole("button", { name: "Bring it back" }));
@@ -211,10 +211,10 @@ story("an app that is off after far too many wrong codes is brought back by anot
 });
 
 story("new backup codes are made by the app's code and never by a backup code, and few that are left are said", async ({ page, origin, ear }) => {
-  const { secret, backupCodes } = await withApp(page, origin, ear);
+  const { secret, backupCodes } = await withApp(page, origin);
   for (const code of backupCodes.slice(0, 7)) await must(page, "POST", "/me/mfa/totp/replace", { code });
   await page.reload();
-  await openSettings(page, origin, ear);
+  await openSettings(page, origin);
   await codes(page).getByText("3 of 10 left").waitFor();
   await page.getByText("You are about to run out of backup codes.").waitFor();
   await enter(page, page.getByRole("button", { name: "Make new codes" }));
@@ -228,14 +228,14 @@ story("new backup codes are made by the app's code and never by a backup code, a
 });
 
 story("codes that are on the screen are not left by mistake, and going back shows neither them nor a secret", async ({ page, origin, ear }) => {
-  await openSettings(page, origin, ear);
+  await openSettings(page, origin);
   await begin(page);
   const secret = await secretOn(page);
   await page.goto(`${origin}/demo`);
   await page.goBack();
-  await page.getByLabel("Access token").waitFor();
+  await page.getByRole("heading", { name: "Ways to confirm" }).waitFor();
   assert.ok(!(await page.content()).includes(secret));
-  await openSettings(page, origin, ear);
+  await openSettings(page, origin);
   await begin(page);
   await box(page).fill(totp(await secretOn(page)));
   const heading = page.getByRole("heading", { name: "Save your backup codes" });
@@ -248,6 +248,6 @@ story("codes that are on the screen are not left by mistake, and going back show
   await page.goto(`${origin}/demo`);
   assert.deepEqual(asked, ["beforeunload"]);
   await page.goBack();
-  await page.getByLabel("Access token").waitFor();
+  await page.getByRole("heading", { name: "Ways to confirm" }).waitFor();
   assert.ok(!(await page.content()).includes(code));
 });

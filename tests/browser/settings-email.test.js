@@ -18,7 +18,7 @@ async function sendAnother(page) {
 }
 
 story("email is set up by keyboard alone, with a second mail where the first is not found", async ({ page, origin, ear }) => {
-  await openSettings(page, origin, ear);
+  await openSettings(page, origin);
   await press(page, mail(page), BEGIN);
   await sent(page).waitFor();
   assert.ok(await isFocused(box(page)));
@@ -46,7 +46,7 @@ story("email is set up by keyboard alone, with a second mail where the first is 
 });
 
 story("email is turned off by a mailed code, which is sent when it is asked for", async ({ page, origin, ear }) => {
-  await openSettings(page, origin, ear);
+  await openSettings(page, origin);
   await press(page, mail(page), BEGIN);
   await sent(page).waitFor();
   const first = await newestCode(page, origin);
@@ -73,7 +73,7 @@ for (const [code, words] of [
   ["not_offered", "This cannot be set up here"],
 ]) {
   story(`where no mail can be sent (${code}) it is said what to do`, async ({ page, origin, ear }) => {
-    await openSettings(page, origin, ear);
+    await openSettings(page, origin);
     ear.expects(409);
     await page.route("**/email/enable", (route) => route.fulfill({ status: 409, json: { code, detail: "the server's words" } }), { times: 1 });
     await press(page, mail(page), BEGIN);
@@ -84,7 +84,7 @@ for (const [code, words] of [
 }
 
 story("where there is no app a mailed code is offered as a proof, and no backup code for backup codes", async ({ page, origin, ear }) => {
-  await openSettings(page, origin, ear);
+  await openSettings(page, origin);
   await press(page, mail(page), BEGIN);
   await sent(page).waitFor();
   await page.keyboard.type(await newestCode(page, origin));

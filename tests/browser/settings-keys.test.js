@@ -8,7 +8,7 @@ import { codes, enter, isFocused, keys, openSettings, press, saveCodes, tabTo } 
 const ADD = "Add a security key or passkey";
 const name = (page) => keys(page).getByRole("textbox", { name: "Name", exact: true });
 
-async function withKeys(page, origin, ear, ...names) {
+async function withKeys(page, origin, ...names) {
   await page.goto(`${origin}/demo`);
   const ports = await usbPorts(page);
   let key = null;
@@ -17,13 +17,13 @@ async function withKeys(page, origin, ear, ...names) {
     key = await ports.plugIn();
     await addKey(page, one);
   }
-  await openSettings(page, origin, ear);
+  await openSettings(page, origin);
   return { ports, key };
 }
 
 for (const [eyes, options] of [["light", { colorScheme: "light", viewport: DESK }], ["dark, 360 pixels wide", { colorScheme: "dark", viewport: PHONE }]]) {
   story(`a key is added, renamed and removed by keyboard alone: ${eyes}`, async ({ page, origin, ear }) => {
-    await openSettings(page, origin, ear);
+    await openSettings(page, origin);
     await (await usbPorts(page)).plugIn();
     await tabTo(page, page.locator(".summary").getByRole("button", { name: "Add a security key" }));
     await page.keyboard.press("Enter");
@@ -59,7 +59,7 @@ for (const [eyes, options] of [["light", { colorScheme: "light", viewport: DESK 
 }
 
 story("a key without a name is called what the server calls it, and a second one brings no codes", async ({ page, origin, ear }) => {
-  const { ports, key } = await withKeys(page, origin, ear, "First");
+  const { ports, key } = await withKeys(page, origin, "First");
   await page.getByText("if you lose this key, only backup codes are left").waitFor();
   await key.leaveAlone();
   await ports.plugIn({ pin: true, transport: "internal" });
@@ -74,7 +74,7 @@ story("a key without a name is called what the server calls it, and a second one
 });
 
 story("a key proves who asks for new backup codes, and is said to be used", async ({ page, origin, ear }) => {
-  await withKeys(page, origin, ear, "Blue");
+  await withKeys(page, origin, "Blue");
   await press(page, codes(page), "Make new ones");
   await enter(page, codes(page).getByRole("button", { name: "Use my key" }));
   await saveCodes(page);
@@ -82,7 +82,7 @@ story("a key proves who asks for new backup codes, and is said to be used", asyn
 });
 
 story("the same key a second time is said, and nothing is left of the try", async ({ page, origin, ear }) => {
-  await withKeys(page, origin, ear, "Blue");
+  await withKeys(page, origin, "Blue");
   await press(page, keys(page), ADD);
   await page.keyboard.type("Blue again");
   await page.keyboard.press("Enter");
@@ -93,7 +93,7 @@ story("the same key a second time is said, and nothing is left of the try", asyn
 });
 
 story("a key that is not touched is given up in words, by its time or by the person", async ({ page, origin, ear }) => {
-  await openSettings(page, origin, ear);
+  await openSettings(page, origin);
   const key = await (await usbPorts(page)).plugIn();
   await key.leaveAlone();
   await page.route("**/webauthn/register/begin", async (route) => {
@@ -119,7 +119,7 @@ story("a key that is not touched is given up in words, by its time or by the per
 });
 
 story("whatever goes wrong with a key has a sentence", async ({ page, origin, ear }) => {
-  await openSettings(page, origin, ear);
+  await openSettings(page, origin);
   await press(page, keys(page), ADD);
   const said = new Set();
   const names = ["NotAllowedError", "InvalidStateError", "SecurityError", "NotSupportedError", "ConstraintError", "NotReadableError",
@@ -142,7 +142,7 @@ story("whatever goes wrong with a key has a sentence", async ({ page, origin, ea
 
 story("a browser without security keys is offered an app, and proves by other ways", async ({ page, origin, ear }) => {
   await page.addInitScript(() => { delete globalThis.PublicKeyCredential; });
-  await openSettings(page, origin, ear);
+  await openSettings(page, origin);
   await keys(page).getByText("This browser cannot use security keys here.").waitFor();
   assert.equal(await keys(page).getByRole("button").count(), 0);
   await page.locator(".summary").getByRole("button", { name: "Set up an app" }).waitFor();
@@ -161,7 +161,7 @@ story("synced passkeys, phones and models are told apart, and no name is markup"
       { ...key, device_id: "mfa_d", name: "Stick", model: "YubiKey 5 NFC" });
     await route.fulfill({ response: answer, json: body });
   });
-  await openSettings(page, origin, ear);
+  await openSettings(page, origin);
   await keys(page).getByText("<img src=x onerror=document.title='owned'>", { exact: true }).waitFor();
   for (const words of ["Passkey, synced between your devices", "On a phone", "Security key · YubiKey 5 NFC"]) await keys(page).getByText(words).waitFor();
   assert.equal(await page.locator("img[src=x]").count(), 0);

@@ -1,11 +1,14 @@
 //! Who may use which route: a row for every route there is.
 
+mod attempts;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::body::Bytes;
 use serde_json::json;
 
-use crate::support::{Issuer, PUBLIC_URL, Server, routes};
+use self::attempts::{Answer, CLIENT, attempts};
+use crate::support::{Issuer, Options, PUBLIC_URL, Reply, Server, routes};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum For {
@@ -13,6 +16,10 @@ enum For {
     Everybody,
     /// A person, about themselves.
     People,
+    /// A login service, about its people.
+    Services,
+    /// Whoever holds the token of a hosted prompt, which stands in the body.
+    PromptHolders,
 }
 
 /// A route that is missing here fails the test, as does a row without its route.
@@ -42,177 +49,45 @@ const ROWS: &[(&str, For)] = &[
     ("POST /api/v1/me/mfa/webauthn/verify/complete", For::People),
     ("DELETE /api/v1/me/mfa/webauthn/{device_id}", For::People),
     ("PATCH /api/v1/me/mfa/webauthn/{device_id}", For::People),
+    ("POST /api/v1/mfa/challenges", For::Services),
+    ("GET /api/v1/mfa/challenges/{challenge_id}", For::Services),
+    (
+        "POST /api/v1/mfa/challenges/{challenge_id}/email",
+        For::Services,
+    ),
+    (
+        "POST /api/v1/mfa/challenges/{challenge_id}/webauthn",
+        For::Services,
+    ),
+    (
+        "POST /api/v1/mfa/challenges/{challenge_id}/verify",
+        For::Services,
+    ),
+    ("POST /api/v1/mfa/verify", For::Services),
+    ("POST /api/v1/prompt/open", For::PromptHolders),
+    ("POST /api/v1/prompt/email", For::PromptHolders),
+    ("POST /api/v1/prompt/webauthn", For::PromptHolders),
+    ("POST /api/v1/prompt/verify", For::PromptHolders),
+    ("POST /api/v1/prompt/cancel", For::PromptHolders),
 ];
 
-/// A way to ask, and what a route for people answers: status, code, `WWW-Authenticate`.
-struct Attempt {
-    name: &'static str,
-    authorization: Vec<String>,
-    query: String,
-    answer: (u16, &'static str, &'static str),
-}
-
-const NONE: (u16, &str, &str) = (401, "unauthenticated", "Bearer");
-const BAD: (u16, &str, &str) = (401, "invalid_token", r#"Bearer error="invalid_token""#);
-const FORBIDDEN: (u16, &str, &str) = (403, "forbidden", "");
-
-fn attempts(server: &Server, stranger: &Issuer) -> Vec<Attempt> {
-    let now = server.clock.unix();
-    let token = || server.issuer.token(PUBLIC_URL, "alice");
-    let service = || {
-        server
-            .issuer
-            .token(PUBLIC_URL, "portal")
-            .with("client_id", "portal")
-    };
-    let good = token().sign();
-    let (head, rest) = good.split_once('.').unwrap();
-    let (claims, signature) = rest.split_once('.').unwrap();
-    let unsigned = data_encoding::BASE64URL_NOPAD.encode(br#"{"alg":"none","typ":"at+jwt"}"#);
-    let bearer = |name, token: String, answer| Attempt {
-        name,
-        authorization: vec![format!("Bearer {token}")],
-        query: String::new(),
-        answer,
-    };
-    let headers = |name, authorization: &[&str]| Attempt {
-        name,
-        authorization: authorization.iter().map(|h| (*h).to_owned()).collect(),
-        query: String::new(),
-        answer: NONE,
-    };
-    let query = |name, query: String| Attempt {
-        name,
-        authorization: Vec::new(),
-        query,
-        answer: NONE,
-    };
-    let twice = format!("Bearer {good}");
-    vec![
-        headers("no token", &[]),
-        headers("another scheme", &["Basic YWxpY2U6YWxpY2U="]),
-        headers("no scheme", &[&good]),
-        headers("two headers", &[&twice, &twice]),
-        headers("two headers, the first of no use", &["Basic YTpi", &twice]),
-        query("a token in the query", format!("?access_token={good}")),
-        query(
-            "a header in the query",
-            format!("?authorization=Bearer%20{good}"),
-        ),
-        headers("nothing after Bearer", &["Bearer "]),
-        bearer("garbage", "garbage".to_owned(), BAD),
-        bearer("two tokens", format!("{good} {good}"), BAD),
-        bearer("two tokens, a comma between", format!("{good},{good}"), BAD),
-        bearer(
-            "an expired token",
-            token().with("exp", now - 31).sign(),
-            BAD,
-        ),
-        bearer(
-            "a token of tomorrow",
-            token().with("nbf", now + 86_400).sign(),
-            BAD,
-        ),
-        bearer(
-            "a token for a week",
-            token().with("exp", now + 7 * 86_400).sign(),
-            BAD,
-        ),
-        bearer(
-            "another audience",
-            server
-                .issuer
-                .token("https://other.example.com", "alice")
-                .sign(),
-            BAD,
-        ),
-        bearer(
-            "an audience in another case",
-            server
-                .issuer
-                .token("https://MFA.example.com", "alice")
-                .sign(),
-            BAD,
-        ),
-        bearer(
-            "an unknown issuer",
-            stranger.token(PUBLIC_URL, "alice").sign(),
-            BAD,
-        ),
-        bearer(
-            "our issuer's name under another's signature",
-            stranger
-                .token(PUBLIC_URL, "alice")
-                .with("iss", server.issuer.url.as_str())
-                .sign(),
-            BAD,
-        ),
-        bearer(
-            "an ID token by its type",
-            token().of_type("id+jwt").sign(),
-            BAD,
-        ),
-        bearer(
-            "an ID token by its claims",
-            token().of_type("JWT").with("at_hash", "x").sign(),
-            BAD,
-        ),
-        bearer(
-            "a refresh token",
-            token().with("typ", "Refresh").sign(),
-            BAD,
-        ),
-        bearer(
-            "a result token of our own kind",
-            token().of_type("mfa+jwt").sign(),
-            BAD,
-        ),
-        bearer("a logout token", token().of_type("logout+jwt").sign(), BAD),
-        bearer("no subject", token().with("sub", "").sign(), BAD),
-        bearer("no algorithm", format!("{unsigned}.{claims}."), BAD),
-        bearer(
-            "no algorithm, but a signature",
-            format!("{unsigned}.{claims}.{signature}"),
-            BAD,
-        ),
-        bearer(
-            "another's claims",
-            {
-                let bob = server.issuer.token(PUBLIC_URL, "bob").sign();
-                let claims = bob.split('.').nth(1).unwrap().to_owned();
-                format!("{head}.{claims}.{signature}")
-            },
-            BAD,
-        ),
-        bearer(
-            "a service's token",
-            service().with("scope", "mfa:verify").sign(),
-            FORBIDDEN,
-        ),
-        bearer(
-            "a service's token without a scope",
-            service().sign(),
-            FORBIDDEN,
-        ),
-        bearer(
-            "a service's token that would be an operator",
-            service().with("scope", "mfa:admin").sign(),
-            FORBIDDEN,
-        ),
-        bearer(
-            "a service's token by its grant",
-            token()
-                .with("gty", "client-credentials")
-                .with("azp", "portal")
-                .sign(),
-            FORBIDDEN,
-        ),
-    ]
+#[track_caller]
+fn is_out(reply: &Reply, (status, code, challenge): (u16, &str, &str), context: &str) {
+    assert_eq!(reply.status, status, "{context}: {}", reply.text);
+    reply.refused(status, code);
+    let challenges: Vec<_> = reply.headers.get_all("www-authenticate").iter().collect();
+    assert_eq!(challenges.len(), usize::from(status == 401), "{context}");
+    assert_eq!(reply.header("www-authenticate"), challenge, "{context}");
+    assert_eq!(reply.header("cache-control"), "no-store");
 }
 
 #[tokio::test]
 async fn every_route_lets_in_those_whom_it_is_for_and_nobody_else() {
-    let server = Server::start().await;
+    let server = Server::start_with(Options {
+        verify_clients: vec![CLIENT.to_owned()],
+        ..Default::default()
+    })
+    .await;
     let other_issuer = Issuer::start(server.clock.clone()).await;
     let rows: BTreeMap<&str, For> = ROWS.iter().copied().collect();
     let routes = routes();
@@ -228,36 +103,56 @@ async fn every_route_lets_in_those_whom_it_is_for_and_nobody_else() {
     let nobody = server.stranger();
     let alice = server.alice();
     let before = alice.get("/api/v1/me/mfa").await.ok();
-    for attempt in attempts(&server, &other_issuer) {
+    let attempts = attempts(&server, &other_issuer).await;
+    let unknown = r#"{"prompt":"prm_aaaaaaaaaaaaaaaaaaaaaaaaaa","method":"totp","code":"123456"}"#;
+    for attempt in &attempts {
         for route in &routes {
             let path = route.path_with("mfa_aaaaaaaaaaaaaaaaaaaaaaaaaa") + &attempt.query;
             let headers: Vec<(&str, &str)> = attempt
-                .authorization
+                .headers
                 .iter()
-                .map(|value| ("authorization", value.as_str()))
+                .map(|(name, value)| (*name, value.as_str()))
                 .chain([("content-type", "application/json")])
                 .collect();
             let context = format!("{} with {}", route.name(), attempt.name);
-            // A good body, a bad one and none: who asks is looked at first.
-            for body in [&br#"{"code":"123456"}"#[..], b"{", b""] {
-                let body = Bytes::from_static(body);
+            let row = rows[route.name().as_str()];
+            let answer = match row {
+                For::People => attempt.of_people,
+                For::Services => attempt.of_services,
+                For::Everybody | For::PromptHolders => Answer::In,
+            };
+            // What they then may do is another matter.
+            if row == For::People && matches!(answer, Answer::In) {
+                continue;
+            }
+            // A body that could be good, a bad one and none: who asks is looked at first.
+            for body in [unknown, r#"{"code":"123456"}"#, "{", ""] {
+                let send = Bytes::from_static(body.as_bytes());
                 let reply = nobody
-                    .send(route.method.clone(), &path, &headers, body)
+                    .send(route.method.clone(), &path, &headers, send)
                     .await;
-                if rows[route.name().as_str()] == For::Everybody {
-                    assert_eq!(reply.status, 200, "{context}");
-                    continue;
+                let status = reply.status.as_u16();
+                match (row, answer) {
+                    (For::Everybody, _) => assert_eq!(status, 200, "{context}"),
+                    (For::PromptHolders, _) if body == unknown => {
+                        reply.refused(404, "not_found");
+                    }
+                    (For::PromptHolders, _) => assert_eq!(status, 422, "{context}"),
+                    (_, Answer::Out(status, code, challenge)) => {
+                        is_out(&reply, (status, code, challenge), &context);
+                    }
+                    (_, Answer::In) => {
+                        assert!(matches!(status, 404 | 422), "{context}: {}", reply.text);
+                    }
                 }
-                let (status, code, challenge) = attempt.answer;
-                assert_eq!(reply.status, status, "{context}: {}", reply.text);
-                reply.refused(status, code);
-                let challenges: Vec<_> = reply.headers.get_all("www-authenticate").iter().collect();
-                assert_eq!(challenges.len(), usize::from(status == 401), "{context}");
-                assert_eq!(reply.header("www-authenticate"), challenge, "{context}");
-                assert_eq!(reply.header("cache-control"), "no-store");
-                for token in &attempt.authorization {
-                    let token = token.rsplit(' ').next().unwrap();
-                    assert!(token.is_empty() || !reply.text.contains(token), "{context}");
+                if route.verifies() {
+                    let told = reply.json();
+                    assert_eq!(told["verified"], false, "{context}: {told}");
+                    assert_eq!(told["result"], false, "{context}: {told}");
+                }
+                for (_, shown) in &attempt.headers {
+                    let shown = shown.rsplit(' ').next().unwrap();
+                    assert!(shown.is_empty() || !reply.text.contains(shown), "{context}");
                 }
             }
         }
@@ -269,6 +164,38 @@ async fn every_route_lets_in_those_whom_it_is_for_and_nobody_else() {
         assert_eq!(events, json!({"events": [], "next_cursor": null}));
     }
     assert_eq!(server.smtp.mails().len(), 0);
+}
+
+#[tokio::test]
+async fn where_no_client_is_listed_any_service_with_the_scope_is_let_in() {
+    let server = Server::start().await;
+    for client in ["portal", "wiki"] {
+        let token = || {
+            server
+                .issuer
+                .token(PUBLIC_URL, client)
+                .with("scope", "mfa:verify")
+        };
+        for token in [
+            token().with("client_id", client),
+            // As Keycloak and Auth0 mark them.
+            token()
+                .with("sub", "8f14e45f")
+                .with("preferred_username", format!("service-account-{client}"))
+                .with("azp", client),
+            token()
+                .with("sub", format!("{client}@clients"))
+                .with("gty", "client-credentials")
+                .with("azp", client),
+        ] {
+            let asking = json!({"subject": "alice"});
+            let reply = server
+                .bearer(token.sign())
+                .post_json("/api/v1/mfa/challenges", &asking)
+                .await;
+            assert_eq!(reply.status, 201, "{}", reply.text);
+        }
+    }
 }
 
 #[tokio::test]
@@ -305,6 +232,9 @@ async fn a_person_is_let_in_by_every_spelling_that_the_standards_allow() {
         }
     }
     for route in routes() {
+        if ROWS.contains(&(route.name().as_str(), For::Services)) {
+            continue;
+        }
         let path = route.path_with("mfa_aaaaaaaaaaaaaaaaaaaaaaaaaa");
         let reply = server
             .alice()

@@ -1,5 +1,8 @@
 //! Secrets that no output, no file and no view of the process may hold.
 
+mod session;
+mod sign_in;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -194,10 +197,12 @@ async fn walk(site: &Site, server: &Process) -> Canaries {
     canaries
 }
 
-/// Gives a login service keys, and shows them where they are good for nothing.
-async fn service_keys(site: &Site, server: &Process, canaries: &mut Canaries) {
+/// Gives a login service keys, shows them where they are good for nothing, and gives the last.
+async fn service_keys(site: &Site, server: &Process, canaries: &mut Canaries) -> String {
     let stranger = Client::new(server.address(), None);
-    for order in [&["add", "portal"][..], &["rotate", "portal"]] {
+    let mut last = String::new();
+    let add = ["add", "portal", "--return-url", sign_in::RETURN];
+    for order in [&add[..], &["rotate", "portal"]] {
         let key = site.ordered(order).await;
         let key = key.trim_end();
         assert!(key.starts_with("mfad_sk_"), "{key}");
@@ -212,18 +217,28 @@ async fn service_keys(site: &Site, server: &Process, canaries: &mut Canaries) {
             assert_eq!(asked.await.status, 401);
         }
         canaries.add(&format!("the key of {order:?}"), &key["mfad_sk_".len()..]);
+        key.clone_into(&mut last);
     }
     let listed = site.ordered(&["list", "--json"]).await;
     assert_eq!(canaries.found_in(listed.as_bytes()), [""; 0], "{listed}");
+    last
 }
 
 #[tokio::test]
 async fn no_secret_is_in_the_log_the_store_or_the_view_of_the_process() {
     let mut site = Site::new().await;
     site.set("log", "trace");
+    session::keep_secret(&mut site);
+    // The keys that sign results are there from the first start on, and can be looked at before the next.
+    site.serve().await.stop().await;
+    let mut keys = Canaries::default();
+    sign_in::signing_keys(&site.data_dir(), &mut keys).await;
     let mut server = site.serve().await;
     let mut canaries = walk(&site, &server).await;
-    service_keys(&site, &server, &mut canaries).await;
+    canaries.0.extend(keys.0);
+    let portal = service_keys(&site, &server, &mut canaries).await;
+    sign_in::walk(&site, &server, &portal, &mut canaries).await;
+    session::walk(&site, &server, &mut canaries).await;
     let key = site.data_dir().join("master.key");
     canaries.add("the master key", fs::read(&key).unwrap());
 

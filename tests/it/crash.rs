@@ -1,5 +1,7 @@
 //! Death without warning, under load: what was answered has happened, and what was used up stays so.
 
+mod sign_in;
+
 use std::env;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -12,8 +14,9 @@ use mfad::base::{Entropy, OsEntropy};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use self::sign_in::SignIn;
 use crate::support::process::now;
-use crate::support::{App, Client, Reply, Site};
+use crate::support::{App, Client, PUBLIC_URL, Reply, Site};
 
 /// How often the server is killed, unless this variable says otherwise.
 const TRIALS: (&str, u32) = ("MFAD_CRASH_TRIALS", 30);
@@ -21,7 +24,9 @@ const TRIALS: (&str, u32) = ("MFAD_CRASH_TRIALS", 30);
 const LOAD: Range<u32> = 5..300;
 /// Clients at a time.
 const CLIENTS: u32 = 8;
-/// Backup codes that a person spends at the most.
+/// Backup codes of a set.
+const SET: usize = 10;
+/// Backup codes that a person spends themselves, at the most.
 const SPENT: usize = 3;
 
 const OVERVIEW: &str = "/api/v1/me/mfa";
@@ -45,6 +50,8 @@ struct Ledger {
     /// Codes of an earlier set.
     void: Vec<String>,
     disabled: bool,
+    /// At a login service.
+    sign_ins: Vec<SignIn>,
     doubtful: Option<Doubt>,
 }
 
@@ -60,6 +67,7 @@ impl Ledger {
         .filter(|done| *done)
         .count()
             + self.spent.len()
+            + self.sign_ins.len()
     }
 }
 
@@ -67,12 +75,15 @@ enum Doubt {
     Begin,
     Confirm,
     Spend(String),
+    Open,
+    Miss,
+    Verify(String),
     Regenerate(String),
     Disable,
 }
 
 /// One person's life, until the server dies. The ledger is written down before each step and after it.
-async fn live(person: &Client, ledger: &Mutex<Ledger>) -> Option<()> {
+async fn live(person: &Client, service: &Client, ledger: &Mutex<Ledger>) -> Option<()> {
     let note = |doubt| ledger.lock().unwrap().doubtful = Some(doubt);
     let answered = |write: &dyn Fn(&mut Ledger)| {
         let mut ledger = ledger.lock().unwrap();
@@ -114,6 +125,8 @@ async fn live(person: &Client, ledger: &Mutex<Ledger>) -> Option<()> {
         });
     }
 
+    sign_in::live(service, ledger, &codes(&confirmed)[SPENT]).await?;
+
     // That step is used up, and the next one is good already.
     let code = app.code(now() + 30);
     note(Doubt::Regenerate(code.clone()));
@@ -133,6 +146,15 @@ async fn live(person: &Client, ledger: &Mutex<Ledger>) -> Option<()> {
     None
 }
 
+fn login_service(site: &Site, address: SocketAddr) -> Client {
+    let token = site
+        .issuer
+        .token(PUBLIC_URL, "portal")
+        .with("client_id", "portal")
+        .with("scope", "mfa:verify");
+    Client::new(address, Some(token.sign()))
+}
+
 /// People live one after another until the server is gone.
 async fn load(site: Arc<Site>, address: SocketAddr, name: String) -> Vec<Ledger> {
     let mut ledgers = Vec::new();
@@ -143,7 +165,7 @@ async fn load(site: Arc<Site>, address: SocketAddr, name: String) -> Vec<Ledger>
             subject,
             ..Ledger::default()
         });
-        live(&person, &ledger).await;
+        live(&person, &login_service(&site, address), &ledger).await;
         let ledger = ledger.into_inner().unwrap();
         let gone = ledger.doubtful.is_some();
         ledgers.push(ledger);
@@ -155,7 +177,7 @@ async fn load(site: Arc<Site>, address: SocketAddr, name: String) -> Vec<Ledger>
 }
 
 /// Compares what a person was told with what the server says after its death.
-async fn compare(person: &Client, ledger: &Ledger) {
+async fn compare(person: &Client, service: &Client, ledger: &Ledger) {
     let subject = &ledger.subject;
     let overview = person.get(OVERVIEW).await.ok();
     let devices = overview["devices"].as_array().unwrap();
@@ -190,6 +212,8 @@ async fn compare(person: &Client, ledger: &Ledger) {
         );
     }
 
+    let verified = sign_in::compare(service, ledger).await;
+
     // Nothing that was used up is good again, whether the answer came or not.
     for code in &ledger.used {
         refused(person.code(DISABLE, code).await, "a used TOTP code");
@@ -217,8 +241,21 @@ async fn compare(person: &Client, ledger: &Ledger) {
             }
             refused(person.code(REPLACE, code).await, "the same a second time");
         }
+        Some(Doubt::Verify(code)) => {
+            // The challenge and the code are one change.
+            let spent = ledger.codes.len() - usize::from(verified);
+            assert_eq!(left, spent, "{subject}: {verified} {overview}");
+            let again = person.code(REPLACE, code).await;
+            match verified {
+                true => refused(
+                    again,
+                    "the backup code of a sign-in in doubt, which is verified",
+                ),
+                false => drop(again.ok()),
+            }
+        }
         Some(Doubt::Regenerate(code)) => {
-            let done = left == ledger.codes.len() + SPENT;
+            let done = left == SET;
             assert!(done || left == ledger.codes.len(), "{subject}: {overview}");
             let old = person.code(REPLACE, &ledger.codes[0]).await;
             let again = person.code(DISABLE, code).await;
@@ -266,7 +303,8 @@ async fn what_was_answered_before_a_kill_is_there_after_it_and_nothing_is_good_t
         for ledger in ledgers {
             answered += ledger.answered();
             let person = site.person(server.address(), &ledger.subject);
-            comparisons.spawn(async move { compare(&person, &ledger).await });
+            let service = login_service(&site, server.address());
+            comparisons.spawn(async move { compare(&person, &service, &ledger).await });
         }
         comparisons.join_all().await;
         let log = server.stderr();

@@ -17,5 +17,6 @@ mod policy;
 mod process;
 mod readme;
 mod services;
+mod session;
 mod signing;
 mod support;

@@ -260,6 +260,57 @@ async fn check_says_what_does_not_answer_and_what_to_do() {
 }
 
 #[tokio::test]
+async fn check_says_whether_people_could_sign_in() {
+    let mut site = Site::new().await;
+    site.set("client-id", "mfad-page");
+    let mut process = site.run("check");
+    process.ends_with(0).await;
+    let said = process.stdout();
+    for words in [
+        "ok: signing in to the settings page",
+        "note: the issuer must send people back to https://mfa.example.com/auth/callback",
+        "note: the issuer does not say that it checks PKCE",
+        "note: the issuer offers no offline_access",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    let methods = serde_json::json!(["S256"]);
+    site.issuer
+        .describes("code_challenge_methods_supported", methods);
+    let scopes = serde_json::json!(["openid", "offline_access"]);
+    site.issuer.describes("scopes_supported", scopes);
+    let mut process = site.run("check");
+    process.ends_with(0).await;
+    let said = process.stdout();
+    assert!(
+        !said.contains("PKCE") && !said.contains("offline_access"),
+        "{said}"
+    );
+
+    let none = serde_json::Value::Null;
+    site.issuer.describes("authorization_endpoint", none);
+    let mut process = site.run("check");
+    process.ends_with(78).await;
+    let said = process.stdout();
+    assert!(
+        said.contains("failed: signing in to the settings page")
+            && said.contains("authorization_endpoint")
+            && hint(&said),
+        "{said}"
+    );
+    // Tokens are believed all the same.
+    assert!(said.contains("ok: the issuer's keys"), "{said}");
+    site.unset("client-id");
+    let mut process = site.run("check");
+    process.ends_with(0).await;
+    assert!(
+        !process.stdout().contains("signing in"),
+        "{}",
+        process.stdout()
+    );
+}
+
+#[tokio::test]
 async fn config_is_a_file_that_says_the_same_and_keeps_secrets_out() {
     let site = Site::new().await;
     let mut process = site.run("config");

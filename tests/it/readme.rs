@@ -50,8 +50,28 @@ fn the_table_of_settings_is_that_of_the_code() {
 }
 
 /// What is served beside the API, and is not for programs that read its document.
-const BESIDE: [(&str, &str, &str); 3] = [
+const BESIDE: [(&str, &str, &str); 7] = [
     ("/", "GET", "The settings page, for people."),
+    (
+        "/auth/login",
+        "GET",
+        "Begins a sign-in to the settings page: sends the browser to the issuer. `return` is the path to come back to, `fresh=1` has the issuer ask anew.",
+    ),
+    (
+        "/auth/callback",
+        "GET",
+        "Ends it: where the issuer sends the browser back to.",
+    ),
+    (
+        "/auth/session",
+        "GET",
+        "Tells the settings page who is signed in.",
+    ),
+    (
+        "/auth/logout",
+        "POST",
+        "Ends the session, and tells where to end that at the issuer.",
+    ),
     (
         "/healthz",
         "GET",

@@ -85,20 +85,28 @@ const hero = (title, ...parts) => {
 
 function signedOut(left = false) {
   who();
-  const heading = session.session.kind === "token"
-    ? hero(say("token.title"), tokenForm(show))
-    : hero(say(left ? "session.left" : "session.title"), h("p", {}, say("session.why")),
-      h("div", { class: "actions" }, button(say("session.sign_in"), () => session.signIn())));
+  const { kind } = session.session;
+  const sentences = { token: "token.title", proxy: "session.proxy" };
+  const reload = () => h("div", { class: "actions" }, button(say("session.reload"), () => location.reload()));
+  const signIn = () => h("div", { class: "actions" }, h("a", { class: "button", href: session.signInUrl() }, say("session.sign_in")));
+  const parts = { token: () => [tokenForm(show)], proxy: () => [h("p", {}, say("session.proxy.how")), reload()] };
+  const heading = hero(say(sentences[kind] ?? (left ? "session.left" : "session.title")),
+    ...(parts[kind]?.() ?? [h("p", {}, say("session.why")), signIn()]));
   if (left) heading.focus();
 }
 
 /** The session ended while the page was open: nothing on it is touched. */
 function over() {
   if (!content.contains(main) || !banner.hidden) return;
-  const again = session.session.kind === "token" ? tokenForm(async () => { await refresh(); banner.hidden = true; })
-    : h("div", { class: "actions" }, h("button", { type: "button", onclick: () => session.signIn({ place: place() }) }, say("session.again")));
-  banner.replaceChildren(h("p", {}, h("strong", {}, say("session.over")), " ", say(holds() ? "session.over.codes" : "session.over.how")), again);
+  const again = {
+    token: () => tokenForm(async () => { await refresh(); banner.hidden = true; }),
+    proxy: () => h("button", { type: "button", onclick: () => location.reload() }, say("session.reload")),
+    cookie: () => h("button", { type: "button", onclick: () => session.signIn({ place: place() }) }, say("session.again")),
+  }[session.session.kind]();
+  banner.replaceChildren(h("p", {}, h("strong", {}, say("session.over")), " ", say(holds() ? "session.over.codes" : "session.over.how")),
+    h("div", { class: "actions" }, again));
   banner.hidden = false;
+  banner.scrollIntoView({ block: "nearest" });
 }
 
 async function leave() {
@@ -112,7 +120,7 @@ async function leave() {
 function who() {
   const { kind, name } = session.session;
   account.replaceChildren(...[
-    name && kind !== "none" && h("span", { class: "who" }, h("bdi", {}, name)),
+    name && kind !== "none" && h("span", { class: "who" }, h("span", { class: "unseen" }, say("session.account"), " "), h("bdi", {}, name)),
     kind === "cookie" && button(say("session.sign_out"), leave, { kind: "plain", explain }),
   ].filter(Boolean));
 }

@@ -11,8 +11,8 @@ const PLACE_MS = 15 * 60 * 1000;
 let token = null;
 let told = () => {};
 
-/** `kind` is `none` (nobody), `token` (one has to be pasted), `cookie` or `proxy`; the rest is what is known of them. */
-export const session = { kind: "none", name: null };
+/** `kind` is `none` (nobody is signed in, and can be), `token` (one has to be pasted), `cookie` or `proxy`; the rest is what is known of them. */
+export const session = { kind: "none", name: null, url: "/auth/login" };
 
 /** Asks who is signed in, and gives `session`. */
 export async function look() {
@@ -24,6 +24,7 @@ export async function look() {
     said = null;
   }
   const kind = kindOf(said);
+  if (said?.sign_in_url) session.url = said.sign_in_url;
   return Object.assign(session, { kind, name: said?.name ?? said?.username ?? said?.email ?? null });
 }
 
@@ -56,10 +57,17 @@ export async function call(method, path, body) {
   }
 }
 
-/** Leaves the page to sign in, and comes back to `place`; with `fresh`, even where one is signed in. */
+/** Where a sign-in begins that leads back here; `fresh` has the identity provider ask anew who it is. */
+export function signInUrl({ fresh = false } = {}) {
+  const query = new URLSearchParams({ return: location.pathname + location.search });
+  if (fresh) query.set("fresh", "1");
+  return `${session.url}?${query}`;
+}
+
+/** Leaves the page to sign in, and comes back to `place`. */
 export function signIn({ fresh = false, place = null } = {}) {
   if (place) keepPlace(place);
-  location.assign(`/auth/login?return=/${fresh ? "&fresh=1" : ""}`);
+  location.assign(signInUrl({ fresh }));
 }
 
 /** Ends the sign-in here; gives where the identity provider wants to hear of it, or null. */

@@ -145,7 +145,11 @@ async fn a_form_is_posted_and_its_refusal_can_be_read() {
     tokio::spawn(async move { axum::serve(listener, router).await });
     let answer = Outbound::new(None)
         .unwrap()
-        .post_form(&url, &[("grant_type", "refresh_token"), ("x", "a&b=ü")])
+        .post_form(
+            &url,
+            None,
+            &[("grant_type", "refresh_token"), ("x", "a&b=ü")],
+        )
         .await
         .unwrap();
     assert_eq!(answer.status, 400);

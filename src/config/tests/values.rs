@@ -61,6 +61,26 @@ fn each_refusal_names_its_setting_and_what_to_do() {
         ("hs256-secret-file", vec!["--hs256-secret-file", "/nowhere"]),
         ("audience", vec!["--audience", ""]),
         ("client-id", vec!["--client-id", ""]),
+        (
+            "client-id",
+            vec!["--client-id", "mfad", "--jwks-file", &jwks],
+        ),
+        (
+            "client-id",
+            vec!["--client-id", "mfad", "--jwks-url", "https://a.org"],
+        ),
+        ("client-secret-file", vec!["--client-secret-file", &short]),
+        (
+            "client-secret-file",
+            vec!["--client-id", "mfad", "--client-secret-file", &open],
+        ),
+        (
+            "client-secret-file",
+            vec!["--client-id", "mfad", "--client-secret-file", &empty],
+        ),
+        ("ui-auth", vec!["--ui-auth", "oidc"]),
+        ("ui-auth", vec!["--ui-auth", "token"]),
+        ("ui-auth", vec!["--client-id", "mfad", "--ui-auth", "PROXY"]),
         ("verify-scope", vec!["--verify-scope", "a b"]),
         ("verify-client", vec!["--verify-client", ""]),
         ("admin-scope", vec!["--admin-scope", "mfa:verify"]),
@@ -482,5 +502,33 @@ fn a_recent_sign_in_is_asked_for_where_it_is_said_how_recent() {
         let file = folder.write("mfad.toml", &line, 0o644);
         let by_file = serve(&[ENOUGH, &["--config", &file]].concat()).unwrap();
         assert_eq!(by_file.recent_auth, Some(seconds));
+    }
+}
+
+#[test]
+fn people_come_to_the_settings_page_in_one_of_three_ways() {
+    let folder = Folder::new();
+    let secret = folder.write("secret", "s3cret\n", 0o600);
+    let way = |arguments: &[&str]| serve(&[ENOUGH, arguments].concat()).unwrap().ui_auth;
+    assert!(matches!(way(&[]), UiAuth::Pasted));
+    assert!(matches!(way(&["--ui-auth", "proxy"]), UiAuth::Proxy));
+    let both = ["--ui-auth", "proxy", "--client-id", "mfad"];
+    assert!(matches!(way(&both), UiAuth::Proxy));
+    for arguments in [
+        vec!["--client-id", "mfad"],
+        vec!["--client-id", "mfad", "--ui-auth", "oidc"],
+        vec!["--client-id", "mfad", "--client-secret-file", &secret],
+    ] {
+        let UiAuth::Oidc {
+            client_id,
+            client_secret,
+        } = way(&arguments)
+        else {
+            panic!("{arguments:?}")
+        };
+        assert_eq!(client_id, "mfad");
+        let secret = client_secret.map(|secret| secret.expose().clone());
+        let given = arguments.contains(&"--client-secret-file");
+        assert_eq!(secret.as_deref(), given.then_some("s3cret"));
     }
 }

@@ -16,7 +16,7 @@ use super::{Answer, Device, Factor, Place, Verdict};
 use record::{Active, MailedCode, Pending, Purpose};
 
 pub use http::routes;
-pub use service::{Sent, send_sign_in};
+pub use service::{Sent, forget_sign_in, send_sign_in};
 
 /// The issuer names no address that we could write to.
 pub const EMAIL_UNKNOWN: Code = Code {

@@ -180,6 +180,11 @@ pub async fn send_code(
     })
 }
 
+/// The sign-in `challenge` is over: its code is an answer to nothing.
+pub fn forget_sign_in(tx: &mut Tx<'_>, person: PersonKey, challenge: ChallengeId) {
+    tx.delete::<MailedCode>(&(person, Purpose::SignIn(challenge).name()));
+}
+
 /// Mails the code of the sign-in `challenge`.
 pub async fn send_sign_in(
     desk: &Arc<Desk>,

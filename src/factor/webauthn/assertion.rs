@@ -12,6 +12,7 @@ use crate::crypto::CodeHash;
 use crate::factor::proof::PROOF_PREFIX;
 use crate::factor::{Deed, Desk, NOT_ENABLED, Refusal, Remembered, refuse};
 use crate::services::Services;
+use crate::store::Tx;
 use crate::wire::Me;
 
 use super::record::{Ceremony, Keys, Proof, Step};
@@ -41,6 +42,11 @@ pub fn begin_sign_in(
     let (options, state, _) = begin(deed)?;
     keep_as(deed, challenge, Step::SignIn { state })?;
     Ok(options)
+}
+
+/// The sign-in `challenge` is over without an answer by key.
+pub fn forget_sign_in(tx: &mut Tx<'_>, person: PersonKey, challenge: ChallengeId) {
+    tx.delete::<Ceremony>(&(person, challenge));
 }
 
 fn begin(

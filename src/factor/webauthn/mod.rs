@@ -21,7 +21,9 @@ use crate::store::{Order, Read, Scan, Tx};
 use super::{Answer, Device, Factor, Place, Verdict};
 use record::{Ceremony, Keys, Owner, Proof, Step};
 
-pub use assertion::{CheckedAssertion, KeyShown, begin_sign_in, check_sign_in, use_sign_in};
+pub use assertion::{
+    CheckedAssertion, KeyShown, begin_sign_in, check_sign_in, forget_sign_in, use_sign_in,
+};
 /// What a browser makes of an assertion's challenge: `AuthenticationResponseJSON`.
 pub use webauthn_rs::prelude::PublicKeyCredential as AssertionResponse;
 
@@ -51,8 +53,10 @@ pub const TOO_MANY_KEYS: Code = Code {
 pub const CODES: &[Code] = &[WEBAUTHN_FAILED, KEY_KNOWN, TOO_MANY_KEYS];
 
 pub(super) const KIND: &str = "webauthn";
-/// Live ceremonies of one person; the oldest makes room for a new one.
+/// Live ceremonies of one person on their own page; the oldest makes room for a new one.
 const LIVE_CEREMONIES: usize = 10;
+/// More than there can be with those of sign-ins, one for each live challenge.
+const MOST_CEREMONIES: usize = 64;
 
 /// Whether the person has it: it takes no server to know.
 pub(super) fn is_active(read: &dyn Read, person: PersonKey) -> Result<bool, Failure> {
@@ -165,7 +169,7 @@ fn ceremonies(read: &dyn Read, person: PersonKey) -> Result<Vec<(CeremonyKey, Ce
         prefix: person.as_bytes(),
         past: None,
         order: Order::Ascending,
-        limit: LIVE_CEREMONIES * 2,
+        limit: MOST_CEREMONIES,
     };
     read.list(&scan)
 }

@@ -1,4 +1,4 @@
-// One demo server for one test: its own port, store, issuer and mailbox.
+// One server for one test: its own port and store; the demo also has its own issuer and mailbox.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -22,28 +22,30 @@ async function within(ms, what, promise) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-/** Starts a demo on a free port: `origin`, `log()`, `policy()`, and `stop()`, which wants a clean end. */
-export async function startDemo() {
+/**
+ * Starts `mfad` with a folder of its own: `origin`, `log()`, `policy()`, and `stop()`, which wants a clean end and a log
+ * without complaints. `ready` finds the origin in what it wrote to standard output and error.
+ */
+export async function startServer(argumentsIn, ready) {
   const folder = await mkdtemp(join(tmpdir(), "mfad-browser-"));
-  const child = spawn(BINARY, ["demo", "--listen", "127.0.0.1:0", "--data-dir", folder, "--log-format", "json", "--log", "info"],
-    { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(BINARY, [...argumentsIn(folder), "--log-format", "json", "--log", "info"], { stdio: ["ignore", "pipe", "pipe"] });
   const exited = once(child, "exit");
   exited.catch(() => {});
   let said = "", log = "";
-  child.stderr.setEncoding("utf8").on("data", (text) => { log += text; });
-  const printed = new Promise((resolve, reject) => {
+  const started = new Promise((resolve, reject) => {
+    const look = () => {
+      const origin = ready(said, log);
+      if (origin) resolve(origin);
+    };
     child.on("error", reject);
-    child.on("exit", (code) => reject(new Error(`the demo ended at its start with ${code}:\n${log}`)));
-    child.stdout.setEncoding("utf8").on("data", (text) => {
-      said += text;
-      const link = LINK.exec(said);
-      if (link) resolve(link[1]);
-    });
+    child.on("exit", (code) => reject(new Error(`the server ended at its start with ${code}:\n${log}`)));
+    child.stderr.setEncoding("utf8").on("data", (text) => { log += text; look(); });
+    child.stdout.setEncoding("utf8").on("data", (text) => { said += text; look(); });
   });
   const clear = () => rm(folder, { recursive: true, force: true });
   let origin;
   try {
-    origin = await within(START_MS, "the demo's start", printed);
+    origin = await within(START_MS, "the server's start", started);
   } catch (error) {
     child.kill("SIGKILL");
     await clear();
@@ -57,7 +59,7 @@ export async function startDemo() {
     async stop() {
       child.kill("SIGTERM");
       try {
-        const [code, signal] = await within(STOP_MS, "the demo's end", exited);
+        const [code, signal] = await within(STOP_MS, "the server's end", exited);
         assert.deepEqual({ code, signal }, { code: 0, signal: null }, log);
         const faults = log.split("\n").filter((line) => /"level":"(ERROR|WARN)"/.test(line));
         assert.deepEqual(faults, [], "the server's log holds neither faults nor warnings");
@@ -68,3 +70,9 @@ export async function startDemo() {
     },
   };
 }
+
+/** Starts a demo on a free port. */
+export const startDemo = () => startServer(
+  (folder) => ["demo", "--listen", "127.0.0.1:0", "--data-dir", folder],
+  (said) => LINK.exec(said)?.[1],
+);

@@ -83,12 +83,12 @@ export async function picture(page, name, options = {}) {
 }
 
 /**
- * A test in the browser. `play` gets `page`, `context`, `origin`, `ear` and `demo`; whatever
- * the browser or the server complains of beside what the story expects fails it.
+ * A test in the browser. `play` gets `page`, `context`, `origin`, `ear`, and `site`: the demo, or what `start` started;
+ * whatever the browser or the server complains of beside what the story expects fails it.
  */
-export function story(name, play, { colorScheme = "light", viewport = DESK } = {}) {
+export function story(name, play, { colorScheme = "light", viewport = DESK, start = startDemo } = {}) {
   test(name, { timeout: TEST_MS }, async () => {
-    const demo = await startDemo();
+    const site = await start();
     const ear = new Ear();
     let context;
     try {
@@ -97,16 +97,16 @@ export function story(name, play, { colorScheme = "light", viewport = DESK } = {
       });
       const page = await openPage(context, ear);
       try {
-        await play({ page, context, origin: demo.origin, ear, demo });
+        await play({ page, context, origin: site.origin, ear, site });
         assert.deepEqual(ear.complaints(), [], "the browser complains of nothing");
       } catch (error) {
         await picture(page, `failed ${name}`, { fullPage: true }).catch(() => {});
-        await writeFile(`${PICTURES}${fileName(`failed ${name}`)}.log`, [...ear.complaints(), demo.log()].join("\n")).catch(() => {});
+        await writeFile(`${PICTURES}${fileName(`failed ${name}`)}.log`, [...ear.complaints(), site.log()].join("\n")).catch(() => {});
         throw error;
       }
     } finally {
       await context?.close();
-      await demo.stop();
+      await site.stop();
     }
   });
 }

@@ -1,6 +1,7 @@
 //! An HTTP client that sends exactly what a test says.
 
 use std::error::Error;
+use std::fmt;
 use std::net::SocketAddr;
 
 use axum::body::Bytes;
@@ -9,7 +10,8 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client as Hyper;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 /// An answer, read to its end.
 #[derive(Clone, Debug)]
@@ -20,8 +22,11 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// The body, in which no object has a name twice (RFC 8259 section 4).
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {}", self.text))
+        let Strict(value) =
+            serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {}", self.text));
+        value
     }
 
     pub fn header(&self, name: &str) -> &str {
@@ -64,6 +69,67 @@ impl Reply {
     pub fn misfit(&self) -> Vec<Value> {
         assert_eq!(self.status, 422, "{}", self.text);
         self.json()["detail"].as_array().unwrap().clone()
+    }
+}
+
+/// JSON whose objects have each name once.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyValue)
+    }
+}
+
+struct AnyValue;
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Strict;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Strict, E> {
+        Ok(Strict(Value::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Strict, E> {
+        Ok(Strict(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Strict, E> {
+        Ok(Strict(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Strict, E> {
+        Ok(Strict(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Strict, E> {
+        Ok(Strict(value.into()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Strict, E> {
+        Ok(Strict(value.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Strict, A::Error> {
+        let mut array = Vec::new();
+        while let Some(Strict(item)) = items.next_element()? {
+            array.push(item);
+        }
+        Ok(Strict(array.into()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Strict, A::Error> {
+        let mut object = Map::new();
+        while let Some((name, Strict(value))) = members.next_entry::<String, Strict>()? {
+            if object.insert(name.clone(), value).is_some() {
+                return Err(A::Error::custom(format!("{name} stands twice")));
+            }
+        }
+        Ok(Strict(object.into()))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::clock::TestClock;
+use super::oidc::{self, Oidc};
 
 pub struct Issuer {
     pub url: String,
@@ -29,6 +30,9 @@ struct Shared {
     jwk: Value,
     away: AtomicBool,
     userinfo: Mutex<Option<Value>>,
+    /// What discovery says beside the usual; null takes a member away.
+    discovery: Mutex<serde_json::Map<String, Value>>,
+    oidc: Arc<Oidc>,
 }
 
 impl Drop for Issuer {
@@ -53,12 +57,15 @@ impl Issuer {
             jwk,
             away: AtomicBool::new(false),
             userinfo: Mutex::default(),
+            discovery: Mutex::default(),
+            oidc: Arc::default(),
         });
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
             .route("/jwks", get(jwks))
             .route("/userinfo", get(userinfo))
-            .with_state(shared.clone());
+            .with_state(shared.clone())
+            .route("/token", post(oidc::token).with_state(shared.oidc.clone()));
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Issuer {
             url,
@@ -76,6 +83,17 @@ impl Issuer {
     /// What userinfo says of whoever asks.
     pub fn says(&self, userinfo: Value) {
         *self.shared.userinfo.lock().unwrap() = Some(userinfo);
+    }
+
+    /// Says something else of itself, from the next time it is asked.
+    pub fn describes(&self, member: &str, value: impl Into<Value>) {
+        let mut discovery = self.shared.discovery.lock().unwrap();
+        discovery.insert(member.to_owned(), value.into());
+    }
+
+    /// What it does about sign-ins.
+    pub fn oidc(&self) -> &Oidc {
+        &self.shared.oidc
     }
 
     /// A token, to be changed before it is signed.
@@ -115,6 +133,18 @@ impl Token<'_> {
         self
     }
 
+    /// An ID token of the client, for the sign-in with that nonce.
+    pub fn for_client(self, client: &str, nonce: &str) -> Self {
+        self.of_type("JWT")
+            .with("aud", client)
+            .with("nonce", nonce)
+            .with("scope", Value::Null)
+    }
+
+    pub fn claims(&self) -> &Value {
+        &self.claims
+    }
+
     pub fn sign(self) -> String {
         let mut header = Header::new(Algorithm::ES256);
         header.kid = Some("test".to_owned());
@@ -135,10 +165,14 @@ fn here(shared: &Shared) -> Result<(), StatusCode> {
 async fn discovery(State(shared): State<Arc<Shared>>) -> Answer {
     here(&shared)?;
     let url = &shared.url;
-    Ok(Json(json!({
+    let mut document = json!({
         "issuer": url, "jwks_uri": format!("{url}/jwks"), "userinfo_endpoint": format!("{url}/userinfo"),
         "authorization_endpoint": format!("{url}/authorize"), "token_endpoint": format!("{url}/token"),
-    })))
+    });
+    for (member, value) in shared.discovery.lock().unwrap().iter() {
+        document[member] = value.clone();
+    }
+    Ok(Json(document))
 }
 
 async fn jwks(State(shared): State<Arc<Shared>>) -> Answer {

@@ -7,10 +7,12 @@
 )]
 
 mod authenticator;
+pub mod browser;
 mod client;
 mod clock;
 mod disk;
 mod issuer;
+pub mod oidc;
 pub mod process;
 mod routes;
 mod server;
@@ -24,7 +26,7 @@ pub use clock::TestClock;
 pub use disk::Disk;
 pub use issuer::{Issuer, Token};
 pub use process::{Process, Site};
-pub use routes::routes;
+pub use routes::{Field, Route, routes};
 pub use server::{Options, PUBLIC_URL, Server};
 pub use swarm::{at_once, tally};
 pub use totp::{App, code_at};

@@ -1,14 +1,42 @@
 //! The routes, as the server's own document lists them.
 
 use axum::http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub struct Route {
     pub method: Method,
     /// With parameters in braces.
     pub path: String,
-    /// Of the body: name, JSON type, whether it must be there.
-    pub fields: Vec<(String, String, bool)>,
+    pub fields: Vec<Field>,
+    /// Whether there must be a body.
+    pub needs_body: bool,
+    /// Whether a form will do as well as JSON.
+    pub takes_forms: bool,
+}
+
+/// A member of the body.
+pub struct Field {
+    pub name: String,
+    /// Its JSON type.
+    pub kind: String,
+    /// Whether it must be there.
+    pub required: bool,
+    /// What it may be, where the document lists that.
+    pub choices: Vec<Value>,
+}
+
+impl Field {
+    /// A value that fits, around `text` where there is room for it.
+    pub fn good(&self, text: &str) -> Value {
+        match (self.choices.first(), self.kind.as_str()) {
+            (Some(choice), _) => choice.clone(),
+            (None, "string") => json!(text),
+            (None, "boolean") => json!(true),
+            (None, "array") => json!([text]),
+            (None, "object") => json!({}),
+            (None, kind) => panic!("{kind}"),
+        }
+    }
 }
 
 impl Route {
@@ -26,9 +54,9 @@ impl Route {
         parts.collect::<Vec<_>>().join("/")
     }
 
-    /// Whether the body may be left out.
-    pub fn needs_body(&self) -> bool {
-        self.fields.iter().any(|(_, _, required)| *required)
+    /// Whether it is refused in a way that says `verified` and `result`, for clients that look at one word alone.
+    pub fn verifies(&self) -> bool {
+        self.path.starts_with("/api/v1/mfa/") && self.path.ends_with("/verify")
     }
 
     /// Whether a body is read at all.
@@ -47,19 +75,21 @@ pub fn routes() -> Vec<Route> {
             let Ok(method) = method.to_uppercase().parse::<Method>() else {
                 continue;
             };
-            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+            let content = &operation["requestBody"]["content"];
             routes.push(Route {
                 method,
                 path: path.clone(),
-                fields: fields(&document, schema),
+                fields: fields(&document, &content["application/json"]["schema"]),
+                needs_body: operation["requestBody"]["required"] == true,
+                takes_forms: content["application/x-www-form-urlencoded"].is_object(),
             });
         }
     }
-    assert!(routes.len() >= 19, "{}", routes.len());
+    assert!(routes.len() >= 33, "{}", routes.len());
     routes
 }
 
-fn fields(document: &Value, schema: &Value) -> Vec<(String, String, bool)> {
+fn fields(document: &Value, schema: &Value) -> Vec<Field> {
     let Some(name) = find_ref(schema) else {
         return Vec::new();
     };
@@ -73,12 +103,13 @@ fn fields(document: &Value, schema: &Value) -> Vec<(String, String, bool)> {
                 Value::Array(kinds) => kinds[0].as_str(),
                 kind => kind.as_str(),
             };
-            (
-                name.clone(),
+            Field {
+                name: name.clone(),
                 // An object that may be null.
-                kind.unwrap_or("object").to_owned(),
-                required.contains(&Value::from(name.as_str())),
-            )
+                kind: kind.unwrap_or("object").to_owned(),
+                required: required.contains(&Value::from(name.as_str())),
+                choices: property["enum"].as_array().cloned().unwrap_or_default(),
+            }
         })
         .collect()
 }

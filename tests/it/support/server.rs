@@ -7,9 +7,12 @@ use std::sync::Arc;
 use axum::Router;
 use mfad::app::{App, StartError};
 use mfad::base::{Failure, ListenAddress, OsEntropy};
+use mfad::clients::Service;
 use mfad::config::{
     IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, Settings, SmtpConfig, SmtpSecurity,
+    UiAuth,
 };
+use mfad::console::{self, Answer, Order, Tools};
 use mfad::factor::{Desk, set_policy, unset_policy};
 use mfad::policy::{self, Key, Policy};
 use mfad::server::Listener;
@@ -38,6 +41,10 @@ pub struct Options {
     pub extra: Option<Extra>,
     /// How many seconds ago somebody may have signed in who makes a change.
     pub recent_auth: Option<u64>,
+    /// The clients that may be login services; any where there is none.
+    pub verify_clients: Vec<String>,
+    /// How people come to the settings page, if not with a token to paste.
+    pub ui_auth: Option<UiAuth>,
 }
 
 /// Makes routes that are served beside the server's own.
@@ -91,12 +98,12 @@ impl Server {
                 issuer: issuer.url.clone(),
                 keys: KeySource::Discovery,
                 audiences: vec![PUBLIC_URL.to_owned()],
-                client_id: None,
                 verify_scope: "mfa:verify".to_owned(),
-                verify_clients: Vec::new(),
+                verify_clients: options.verify_clients,
                 admin_scope: "mfa:admin".to_owned(),
                 may_grant_admin: true,
             }),
+            ui_auth: options.ui_auth.unwrap_or(UiAuth::Pasted),
             smtp: (!options.no_mail).then(|| SmtpConfig {
                 host: "127.0.0.1".to_owned(),
                 port: smtp.port(),
@@ -147,6 +154,14 @@ impl Server {
     /// Ends it and starts another whose settings say another policy.
     pub async fn restart_under(&mut self, policy: Policy) {
         self.settings.policy = policy;
+        self.restart().await;
+    }
+
+    /// Ends it and starts another that is for another audience.
+    pub async fn expect_audience(&mut self, audience: &str) {
+        if let Some(issuer) = &mut self.settings.issuer {
+            issuer.audiences = vec![audience.to_owned()];
+        }
         self.restart().await;
     }
 
@@ -212,6 +227,16 @@ impl Server {
             .with("client_id", "portal")
             .with("scope", "mfa:verify");
         self.bearer(token.sign())
+    }
+
+    /// Registers a login service, and gives its key.
+    pub async fn register(&self, service: Service) -> String {
+        let tools = Tools::from(&self.desk.tools);
+        let answer = console::execute(&tools, Order::ServiceAdd(service)).await;
+        let Answer::Key { key, .. } = answer.unwrap() else {
+            panic!("no key")
+        };
+        key.expose().clone()
     }
 
     pub fn bearer(&self, token: String) -> Client {

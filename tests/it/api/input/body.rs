@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::super::login::VERIFY;
 use super::super::totp::{CONFIRM, DISABLE, ENABLE, REPLACE, overview};
-use super::{CANARY, JSON, Rich, assert_dressed};
-use crate::support::{Server, routes};
+use super::{CANARY, FORM, JSON, Rich, assert_dressed};
+use crate::support::Server;
 
 const LONGEST: usize = 64 * 1024;
 
@@ -63,9 +64,10 @@ fn broken() -> Vec<(Vec<u8>, Option<usize>)> {
 async fn what_is_no_json_is_refused_everywhere_and_changes_nothing() {
     let rich = Rich::new().await;
     let before = rich.state().await;
-    for (method, path) in rich.readers() {
+    for reader in rich.readers() {
+        let path = &reader.path;
         for (body, at) in broken() {
-            let reply = rich.send(&method, &path, Some(JSON), &body).await;
+            let reply = reader.send(Some(JSON), &body).await;
             let detail = reply.misfit();
             let context = format!(
                 "{path}: {}",
@@ -85,10 +87,7 @@ async fn what_is_no_json_is_refused_everywhere_and_changes_nothing() {
             "\"canary-4711\"",
             "[{\"code\":\"canary-4711\"}]",
         ] {
-            let detail = rich
-                .send(&method, &path, Some(JSON), body.as_bytes())
-                .await
-                .misfit();
+            let detail = reader.send(Some(JSON), body).await.misfit();
             let expected = json!([{"loc": ["body"], "type": "model_attributes_type",
                 "msg": "Input should be a valid dictionary or object to extract fields from"}]);
             assert_eq!(json!(detail), expected, "{path}: {body}");
@@ -111,46 +110,41 @@ async fn every_field_of_the_wrong_type_is_named_and_changes_nothing() {
         json!(CANARY),
     ];
     let mut checked = 0;
-    for route in routes().iter().filter(|route| route.reads_body()) {
-        let path = route.path_with(&rich.key_id);
-        let good = |kind: &str| match kind {
-            "string" => json!(CANARY),
-            _ => json!({}),
-        };
-        // The others fit, so that this one field is what is told.
-        let whole: serde_json::Map<String, Value> = route
-            .fields
-            .iter()
-            .filter(|(_, kind, required)| *required && kind == "string")
-            .map(|(name, kind, _)| (name.clone(), good(kind)))
-            .collect();
-        for (name, kind, required) in &route.fields {
-            let (type_name, msg) = match kind.as_str() {
+    for reader in rich.readers() {
+        let path = &reader.path;
+        for field in &reader.route.fields {
+            let (type_name, msg) = match field.kind.as_str() {
                 "string" => ("string_type", "Input should be a valid string"),
+                "boolean" => ("bool_type", "Input should be a valid boolean"),
+                "array" => ("list_type", "Input should be a list of strings"),
                 "object" => ("dict_type", "Input should be a valid dictionary"),
                 other => panic!("{other}"),
             };
             for value in &values {
-                let fits = match kind.as_str() {
+                let fits = match field.kind.as_str() {
                     "string" => value.is_string(),
+                    "boolean" => value.is_boolean(),
+                    // RFC 6749 section 3.3: scopes are one string as often as they are a list.
+                    "array" => value.is_string() || *value == json!([CANARY]),
                     _ => value.is_object(),
                 };
-                if fits || (!required && value.is_null()) {
+                if fits || (!field.required && value.is_null()) {
                     continue;
                 }
-                let mut body = whole.clone();
-                body.insert(name.clone(), value.clone());
+                // The others fit, so that this one field is what is told.
+                let mut body = reader.whole();
+                if field.name == "credential" && body.contains_key("method") {
+                    body.insert("method".to_owned(), json!("webauthn"));
+                }
+                body.insert(field.name.clone(), value.clone());
                 let body = Value::Object(body).to_string();
-                let detail = rich
-                    .send(&route.method, &path, Some(JSON), body.as_bytes())
-                    .await
-                    .misfit();
-                let expected = json!({"loc": ["body", name], "msg": msg, "type": type_name});
+                let detail = reader.send(Some(JSON), &body).await.misfit();
+                let expected = json!({"loc": ["body", field.name], "msg": msg, "type": type_name});
                 assert!(detail.contains(&expected), "{path}: {body}: {detail:?}");
                 checked += 1;
             }
         }
-        if !route.needs_body() {
+        if !reader.route.needs_body {
             continue;
         }
         // All that is missing is told at once, and unknown members help nobody.
@@ -158,11 +152,7 @@ async fn every_field_of_the_wrong_type_is_named_and_changes_nothing() {
             json!({}),
             json!({"Code": CANARY, "code ": CANARY, "cod\u{0}e": CANARY, "__proto__": {"code": CANARY}}),
         ] {
-            let body = body.to_string();
-            let detail = rich
-                .send(&route.method, &path, Some(JSON), body.as_bytes())
-                .await
-                .misfit();
+            let detail = reader.send(Some(JSON), body.to_string()).await.misfit();
             let missing: HashSet<String> = detail
                 .iter()
                 .map(|misfit| {
@@ -170,17 +160,17 @@ async fn every_field_of_the_wrong_type_is_named_and_changes_nothing() {
                         (&misfit["type"], &misfit["msg"]),
                         (&json!("missing"), &json!("Field required"))
                     );
-                    misfit["loc"].to_string()
+                    let [body, name] = misfit["loc"].as_array().unwrap().as_slice() else {
+                        panic!("{misfit}")
+                    };
+                    assert_eq!(body, "body");
+                    name.as_str().unwrap().to_owned()
                 })
                 .collect();
-            let required = route.fields.iter().filter(|(_, _, required)| *required);
-            let expected = required
-                .map(|(name, _, _)| json!(["body", name]).to_string())
-                .collect();
-            assert_eq!(missing, expected, "{path}");
+            assert_eq!(missing, reader.missing(), "{path}");
         }
         for kind in [None, Some(JSON)] {
-            let detail = rich.send(&route.method, &path, kind, b"").await.misfit();
+            let detail = reader.send(kind, b"").await.misfit();
             assert_eq!(
                 json!(detail),
                 json!([{"loc": ["body"], "msg": "Field required", "type": "missing"}]),
@@ -188,7 +178,7 @@ async fn every_field_of_the_wrong_type_is_named_and_changes_nothing() {
             );
         }
     }
-    assert!(checked >= 60, "{checked}");
+    assert!(checked >= 250, "{checked}");
     assert_eq!(rich.state().await, before);
 }
 
@@ -197,12 +187,12 @@ async fn what_does_not_say_that_it_is_json_is_not_read() {
     let rich = Rich::new().await;
     let before = rich.state().await;
     let body = json!({"code": CANARY, "type": "totp", "name": CANARY}).to_string();
-    for (method, path) in rich.readers() {
+    for reader in rich.readers() {
         for kind in [
             None,
             Some(""),
             Some("text/plain"),
-            Some("application/x-www-form-urlencoded"),
+            Some(FORM),
             Some("multipart/form-data; boundary=x"),
             Some("application/xml"),
             Some("text/json"),
@@ -213,7 +203,10 @@ async fn what_does_not_say_that_it_is_json_is_not_read() {
             Some("application/ json"),
             Some("*/*"),
         ] {
-            let reply = rich.send(&method, &path, kind, body.as_bytes()).await;
+            if kind == Some(FORM) && reader.route.takes_forms {
+                continue;
+            }
+            let reply = reader.send(kind, &body).await;
             reply.refused(415, "unsupported_media_type");
         }
     }
@@ -236,6 +229,68 @@ async fn what_does_not_say_that_it_is_json_is_not_read() {
     }
 }
 
+#[tokio::test]
+async fn a_form_will_do_for_a_script_and_is_read_as_closely() {
+    let rich = Rich::new().await;
+    let before = rich.state().await;
+    let forms: Vec<_> = rich
+        .readers()
+        .into_iter()
+        .filter(|reader| reader.route.takes_forms)
+        .collect();
+    let [verify] = &forms[..] else {
+        panic!("{} routes take forms", forms.len())
+    };
+    assert_eq!(verify.path, VERIFY);
+    for (form, misfits) in [
+        (&b""[..], &["subject", "code"][..]),
+        (b"&&&", &["subject", "code"]),
+        (
+            b"Code=canary-4711&co%00de=canary-4711",
+            &["subject", "code"],
+        ),
+        (b"subject=alice", &["code"]),
+        (b"code=canary-4711", &["subject"]),
+        (b"subject=&code=canary-4711", &["subject"]),
+        (b"subject=alice&username=canary-4711&code=1", &["username"]),
+        (
+            b"{\"subject\":\"alice\",\"code\":\"canary-4711\"}",
+            &["subject", "code"],
+        ),
+        (b"subject=alice&issuer=canary-4711&code=1", &["issuer"]),
+        (b"\xff\xfe", &["subject", "code"]),
+    ] {
+        let detail = verify.send(Some(FORM), form).await.misfit();
+        let told: Vec<&str> = detail
+            .iter()
+            .map(|misfit| misfit["loc"][1].as_str().unwrap())
+            .collect();
+        assert_eq!(told, misfits, "{}", String::from_utf8_lossy(form));
+    }
+    assert_eq!(rich.state().await, before);
+    // Plus signs are blanks, percent signs stand for bytes, and unknown fields are ignored.
+    let code = rich.app.code(rich.server.clock.unix());
+    let (left, right) = code.split_at(3);
+    let form = format!("remember=true&subject=al%69ce&code={left}+{right}&x");
+    for kind in [FORM, "Application/X-WWW-Form-Urlencoded; charset=utf-8"] {
+        let reply = verify.send(Some(kind), &form).await;
+        match kind {
+            FORM => assert_eq!(reply.ok()["verified"], true),
+            _ => drop(reply.refused(400, "wrong_code")),
+        }
+    }
+    for wrong in ["canary-4711", "%ff%fe", "%", "", "a%00b"] {
+        let reply = verify
+            .send(Some(FORM), format!("subject=alice&code={wrong}"))
+            .await;
+        reply.refused(400, "wrong_code");
+        rich.server.clock.next_step();
+        let right = rich.app.code(rich.server.clock.unix());
+        let good = format!("subject=alice&code={right}");
+        verify.send(Some(FORM), good).await.ok();
+    }
+}
+
 /// Sends these bytes and reads all that comes.
 async fn raw(server: &Server, head: String, body: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -251,27 +306,19 @@ async fn raw(server: &Server, head: String, body: &[u8]) -> String {
 async fn a_body_has_64_kib_however_it_is_sent() {
     let rich = Rich::new().await;
     let before = rich.state().await;
-    let token = rich.alice.token.clone().unwrap();
     let padded = |length: usize| {
         let shell = format!("{{\"x\":\"{}\"}}", CANARY);
         let padding = " ".repeat(length - shell.len());
         shell + &padding
     };
-    for (method, path) in rich.readers() {
-        let reply = rich
-            .send(&method, &path, Some(JSON), padded(LONGEST + 1).as_bytes())
-            .await;
-        reply.refused(413, "too_large");
+    for reader in rich.readers() {
+        let (method, path) = (&reader.route.method, &reader.path);
         // It is not read first and judged then.
-        let reply = rich
-            .send(
-                &method,
-                &path,
-                Some("text/plain"),
-                padded(LONGEST + 1).as_bytes(),
-            )
-            .await;
-        reply.refused(413, "too_large");
+        for kind in [JSON, "text/plain", FORM] {
+            let reply = reader.send(Some(kind), padded(LONGEST + 1)).await;
+            reply.refused(413, "too_large");
+        }
+        let token = reader.client.token.as_deref().unwrap_or_default();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: mfa.example.com\r\nAuthorization: Bearer {token}\r\n\
              Content-Type: application/json\r\n"

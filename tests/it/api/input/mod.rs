@@ -2,21 +2,25 @@
 
 mod body;
 mod place;
+mod refusals;
 mod slow;
 
 use std::collections::HashSet;
 
 use axum::body::Bytes;
 use axum::http::Method;
-use serde_json::{Value, json};
+use mfad::clients::{Sends, Service};
+use serde_json::{Map, Value, json};
 
 use super::history;
+use super::login::{CHALLENGES, of};
 use super::totp::{DISABLE, ENABLE, REPLACE, UNLOCK, enrol, overview};
-use crate::support::{App, Authenticator, Client, Reply, Server, routes};
+use crate::support::{App, Authenticator, Client, Field, Reply, Route, Server, routes};
 
 /// Stands in whatever is submitted, and never in an answer.
 const CANARY: &str = "canary-4711";
 const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
 
 const BEGIN: &str = "/api/v1/me/mfa/webauthn/register/begin";
 const COMPLETE: &str = "/api/v1/me/mfa/webauthn/register/complete";
@@ -44,7 +48,7 @@ fn assert_dressed(reply: &Reply) {
         assert!(!name.as_str().starts_with("access-control-"), "{name}");
     }
     let kind = match reply.status.as_u16() {
-        200 | 422 => "application/json",
+        200 | 201 | 422 => "application/json",
         _ => "application/problem+json",
     };
     if !reply.text.is_empty() {
@@ -53,12 +57,86 @@ fn assert_dressed(reply: &Reply) {
     assert!(!reply.text.contains(CANARY), "{}", reply.text);
 }
 
-/// Somebody with an app, a key, and another app pending: enough that something could go wrong with it.
+/// Where the portal's people are brought back to.
+const RETURN: &str = "https://portal.example.com/back";
+
+/// Somebody with an app, a key, another app pending, and a sign-in that waits for an answer, on the hosted page
+/// too: enough that something could go wrong with it.
 struct Rich {
     server: Server,
     alice: Client,
     app: App,
     key_id: String,
+    portal: Client,
+    challenge: Value,
+    /// The hosted page's token.
+    prompt: String,
+}
+
+/// A route that reads a body, and who may use it.
+struct Reader {
+    route: Route,
+    path: String,
+    client: Client,
+    prompt: Option<String>,
+}
+
+impl Reader {
+    async fn send(&self, kind: Option<&str>, body: impl AsRef<[u8]>) -> Reply {
+        let headers: Vec<_> = kind
+            .map(|kind| ("content-type", kind))
+            .into_iter()
+            .collect();
+        let body = Bytes::copy_from_slice(body.as_ref());
+        let method = self.route.method.clone();
+        let reply = self.client.send(method, &self.path, &headers, body).await;
+        assert_dressed(&reply);
+        self.assert_not_verified(&reply);
+        reply
+    }
+
+    /// Of what was refused, no word may look like a success.
+    fn assert_not_verified(&self, reply: &Reply) {
+        if self.route.verifies() && reply.status.as_u16() >= 400 {
+            let body = reply.json();
+            assert_eq!(body["verified"], false, "{body}");
+            assert_eq!(body["result"], false, "{body}");
+        }
+    }
+
+    /// A value that fits, with the canary in it where that may be.
+    fn good(&self, field: &Field) -> Value {
+        match (field.name.as_str(), &self.prompt) {
+            ("prompt", Some(token)) => json!(token),
+            _ => field.good(CANARY),
+        }
+    }
+
+    /// All that must be there, but for objects, which never fit.
+    fn whole(&self) -> Map<String, Value> {
+        let fields = self.route.fields.iter();
+        let needed = fields.filter(|field| field.required && field.kind != "object");
+        needed
+            .map(|field| (field.name.clone(), self.good(field)))
+            .collect()
+    }
+
+    /// What is told of a body without anything in it.
+    fn missing(&self) -> HashSet<String> {
+        let fields = self.route.fields.iter();
+        let required = fields.filter(|field| field.required);
+        let mut names: HashSet<String> = required.map(|field| field.name.clone()).collect();
+        // A person, by whichever name.
+        if self
+            .route
+            .fields
+            .iter()
+            .any(|field| field.name == "subject")
+        {
+            names.insert("subject".to_owned());
+        }
+        names
+    }
 }
 
 impl Rich {
@@ -72,16 +150,42 @@ impl Rich {
             .await
             .ok();
         server.clock.next_step();
+        let service = Service {
+            id: "portal".to_owned(),
+            sends: Sends::Subject,
+            tenants: Vec::new(),
+            return_urls: vec![RETURN.to_owned()],
+            client_id: Some("portal".to_owned()),
+            issuer: None,
+        };
+        server.register(service).await;
+        let portal = server.login_service();
+        let asking = json!({"subject": "alice", "amr": ["pwd"], "return_url": RETURN});
+        let opened = portal.post_json(CHALLENGES, &asking).await;
+        assert_eq!(opened.status, 201, "{}", opened.text);
+        let challenge = opened.json();
+        let url = challenge["prompt_url"].as_str().unwrap();
+        let prompt = url.rsplit('#').next().unwrap().to_owned();
         Rich {
             server,
             alice,
             app,
             key_id,
+            portal,
+            challenge,
+            prompt,
         }
     }
 
-    async fn state(&self) -> (Value, Vec<Value>) {
-        (overview(&self.alice).await, history::all(&self.alice).await)
+    async fn state(&self) -> (Value, Vec<Value>, Value, Value) {
+        let prompt = json!({"prompt": self.prompt});
+        let open = self.server.stranger();
+        (
+            overview(&self.alice).await,
+            history::all(&self.alice).await,
+            self.portal.get(&of(&self.challenge, "")).await.ok(),
+            open.post_json("/api/v1/prompt/open", &prompt).await.ok(),
+        )
     }
 
     async fn send(&self, method: &Method, path: &str, kind: Option<&str>, body: &[u8]) -> Reply {
@@ -95,12 +199,25 @@ impl Rich {
         reply
     }
 
-    /// Method and path of every route that reads a body.
-    fn readers(&self) -> Vec<(Method, String)> {
-        routes()
-            .into_iter()
-            .filter(|route| route.reads_body())
-            .map(|route| (route.method.clone(), route.path_with(&self.key_id)))
+    /// Every route that reads a body, in the hands of those whom it is for.
+    fn readers(&self) -> Vec<Reader> {
+        let readers = routes().into_iter().filter(Route::reads_body);
+        readers
+            .map(|route| {
+                let challenge = self.challenge["challenge_id"].as_str().unwrap();
+                let (client, id, prompt) = match route.path.split('/').nth(3) {
+                    Some("me") => (self.alice.clone(), self.key_id.as_str(), None),
+                    Some("mfa") => (self.portal.clone(), challenge, None),
+                    Some("prompt") => (self.server.stranger(), "", Some(self.prompt.clone())),
+                    _ => panic!("whose is {}?", route.path),
+                };
+                Reader {
+                    path: route.path_with(id),
+                    route,
+                    client,
+                    prompt,
+                }
+            })
             .collect()
     }
 }

@@ -140,6 +140,24 @@ async fn no_other_spelling_of_a_path_leads_anywhere() {
         "/api/v1/me/mfa/webauthn/",
         "/api/v1/me/mfa/webauthn/a/b",
         "/api/v1/me/mfa/totp/enable/",
+        "/api/v1/mfa",
+        "/api/v1/mfa/",
+        "/api/v1/mfa/challenges/",
+        "/api/v1/mfa//challenges",
+        "/api/v1/mfa/verify/",
+        "/api/v1/mfa/Verify",
+        "/api/v1/mfa/challenges/a/b",
+        "/api/v1/mfa/challenges/a/verify/",
+        "/api/v1/mfa/challenges/a/../verify",
+        "/api/v1/mfa/challenges%2fa",
+        "/api/v1/prompt",
+        "/api/v1/prompt/",
+        "/api/v1/prompt/open/",
+        "/api/v1/prompt/a",
+        "/prompt/a",
+        "/Prompt",
+        "/prompt//",
+        "/prompt.html",
         "/api/v1",
         "/api",
         "//",
@@ -184,7 +202,7 @@ async fn a_method_that_a_path_does_not_take_is_refused_with_those_that_it_does()
         let methods = paths.entry(route.path_with(&rich.key_id)).or_default();
         methods.insert(route.method.to_string());
     }
-    for path in ["/", "/healthz", "/readyz"] {
+    for path in ["/", "/prompt", "/prompt/", "/healthz", "/readyz"] {
         paths.insert(path.to_owned(), HashSet::from(["GET".to_owned()]));
     }
     for (path, methods) in &mut paths {

@@ -2,13 +2,30 @@
 
 mod answers;
 mod challenges;
+mod decisions;
+mod keys;
+mod locks;
+mod mails;
+mod names;
+mod oracle;
+mod others;
+mod prompt;
+mod races;
+mod results;
+mod spellings;
+mod stale;
+mod trusted;
 
+use mfad::base::OsEntropy;
+use mfad::clients::{self, Sends, Service, ServiceKey};
 use serde_json::{Value, json};
 
-use crate::support::{Client, PUBLIC_URL, Server};
+use crate::support::{Client, PUBLIC_URL, Reply, Server};
 
 pub const CHALLENGES: &str = "/api/v1/mfa/challenges";
 pub const VERIFY: &str = "/api/v1/mfa/verify";
+/// Where the prompts of these tests bring people back to.
+pub const RETURN: &str = "https://wiki.example.com/cb?from=mfad";
 
 /// The path of a challenge, or of what can be done with it.
 pub fn of(challenge: &Value, rest: &str) -> String {
@@ -22,8 +39,19 @@ pub fn id(challenge: &Value) -> &str {
 
 /// Opens a challenge for somebody whose password was right.
 pub async fn open(service: &Client, subject: &str) -> Value {
-    let asking = json!({"subject": subject, "amr": ["pwd"]});
-    let reply = service.post_json(CHALLENGES, &asking).await;
+    open_with(service, subject, json!({})).await
+}
+
+/// As [`open`], and with more to say.
+pub async fn open_with(service: &Client, subject: &str, more: Value) -> Value {
+    let mut asking = json!({"subject": subject, "amr": ["pwd"]});
+    let more = more.as_object().unwrap().clone();
+    asking.as_object_mut().unwrap().extend(more);
+    opened(&service.post_json(CHALLENGES, &asking).await)
+}
+
+#[track_caller]
+pub fn opened(reply: &Reply) -> Value {
     assert_eq!(reply.status, 201, "{}", reply.text);
     reply.json()
 }
@@ -31,6 +59,18 @@ pub async fn open(service: &Client, subject: &str) -> Value {
 /// A body that answers by a code.
 pub fn by(method: &str, code: &str) -> Value {
     json!({ "method": method, "code": code })
+}
+
+/// Answers a challenge by a code.
+pub async fn answer(service: &Client, challenge: &Value, method: &str, code: &str) -> Reply {
+    let path = of(challenge, "/verify");
+    service.post_json(&path, &by(method, code)).await
+}
+
+/// Verifies a code in one call.
+pub async fn one_call(service: &Client, subject: &str, code: &str) -> Reply {
+    let body = json!({"subject": subject, "code": code});
+    service.post_json(VERIFY, &body).await
 }
 
 /// A service's own token, for another client than the usual.
@@ -41,6 +81,65 @@ pub fn service(server: &Server, client: &str) -> Client {
         .with("client_id", client)
         .with("scope", "mfa:verify");
     server.bearer(token.sign())
+}
+
+/// A service of that name, as it is registered where nothing more is said.
+pub fn unregistered(name: &str) -> Service {
+    Service {
+        id: name.to_owned(),
+        sends: Sends::Subject,
+        tenants: Vec::new(),
+        return_urls: Vec::new(),
+        client_id: None,
+        issuer: None,
+    }
+}
+
+/// Registers a service, and shows its key from now on.
+pub async fn register(server: &Server, service: Service) -> Client {
+    let key = ServiceKey::draw(&OsEntropy).unwrap();
+    let tools = &server.desk.tools;
+    let (hash, now) = (key.hash(tools.keys()), tools.now());
+    let added = tools
+        .store
+        .write(move |tx| clients::add(tx, &service, hash, now))
+        .await;
+    added.unwrap();
+    server.bearer(key.into_secret().expose().clone())
+}
+
+/// A registered service that can send people to the hosted prompt.
+pub async fn wiki(server: &Server) -> Client {
+    let wiki = Service {
+        return_urls: vec![RETURN.to_owned()],
+        ..unregistered("wiki")
+    };
+    register(server, wiki).await
+}
+
+/// Somebody of a tenant.
+pub fn member(server: &Server, tenant: &str, subject: &str, username: &str) -> Client {
+    let token = server
+        .issuer
+        .token(PUBLIC_URL, subject)
+        .with("tenant_id", tenant)
+        .with("preferred_username", username);
+    server.bearer(token.sign())
+}
+
+/// Status, headers and body.
+pub type Visible = (u16, Vec<(String, String)>, String);
+
+/// All that a client could tell two answers apart by, but for what names the request and the moment.
+pub fn visible(reply: &Reply) -> Visible {
+    let mut headers: Vec<(String, String)> = reply
+        .headers
+        .iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "x-request-id" | "date"))
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .collect();
+    headers.sort();
+    (reply.status.as_u16(), headers, reply.text.clone())
 }
 
 /// The claims of a result, whose signature is checked against the published keys.

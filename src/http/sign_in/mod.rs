@@ -1,0 +1,266 @@
+//! How people sign in to the settings page and out again. These routes are the page's own, not the API's: they speak
+//! in cookies, redirects and a page that says why a sign-in did not succeed. What is done is `session`'s.
+
+mod dead_end;
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::http::header::{HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Map, Value, json};
+use url::form_urlencoded;
+
+use super::edge;
+use crate::base::{Failure, Kind};
+use crate::factor::Desk;
+use crate::mail::Address;
+use crate::session::{
+    CALLBACK_PATH, LOGIN_PATH, PENDING_SECONDS, Seen, Unfinished, Way, return_path,
+};
+use crate::wire::{
+    Refused, SESSION_COOKIE, SIGN_IN_COOKIE, bearer_token, clear_cookie, cookie, from_own_page,
+    set_cookie, status,
+};
+
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+pub(super) fn routes(desk: Arc<Desk>) -> Router {
+    Router::new()
+        .route(LOGIN_PATH, get(login))
+        .route(CALLBACK_PATH, get(callback))
+        .route("/auth/session", get(tell))
+        .route("/auth/logout", post(logout))
+        .with_state(desk)
+}
+
+/// Whether a person goes there with their whole window. Where a browser says what it asks for, no picture, frame or
+/// script begins or ends a sign-in.
+fn goes_there(method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
+    let is = |name: &HeaderName, wanted: &str| headers.get(name).is_none_or(|v| v == wanted);
+    let navigates = is(&SEC_FETCH_MODE, "navigate") && is(&SEC_FETCH_DEST, "document");
+    if *method == Method::GET && navigates {
+        return Ok(());
+    }
+    Err(Failure::new(
+        crate::auth::FORBIDDEN,
+        "This address is for a browser's whole window.",
+    ))
+}
+
+/// The values of a query parameter; the last one counts, as nothing but convenience hangs on them.
+fn parameter(query: &str, wanted: &str) -> Option<String> {
+    form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| name == wanted)
+        .map(|(_, value)| value.into_owned())
+        .last()
+}
+
+fn see_other(to: &str, cookies: Vec<HeaderValue>) -> Result<Response, Failure> {
+    let to = HeaderValue::try_from(to).map_err(Failure::internal)?;
+    let mut response = (StatusCode::SEE_OTHER, [(LOCATION, to)]).into_response();
+    with_cookies(&mut response, cookies);
+    Ok(response)
+}
+
+fn with_cookies(response: &mut Response, cookies: Vec<HeaderValue>) {
+    for value in cookies {
+        response.headers_mut().append(SET_COOKIE, value);
+    }
+}
+
+/// A page that says why, and has a way to begin again.
+fn dead_end(failure: &Failure, return_to: &str) -> Response {
+    let code = failure.code();
+    match (code.kind, failure.cause()) {
+        (Kind::Internal, _) => tracing::error!(?failure, "fault"),
+        // Whoever looks after the issuer, or this server's client there, wants to know.
+        (_, Some(_)) => tracing::warn!(?failure, "a sign-in to the settings page did not succeed"),
+        (_, None) => tracing::debug!(?failure, "refused"),
+    }
+    let page = dead_end::page(code.title, failure.detail(), return_to);
+    let html = [(axum::http::header::CONTENT_TYPE, "text/html; charset=utf-8")];
+    let mut response = (status(code.kind), html, page).into_response();
+    let headers = response.headers_mut();
+    headers.extend(
+        failure
+            .wait()
+            .map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))),
+    );
+    response
+}
+
+/// Sends the browser to the issuer.
+async fn login(
+    State(desk): State<Arc<Desk>>,
+    method: Method,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let tools = &desk.tools;
+    if !matches!(tools.sessions.way(), Way::Client(_)) {
+        return edge::not_found().await;
+    }
+    let query = query.unwrap_or_default();
+    let asked = parameter(&query, "return").unwrap_or_default();
+    let return_to = return_path(&asked);
+    let fresh = parameter(&query, "fresh").as_deref() == Some("1");
+    let begun = async {
+        goes_there(&method, &headers)?;
+        let shown = cookie(&headers, SIGN_IN_COOKIE);
+        let departure = tools
+            .sessions
+            .begin(shown, Some(return_to), fresh, tools.now())
+            .await?;
+        let browser = set_cookie(SIGN_IN_COOKIE, &departure.browser, Some(PENDING_SECONDS))?;
+        see_other(departure.url.as_str(), vec![browser])
+    };
+    begun
+        .await
+        .unwrap_or_else(|failure| dead_end(&failure, return_to))
+}
+
+/// Takes the browser back from the issuer.
+async fn callback(
+    State(desk): State<Arc<Desk>>,
+    method: Method,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let tools = &desk.tools;
+    if !matches!(tools.sessions.way(), Way::Client(_)) {
+        return edge::not_found().await;
+    }
+    if let Err(failure) = goes_there(&method, &headers) {
+        return dead_end(&failure, "/");
+    }
+    let shown = cookie(&headers, SIGN_IN_COOKIE);
+    let former = cookie(&headers, SESSION_COOKIE);
+    let query = query.unwrap_or_default();
+    let finished = tools
+        .sessions
+        .finish(shown, &query, former, tools.now())
+        .await;
+    let arrived = match finished {
+        Ok(arrival) => {
+            let cookies = || {
+                let mut cookies = vec![set_cookie(SESSION_COOKIE, &arrival.session, None)?];
+                if arrival.last {
+                    cookies.push(clear_cookie(SIGN_IN_COOKIE)?);
+                }
+                Ok(cookies)
+            };
+            cookies().and_then(|cookies| see_other(&arrival.return_to, cookies))
+        }
+        Err(Unfinished { failure, return_to }) => return dead_end(&failure, &return_to),
+    };
+    arrived.unwrap_or_else(|failure| dead_end(&failure, "/"))
+}
+
+fn shown(seen: &Seen) -> Map<String, Value> {
+    // Whoever looks over a shoulder need not read it.
+    let email = seen.email.as_deref();
+    let email = email.and_then(|email| email.parse::<Address>().ok());
+    Map::from_iter([
+        ("signed_in".to_owned(), json!(true)),
+        ("name".to_owned(), json!(seen.name)),
+        ("username".to_owned(), json!(seen.username)),
+        ("email".to_owned(), json!(email.map(|email| email.masked()))),
+        ("expires_at".to_owned(), json!(seen.expires_at.to_string())),
+    ])
+}
+
+/// Tells the page whether somebody is signed in, and who.
+async fn tell(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Result<Response, Refused> {
+    let tools = &desk.tools;
+    let (seen, sign_in_url) = match tools.sessions.way() {
+        Way::Client(_) => {
+            let shown = cookie(&headers, SESSION_COOKIE);
+            let seen = match shown {
+                Some(shown) => tools.sessions.look(shown, tools.now())?,
+                None => None,
+            };
+            (seen, Some(LOGIN_PATH))
+        }
+        Way::Proxied => (added_by_proxy(&desk, &headers).await, None),
+        Way::Pasted => (None, None),
+    };
+    let mut members = match &seen {
+        Some(seen) => shown(seen),
+        None => Map::from_iter([
+            ("signed_in".to_owned(), json!(false)),
+            ("sign_in_url".to_owned(), json!(sign_in_url)),
+        ]),
+    };
+    if matches!(tools.sessions.way(), Way::Proxied) {
+        members.insert("proxy".to_owned(), json!(true));
+    }
+    Ok(Json(Value::Object(members)).into_response())
+}
+
+/// Whom the proxy's token speaks for, if it added a good one.
+async fn added_by_proxy(desk: &Desk, headers: &HeaderMap) -> Option<Seen> {
+    let token = bearer_token(headers).ok()?;
+    let caller = desk.tools.verifier.caller(token).await.ok()?;
+    let person = caller.into_person().ok()?;
+    Some(Seen {
+        name: person.name,
+        username: person.username,
+        email: person.email.map(|email| email.address),
+        expires_at: person.expires,
+    })
+}
+
+/// Ends the session here, and tells where it can be ended at the issuer.
+async fn logout(
+    State(desk): State<Arc<Desk>>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let tools = &desk.tools;
+    if !matches!(tools.sessions.way(), Way::Client(_)) {
+        return Err(Failure::not_found().into());
+    }
+    from_own_page(&method, &headers, &tools.origin)?;
+    if let Some(shown) = cookie(&headers, SESSION_COOKIE) {
+        tools.sessions.end(shown).await?;
+    }
+    let url = tools.sessions.end_session_url();
+    let mut response = Json(json!({ "end_session_url": url })).into_response();
+    with_cookies(&mut response, vec![clear_cookie(SESSION_COOKIE)?]);
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_window_begins_and_ends_a_sign_in() {
+        let judged = |method: Method, pairs: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            goes_there(&method, &headers).is_ok()
+        };
+        let window = [
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
+        assert!(judged(Method::GET, &[]));
+        assert!(judged(Method::GET, &window));
+        assert!(!judged(Method::HEAD, &window));
+        for other in [
+            [("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")],
+            [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")],
+            [("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")],
+        ] {
+            assert!(!judged(Method::GET, &other), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A challenge: whose it is, where it is kept, and whether it takes answers.
+
+use crate::audit::{Actor, Origin};
+use crate::base::{ChallengeId, Failure, PersonKey, Timestamp};
+use crate::clients::Service;
+use crate::factor::{By, Deed, Desk, Refusal, refuse};
+use crate::services::Services;
+use crate::store::Tx;
+
+use super::record::{Challenge, Context, PromptToken, State};
+use super::rule::{Decision, RESULT_TTL, UNFINISHED_AFTER};
+use super::{CHALLENGE_CLOSED, CHALLENGE_EXPIRED};
+
+/// Seconds that a challenge is kept beyond its end, so that a late answer hears why it is refused.
+pub const KEPT_AFTER: u64 = RESULT_TTL + 60;
+
+/// In whose name a challenge is dealt with: the service's, from where the person is, as far as it said so.
+pub fn by(challenge_service: &str, whom: PersonKey, context: &Context, origin: Origin) -> By {
+    By {
+        key: whom,
+        person: None,
+        actor: Actor::Service {
+            id: challenge_service.to_owned(),
+        },
+        origin: Origin {
+            ip: context.ip,
+            ..origin
+        },
+    }
+}
+
+/// Keeps a challenge until nobody will ask for it any more.
+pub fn keep(tx: &mut Tx<'_>, id: ChallengeId, challenge: &Challenge) -> Result<(), Failure> {
+    tx.put_until(&id, challenge, challenge.expires_at.plus(KEPT_AFTER))
+}
+
+/// When the person would be told that it was not finished.
+pub fn due(id: ChallengeId, challenge: &Challenge) -> (u64, ChallengeId) {
+    (challenge.created_at.plus(UNFINISHED_AFTER).unix(), id)
+}
+
+/// Under what the token of a prompt is kept.
+pub fn prompt_key(tools: &Services, token: &str) -> Vec<u8> {
+    tools
+        .keys()
+        .code_hash(&[b"prompt"], token)
+        .as_bytes()
+        .to_vec()
+}
+
+/// The challenge that a prompt's token is for.
+///
+/// # Errors
+/// `not_found`; those of the store.
+pub fn of_prompt(desk: &Desk, token: &str) -> Result<(ChallengeId, Challenge), Failure> {
+    let key = prompt_key(&desk.tools, token);
+    desk.tools.store.read(|read| {
+        let found = read.get::<PromptToken>(&key)?;
+        let found = found.ok_or_else(Failure::not_found)?;
+        let challenge = read.get::<Challenge>(&found.challenge)?;
+        Ok((found.challenge, challenge.ok_or_else(Failure::not_found)?))
+    })
+}
+
+/// The challenge of that id, if it is the service's.
+///
+/// # Errors
+/// `not_found`, be it not there or another's; those of the store.
+pub fn of_service(
+    desk: &Desk,
+    service: &Service,
+    id: Option<ChallengeId>,
+) -> Result<(ChallengeId, Challenge), Failure> {
+    let id = id.ok_or_else(Failure::not_found)?;
+    let found = desk.tools.store.read(|read| read.get::<Challenge>(&id))?;
+    match found {
+        Some(challenge) if challenge.service == service.id => Ok((id, challenge)),
+        _ => Err(Failure::not_found()),
+    }
+}
+
+/// Why a challenge takes no answer at `now`, if that is so.
+pub fn closed(challenge: &Challenge, now: Timestamp) -> Option<Failure> {
+    let why = match (&challenge.state, challenge.decision) {
+        (State::Passed(_), _) => "This sign-in was finished already.",
+        (State::Failed, _) => "Too many wrong answers: begin the sign-in anew.",
+        (State::Cancelled, _) => "This sign-in was given up. Begin it anew.",
+        (State::Open, Decision::Challenge) if now < challenge.expires_at => return None,
+        (State::Open, Decision::Challenge) => {
+            let detail = "This sign-in took longer than five minutes. Begin it anew.";
+            return Some(Failure::new(CHALLENGE_EXPIRED, detail));
+        }
+        (State::Open, _) => "This sign-in asks for no second factor.",
+    };
+    Some(Failure::new(CHALLENGE_CLOSED, why))
+}
+
+/// The challenge as the transaction sees it, if it takes answers.
+pub fn open_challenge(deed: &mut Deed<'_, '_>, id: ChallengeId) -> Result<Challenge, Refusal> {
+    let Some(challenge) = deed.tx.get::<Challenge>(&id)? else {
+        return refuse(Failure::not_found());
+    };
+    match closed(&challenge, deed.now) {
+        None => Ok(challenge),
+        Some(why) => refuse(why),
+    }
+}
+
+/// Whose challenge it is, as the one who asks knows it.
+#[derive(Clone)]
+pub struct Handle {
+    pub id: ChallengeId,
+    pub challenge: Challenge,
+    pub by: By,
+}
+
+impl Handle {
+    /// For whoever may deal with the challenge.
+    pub fn new((id, challenge): (ChallengeId, Challenge), origin: Origin) -> Self {
+        let by = by(
+            &challenge.service,
+            challenge.person,
+            &challenge.context,
+            origin,
+        );
+        Handle { id, challenge, by }
+    }
+}

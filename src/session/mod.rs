@@ -1,0 +1,32 @@
+//! People sign in to the settings page, and stay signed in: this server is the page's OpenID Connect client, so
+//! that no token ever lives in a browser (draft-ietf-oauth-browser-based-apps, "Backend For Frontend").
+//!
+//! ```text
+//! begin   cookie + state  ─ authorization code, PKCE S256, nonce ─> the issuer
+//! finish  state, by that browser, once ─> code becomes tokens ─> they are of that sign-in ─> session
+//! resume  session cookie ─> whose it is; tokens are renewed here, one flight at a time
+//! end
+//! ```
+//!
+//! A browser holds two random words and nothing else: one while it signs in, so that what another browser began
+//! does not end here, and one for its session. The store knows both by their keyed hashes alone, and has the
+//! tokens in sealed rows.
+
+mod client;
+mod exchange;
+mod flight;
+mod keep;
+mod pending;
+mod record;
+mod renew;
+mod rule;
+mod service;
+mod sign_in;
+
+pub use client::{CALLBACK_PATH, Client, LOGIN_PATH, Way};
+pub use keep::{ABSOLUTE_SECONDS, IDLE_SECONDS, MOST_SESSIONS};
+pub use pending::{MOST_PENDING, MOST_PENDING_OF_BROWSER, PENDING_SECONDS};
+pub use renew::Resumed;
+pub use rule::return_path;
+pub use service::{CODES, SIGN_IN_FAILED, Seen, Sessions};
+pub use sign_in::{Arrival, Departure, Unfinished};
