@@ -1,7 +1,8 @@
-import { addKey, setUpApp } from "./support/account.js";
+import { addKey, must, setUpApp } from "./support/account.js";
 import { usbPorts } from "./support/authenticator.js";
 import { EYES, fits, isAccessible } from "./support/looks.js";
-import { app, codes, keys, mail, openSettings, press, saveCodes, secretOn } from "./support/settings.js";
+import { app, codes, enter, keys, mail, openSettings, press, saveCodes, secretOn } from "./support/settings.js";
+import { openPrompt, outcomeOf } from "./support/sign-in.js";
 import { picture, story } from "./support/story.js";
 import { totp, wrongTotp } from "./support/totp.js";
 
@@ -81,4 +82,70 @@ for (const { name, ...eyes } of [...EYES, { name: "light, 320 pixels wide", colo
     await press(page, app(page), "Turn off your authenticator app");
     await at("proving by key");
   }, eyes);
+  story(`the settings page fits and is accessible when things go wrong: ${name}`, async ({ page, context, origin, ear, site }) => {
+    const at = look(page);
+    const refuse = (path, status, code) => page.route(path, (route) => route.fulfill({ status, json: { code, detail: "words", retry_after: 30 } }), { times: 1 });
+    ear.expects(401, 409, 429, 503);
+    await page.goto(`${origin}/demo`);
+    const { backupCodes } = await setUpApp(page);
+    for (const code of backupCodes.slice(0, 8)) await must(page, "POST", "/me/mfa/totp/replace", { code });
+    const challenge = await openPrompt(page, origin, { remember: true, context: { app: "Wiki", user_agent: await page.evaluate(() => navigator.userAgent) } });
+    await page.getByLabel("Remember this browser for").check();
+    await page.getByRole("button", { name: "Try another way" }).click();
+    await page.getByRole("button", { name: "Backup code" }).click();
+    await page.getByRole("textbox").fill(backupCodes[8]);
+    await page.keyboard.press("Enter");
+    await outcomeOf(page, challenge);
+    await refuse("**/auth/session", 503, "unavailable");
+    await page.goto(`${origin}/`);
+    await page.getByText("Your settings could not be loaded").waitFor();
+    await at("not loaded");
+    await openSettings(page, origin);
+    await page.getByText("Chrome on Linux").waitFor();
+    await page.getByText("Signed in", { exact: true }).waitFor();
+    await at("running out of codes");
+    await refuse("**/totp/disable", 429, "locked");
+    await press(page, app(page), "Turn off your authenticator app");
+    await page.keyboard.type("000000");
+    await app(page).getByText("You can try this way again in").waitFor();
+    await at("locked");
+    await press(page, app(page), "Cancel");
+    await refuse("**/email/enable", 409, "email_unverified");
+    await press(page, mail(page), "Set up codes by mail");
+    await mail(page).getByRole("alert").waitFor();
+    await at("without an address");
+    await press(page, mail(page), "Cancel");
+    await refuse("**/webauthn/register/begin", 401, "insufficient_user_authentication");
+    await press(page, keys(page), "Add a security key or passkey");
+    await page.keyboard.press("Enter");
+    await keys(page).getByText("Confirm first that it is you").waitFor();
+    await at("confirming first");
+    await press(page, keys(page), "Cancel");
+    await page.route("**/api/v1/me/mfa", async (route) => {
+      const answer = await route.fetch();
+      const body = await answer.json();
+      for (const device of body.devices ?? []) if (device.type === "totp") device.status = "disabled";
+      await route.fulfill({ response: answer, json: body });
+    });
+    await site.policy("set", "require-mfa", "all");
+    await page.reload();
+    await enter(page, page.locator(".summary").getByRole("button", { name: "Bring it back" }));
+    await app(page).getByRole("textbox").waitFor();
+    await at("bringing an app back");
+    await context.clearCookies();
+    await page.keyboard.type(backupCodes[9]);
+    await page.keyboard.press("Enter");
+    await page.getByText("You have been signed out.").waitFor();
+    await at("signed out in the middle");
+  }, eyes);
 }
+
+story("the settings page can be used in forced colours", async ({ page, origin }) => {
+  await page.emulateMedia({ forcedColors: "active" });
+  await page.goto(`${origin}/demo`);
+  await setUpApp(page);
+  await openSettings(page, origin);
+  await press(page, app(page), "Turn off your authenticator app");
+  await isAccessible(page, "forced colours", ["color-contrast"]);
+  await picture(page, "look settings forced colours", { fullPage: true });
+});

@@ -72,7 +72,7 @@ export function backupCodes() {
         on: few ? "trouble" : true,
         state: say("codes.left", set),
         words: [h("p", {}, say(few ? "codes.few" : "codes.what")), set.created_at && h("p", {}, say("codes.made"), " ", on(set.created_at))],
-        actions: [opener(say("codes.renew"), "backup_codes.renew", renew, { kind: few ? "" : "second" })],
+        actions: [opener(say("codes.renew"), "backup_codes.renew", renew)],
       });
     },
   };

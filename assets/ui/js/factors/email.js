@@ -97,7 +97,7 @@ export function email() {
           recovery, !offered && h("p", {}, say("not_offered.any_more")),
         ],
         actions: [
-          off && opener(say("unlock"), "email.unlock", unlock, { kind: "", label: say("email.unlock.heading") }),
+          off && opener(say("unlock"), "email.unlock", unlock, { label: say("email.unlock.heading") }),
           opener(say("turn_off"), "email.remove", remove, { kind: "second danger", label: say("email.remove.heading") }),
         ].filter(Boolean),
       });

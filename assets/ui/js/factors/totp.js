@@ -118,7 +118,7 @@ export function totp() {
           : sentence(device.last_used_at ? "device.used" : "device.unused", { added: since(device.created_at), used: since(device.last_used_at) })),
         !offered && h("p", {}, say("not_offered.any_more"))],
         actions: [
-          off && opener(say("unlock"), "totp.unlock", unlock, { kind: "", label: say("totp.unlock.heading") }),
+          off && opener(say("unlock"), "totp.unlock", unlock, { label: say("totp.unlock.heading") }),
           offered && opener(say("replace"), "totp.replace", replace, { label: say("totp.replace.heading") }),
           opener(say("turn_off"), "totp.remove", remove, { kind: "second danger", label: say("totp.remove.heading") }),
         ].filter(Boolean),

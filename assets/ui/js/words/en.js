@@ -335,7 +335,7 @@ export default {
   "trusted.where": "At {service} · until {until}",
   "trusted.used": "Last used {used}",
   "trusted.remove": "Remove",
-  "trusted.remove.label": "Trust {name} no more",
+  "trusted.remove.label": "Remove {name}",
   "trusted.removed": "{name} is not trusted any more.",
   "browser.on": "{browser} on {system}",
   "browser.unknown": "A browser without a name",
