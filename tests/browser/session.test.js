@@ -7,7 +7,7 @@ import { startWithProvider } from "./support/provider.js";
 import { picture, story } from "./support/story.js";
 
 const SESSION = "__Host-mfad_session";
-const NOT_PROTECTED = "No second factor is set up yet.";
+const NOT_PROTECTED = "Only your password protects this account";
 
 /** What scripts of the page can see of who is signed in. */
 const seen = (page) => page.evaluate(async () => ({
@@ -27,7 +27,7 @@ async function signInAtTheDemo(page, origin) {
   await page.getByRole("heading", { name: "Who are you today?" }).waitFor();
   await page.getByRole("button", { name: /Alice Example/ }).click();
   await page.waitForURL(`${origin}/`);
-  await page.getByText("Signed in as Alice Example.").waitFor();
+  await page.getByText("Alice Example", { exact: true }).waitFor();
 }
 
 /** Asks as the page's script would, and gives the status. */
@@ -74,7 +74,7 @@ story("Alice signs in with one click, and her browser holds nothing but a cookie
     { domain: "localhost", path: "/", expires: -1, httpOnly: true, secure: true, sameSite: "Lax" });
 
   await page.reload();
-  await page.getByText("Signed in as Alice Example.").waitFor();
+  await page.getByText("Alice Example", { exact: true }).waitFor();
   await fits(page, "signed in");
   await isAccessible(page, "signed in");
   await picture(page, "look settings signed in");
@@ -97,7 +97,7 @@ story("who cancels is told so, and can begin again", async ({ page, origin, ear 
   await picture(page, "look sign-in dead end");
   await page.getByRole("link", { name: "Sign in again" }).click();
   await page.getByRole("button", { name: /Alice Example/ }).click();
-  await page.getByText("Signed in as Alice Example.").waitFor();
+  await page.getByText("Alice Example", { exact: true }).waitFor();
 });
 
 story("no page elsewhere changes or reads anything by Alice's cookie, be it a neighbour on the same host", async ({ page, context, origin, ear }) => {
@@ -174,7 +174,7 @@ story("with an issuer that others wrote, on another site: signed in, renewed, ou
   await signInAtTheProvider(page);
   await page.getByRole("button", { name: "Continue" }).click();
   await page.waitForURL(`${origin}/`);
-  await page.getByText("Signed in as Alice Example.").waitFor();
+  await page.getByText("Alice Example", { exact: true }).waitFor();
   await page.getByText(NOT_PROTECTED).waitFor();
   assert.deepEqual(await seen(page), nothing);
   assert.deepEqual(Object.keys(await cookies(context)), [SESSION]);
@@ -202,7 +202,7 @@ story("with an issuer that others wrote a fresh sign-in asks anew", async ({ pag
   await page.goto(`${origin}/auth/login`);
   await signInAtTheProvider(page);
   await page.getByRole("button", { name: "Continue" }).click();
-  await page.getByText("Signed in as Alice Example.").waitFor();
+  await page.getByText("Alice Example", { exact: true }).waitFor();
   // Who is signed in there comes back at once.
   await page.goto(`${origin}/auth/login?return=/%3Fagain`);
   await page.waitForURL(`${origin}/?again`);
@@ -210,5 +210,5 @@ story("with an issuer that others wrote a fresh sign-in asks anew", async ({ pag
   await page.waitForURL(`${site.issuer}/**`);
   await signInAtTheProvider(page);
   await page.waitForURL(`${origin}/?fresh`);
-  await page.getByText("Signed in as Alice Example.").waitFor();
+  await page.getByText("Alice Example", { exact: true }).waitFor();
 }, { start: startWithProvider });

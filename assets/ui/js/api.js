@@ -23,18 +23,18 @@ function sentence(status, body) {
 
 /**
  * Sends `body` as JSON, if there is one, and gives the answer's; a `Problem` for all that is not 2xx. With `session`
- * whoever is signed in asks, with `token` its owner, else nobody.
+ * the browser's sign-in goes along, and the header that no other origin's page can send with it.
  */
 export async function ask(method, path, { body, token, session = false } = {}) {
   const headers = {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (token) headers.Authorization = `Bearer ${token}`;
-  if (session) headers["X-Mfad"] = "1";
-  const credentials = session ? "same-origin" : "omit";
+  if (session && method !== "GET") headers["X-Mfad"] = "1";
   let response;
   try {
     response = await fetch(path, {
-      method, headers, body: body === undefined ? undefined : JSON.stringify(body), credentials, cache: "no-store",
+      method, headers, body: body === undefined ? undefined : JSON.stringify(body),
+      credentials: session ? "same-origin" : "omit", cache: "no-store",
     });
   } catch {
     throw new Problem(0, null);

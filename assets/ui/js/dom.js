@@ -1,6 +1,6 @@
 // Elements without markup: text is only ever text here.
 
-import { say } from "./words.js";
+import { locale, say } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -16,11 +16,21 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+const SHIELD = "M12 3l7.5 2.8v5.7c0 4.6-3.1 7.9-7.5 9.5-4.4-1.6-7.5-4.9-7.5-9.5V5.8z";
 const SHAPES = {
   phone: ["M8 2.5h8a1.5 1.5 0 0 1 1.5 1.5v16a1.5 1.5 0 0 1-1.5 1.5H8A1.5 1.5 0 0 1 6.5 20V4A1.5 1.5 0 0 1 8 2.5z", "M10.5 18.5h3"],
   mail: ["M4 5.5h16a1 1 0 0 1 1 1v11a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1v-11a1 1 0 0 1 1-1z", "M3.5 7l8.5 6 8.5-6"],
   key: ["M15 9.5m-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0", "M11.3 13L4 20.3", "M6.5 18l2.5 2.5"],
   list: ["M9 6.5h11", "M9 12h11", "M9 17.5h11", "M4.5 6.5h.5", "M4.5 12h.5", "M4.5 17.5h.5"],
+  safe: [SHIELD, "M8.5 12l2.5 2.5 4.5-5"],
+  unsafe: [SHIELD, "M12 8v4.5", "M12 15.7v.1"],
+  check: ["M5 12.5l4.5 4.5L19 7.5"],
+  alert: ["M12 4l9 15.5H3z", "M12 10v4.5", "M12 17v.1"],
+  laptop: ["M5.5 5h13a1 1 0 0 1 1 1v9.5h-15V6a1 1 0 0 1 1-1z", "M2.5 18.5h19"],
+  usb: ["M8 9.5h8V20a1.5 1.5 0 0 1-1.5 1.5h-5A1.5 1.5 0 0 1 8 20z", "M9.5 9.5v-7h5v7", "M12 15v.1"],
+  synced: ["M7 18.5a4 4 0 0 1-.6-7.95 6 6 0 0 1 11.5.95A3.6 3.6 0 0 1 17.5 18.5z"],
+  browser: ["M4.5 5h15a1 1 0 0 1 1 1v12a1 1 0 0 1-1 1h-15a1 1 0 0 1-1-1V6a1 1 0 0 1 1-1z", "M3.5 9.5h17", "M6.5 7.3v-.1", "M9 7.3v-.1"],
+  door: ["M13.5 4h5a1 1 0 0 1 1 1v14a1 1 0 0 1-1 1h-5", "M4 12h11", "M11.5 8.5L15 12l-3.5 3.5"],
 };
 
 /** A line drawing in the text's colour, nothing for screen readers. */
@@ -157,5 +167,5 @@ export function copyButton(text, fetchText, { kind = "small", fallback, label = 
 }
 
 export function when(time) {
-  return time ? new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }) : say("never");
+  return time ? new Date(time).toLocaleString(locale, { dateStyle: "medium", timeStyle: "short" }) : say("never");
 }

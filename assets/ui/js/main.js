@@ -1,65 +1,171 @@
-import { ask } from "./api.js";
-import { button, h, when } from "./dom.js";
-import { session, signInUrl, signOut } from "./session.js";
-import { inWords, say as words } from "./words.js";
+// The settings page: who is signed in, the cards, and what is above them where something is in the way.
 
-const byId = (id) => document.getElementById(id);
-const kinds = { totp: "Authenticator app", email: "Email codes", webauthn: "Security key" };
+import { activity } from "./cards/activity.js";
+import { rules } from "./cards/rules.js";
+import { summary } from "./cards/summary.js";
+import { trusted } from "./cards/trusted.js";
+import { button, errorLine, h } from "./dom.js";
+import { backupCodes } from "./factors/backup-codes.js";
+import { email } from "./factors/email.js";
+import { totp } from "./factors/totp.js";
+import { webauthn } from "./factors/webauthn.js";
+import { PATIENCE_MS, close, goThrough, holds, onOverview, place, refresh } from "./page.js";
+import * as session from "./session.js";
+import { explain } from "./trouble.js";
+import { language, say } from "./words.js";
 
-function say(text) {
-  byId("message").textContent = text;
-}
+/** Somebody who comes back to the page after this long sees it anew. */
+const STALE_MS = 60_000;
 
-function row(device) {
-  const state = device.status === "active" ? `since ${when(device.created_at)}` : device.status;
-  const used = device.last_used_at ? `, last used ${when(device.last_used_at)}` : "";
-  return h("li", {}, h("strong", {}, device.name), h("span", {}, `${kinds[device.type] ?? device.type}, ${state}${used}`));
-}
+const content = document.querySelector("#content");
+const banner = document.querySelector("#banner");
+const account = document.querySelector("#account");
 
-function show(overview) {
-  byId("overview-title").textContent = overview.enabled
-    ? "Your account is protected by a second factor."
-    : "No second factor is set up yet.";
-  byId("devices").replaceChildren(...overview.devices.map(row));
-  const codes = overview.backup_codes;
-  byId("backup-codes").textContent = codes ? `${codes.remaining} of ${codes.total} backup codes are left.` : "";
-  byId("overview").hidden = false;
-  byId("overview").focus();
-}
+const top = summary();
+const factors = [webauthn(), totp(), email()];
+const codes = backupCodes();
+const lists = [trusted(), activity()];
+const policy = rules();
+let lookedAt = 0;
 
-async function load(caller) {
-  byId("overview").hidden = true;
-  say("Loading…");
-  try {
-    const overview = await ask("GET", "/api/v1/me/mfa", caller);
-    say("");
-    show(overview);
-  } catch (problem) {
-    say(inWords(problem));
-  }
-}
+const screen = (...parts) => content.replaceChildren(...parts.flat().filter(Boolean));
 
-byId("token-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  load({ token: byId("token").value.trim() });
+const main = h("div", { class: "stack" }, top.element,
+  h("section", { "aria-labelledby": "ways" }, h("h2", { id: "ways" }, say("page.ways")), h("p", { class: "hint" }, say("page.ways.what")),
+    h("div", { class: "cards" }, factors.map(({ element }) => element))),
+  h("section", { "aria-labelledby": "spare" }, h("h2", { id: "spare" }, say("page.spare")), h("p", { class: "hint" }, say("page.spare.what")),
+    h("div", { class: "cards" }, codes.element)),
+  lists.map(({ element }) => element), policy.element);
+
+onOverview((overview) => {
+  lookedAt = Date.now();
+  for (const part of [top, ...factors, codes, ...lists, policy]) part.show(overview);
+  lists.forEach((list) => list.load());
 });
 
-async function start() {
-  const told = await session();
-  const place = byId("session");
-  if (told.signed_in) {
-    byId("token-form").hidden = true;
-    place.append(words("session.of", { who: told.name ?? told.username ?? told.email ?? "—" }));
-    if (!told.proxy) {
-      place.append(" ", button(words("session.sign_out"), signOut, { kind: "plain", error: byId("message"), explain: inWords }));
-    }
-    await load({ session: true });
-  } else if (told.sign_in_url) {
-    place.append(h("a", { class: "button", href: signInUrl(told) }, words("session.sign_in")));
-  } else if (told.proxy) {
-    byId("token-form").hidden = true;
-    place.append(words("session.proxy"));
-  }
+/** A box for a token, where the server signs nobody in. */
+function tokenForm(done) {
+  const error = errorLine();
+  error.id = "token-error";
+  const area = h("textarea", {
+    id: "token", rows: "4", spellcheck: "false", autocapitalize: "off", autocomplete: "off", required: true, "aria-describedby": "token-hint token-error",
+  });
+  const act = h("button", { type: "submit" }, say("token.act"));
+  return h("form", {
+    class: "token-form", novalidate: true,
+    async onsubmit(event) {
+      event.preventDefault();
+      error.textContent = "";
+      if (!area.value.trim()) {
+        error.textContent = say("token.missing");
+        area.focus();
+        return;
+      }
+      act.disabled = true;
+      session.useToken(area.value.trim());
+      try {
+        await done();
+        area.value = "";
+      } catch (problem) {
+        if (problem.status === 401) session.useToken(null);
+        error.textContent = problem.status === 401 ? say("token.refused") : explain(problem);
+        area.focus();
+      } finally {
+        act.disabled = false;
+      }
+    },
+  }, h("label", { for: "token" }, say("token.label")), h("p", { class: "hint", id: "token-hint" }, say("token.hint")), area, error, act);
 }
 
-start().catch((problem) => say(inWords(problem)));
+const hero = (title, ...parts) => {
+  const heading = h("h1", { tabindex: "-1" }, title);
+  screen(h("section", { class: "hero" }, heading, parts));
+  return heading;
+};
+
+function signedOut(left = false) {
+  who();
+  const { kind } = session.session;
+  const sentences = { token: "token.title", proxy: "session.proxy" };
+  const reload = () => h("div", { class: "actions" }, button(say("session.reload"), () => location.reload()));
+  const signIn = () => h("div", { class: "actions" }, h("a", { class: "button", href: session.signInUrl() }, say("session.sign_in")));
+  const parts = { token: () => [tokenForm(show)], proxy: () => [h("p", {}, say("session.proxy.how")), reload()] };
+  const heading = hero(say(sentences[kind] ?? (left ? "session.left" : "session.title")),
+    ...(parts[kind]?.() ?? [h("p", {}, say("session.why")), signIn()]));
+  if (left) heading.focus();
+}
+
+/** The session ended while the page was open: nothing on it is touched. */
+function over() {
+  if (!content.contains(main) || !banner.hidden) return;
+  const again = {
+    token: () => tokenForm(async () => { await refresh(); banner.hidden = true; }),
+    proxy: () => h("button", { type: "button", onclick: () => location.reload() }, say("session.reload")),
+    cookie: () => h("button", { type: "button", onclick: () => session.signIn({ place: place() }) }, say("session.again")),
+  }[session.session.kind]();
+  banner.replaceChildren(h("p", {}, h("strong", {}, say("session.over")), " ", say(holds() ? "session.over.codes" : "session.over.how")),
+    h("div", { class: "actions" }, again));
+  banner.hidden = false;
+  banner.scrollIntoView({ block: "nearest" });
+}
+
+async function leave() {
+  const next = await session.signOut();
+  close();
+  if (next && /^https?:\/\//.test(next)) location.assign(next);
+  else signedOut(true);
+}
+
+/** Who is signed in, and the way out. */
+function who() {
+  const { kind, name } = session.session;
+  account.replaceChildren(...[
+    name && kind !== "none" && h("span", { class: "who" }, h("span", { class: "unseen" }, say("session.account"), " "), h("bdi", {}, name)),
+    kind === "cookie" && button(say("session.sign_out"), leave, { kind: "plain", explain }),
+  ].filter(Boolean));
+}
+
+/** Loads everything, and shows it. */
+async function show() {
+  await refresh();
+  screen(main);
+  who();
+}
+
+async function start() {
+  const patience = setTimeout(() => screen(h("p", { class: "hint loading", role: "status" }, say("step.loading"))), PATIENCE_MS);
+  try {
+    await session.look();
+    if (session.isNeeded()) return signedOut();
+    await show();
+  } catch (problem) {
+    if (problem.status === 401) return signedOut();
+    const retry = button(say("step.retry"), start);
+    hero(say("page.failed"), h("p", { role: "alert" }, explain(problem)), h("div", { class: "actions" }, retry));
+    return retry.focus();
+  } finally {
+    clearTimeout(patience);
+  }
+  const back = session.takePlace();
+  if (back) goThrough(back.name, back.detail, back.fields);
+}
+
+session.onOver(over);
+document.documentElement.lang = language;
+document.title = say("page.title");
+document.querySelector("#brand").textContent = say("page.title");
+
+// What a page shows only once is not there any more when somebody goes back to it.
+addEventListener("pagehide", () => {
+  close();
+  session.useToken(null);
+  screen();
+});
+addEventListener("pageshow", ({ persisted }) => { if (persisted) start(); });
+addEventListener("beforeunload", (event) => { if (holds()) event.preventDefault(); });
+// Another page may have changed what this one shows.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden || !content.contains(main) || !banner.hidden || place() || Date.now() - lookedAt < STALE_MS) return;
+  refresh().catch(() => {});
+});
+start();

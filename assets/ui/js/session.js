@@ -1,19 +1,97 @@
-// Who is signed in. The server keeps the session; no token ever comes here.
+// Who is signed in, and how to become so. The sign-in itself is a cookie that no script can read. Where the server has
+// none, a token is pasted: it is in this module's memory and nowhere else.
 
 import { ask } from "./api.js";
 
-/** `{ signed_in, name, username, email, expires_at }`, or `{ signed_in: false, sign_in_url }`; `proxy` where a proxy signs people in. */
-export const session = () => ask("GET", "/auth/session", { session: true });
+const API = "/api/v1/me/mfa";
+/** Where somebody was when they went to sign in again: names of steps and what was typed into them, never a secret. */
+const PLACE = "mfad.place";
+const PLACE_MS = 15 * 60 * 1000;
 
-/** Where a sign-in begins that leads back here; `fresh` has the issuer ask anew who it is. */
-export function signInUrl({ sign_in_url: url }, { fresh = false } = {}) {
-  const query = new URLSearchParams({ return: location.pathname + location.search });
-  if (fresh) query.set("fresh", "1");
-  return `${url}?${query}`;
+let token = null;
+let told = () => {};
+
+/** `kind` is `none` (nobody is signed in, and can be), `token` (one has to be pasted), `cookie` or `proxy`; the rest is what is known of them. */
+export const session = { kind: "none", name: null, url: "/auth/login" };
+
+/** Asks who is signed in, and gives `session`. */
+export async function look() {
+  let said;
+  try {
+    said = await ask("GET", "/auth/session", { session: true });
+  } catch (problem) {
+    if (problem.status !== 404) throw problem;
+    said = null;
+  }
+  const kind = kindOf(said);
+  if (said?.sign_in_url) session.url = said.sign_in_url;
+  return Object.assign(session, { kind, name: said?.name ?? said?.username ?? said?.email ?? null });
 }
 
-/** Ends the session, and goes to where it can be ended at the issuer too, if there is such a place. */
+function kindOf(said) {
+  if (said?.proxy) return "proxy";
+  if (said?.signed_in) return "cookie";
+  return said?.sign_in_url ? "none" : "token";
+}
+
+/** Whether somebody has to sign in before anything can be shown. */
+export const isNeeded = () => session.kind === "none" || (session.kind === "token" && token === null);
+
+/** Takes a pasted token; null forgets it. */
+export function useToken(text) {
+  token = text;
+}
+
+/** Calls `heard` whenever the server says that nobody is signed in any more. */
+export function onOver(heard) {
+  told = heard;
+}
+
+/** Asks the API about the person who is signed in. */
+export async function call(method, path, body) {
+  try {
+    return await ask(method, API + path, token === null ? { body, session: true } : { body, token });
+  } catch (problem) {
+    if (problem.status === 401 && problem.code !== "insufficient_user_authentication") told();
+    throw problem;
+  }
+}
+
+/** Where a sign-in begins that leads back here; `fresh` has the identity provider ask anew who it is. */
+export function signInUrl({ fresh = false } = {}) {
+  const query = new URLSearchParams({ return: location.pathname + location.search });
+  if (fresh) query.set("fresh", "1");
+  return `${session.url}?${query}`;
+}
+
+/** Leaves the page to sign in, and comes back to `place`. */
+export function signIn({ fresh = false, place = null } = {}) {
+  if (place) keepPlace(place);
+  location.assign(signInUrl({ fresh }));
+}
+
+/** Ends the sign-in here; gives where the identity provider wants to hear of it, or null. */
 export async function signOut() {
-  const { end_session_url: url } = await ask("POST", "/auth/logout", { session: true });
-  location.assign(url ?? "/");
+  const gone = await ask("POST", "/auth/logout", { session: true });
+  session.kind = "none";
+  return gone?.end_session_url ?? null;
+}
+
+function keepPlace(place) {
+  try {
+    sessionStorage.setItem(PLACE, JSON.stringify({ ...place, at: Date.now() }));
+  } catch {
+    // A browser that keeps nothing brings people back to the top of the page.
+  }
+}
+
+/** Where somebody was before they signed in again; once. */
+export function takePlace() {
+  try {
+    const place = JSON.parse(sessionStorage.getItem(PLACE));
+    sessionStorage.removeItem(PLACE);
+    return place && Date.now() - place.at < PLACE_MS ? place : null;
+  } catch {
+    return null;
+  }
 }

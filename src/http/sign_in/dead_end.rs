@@ -30,9 +30,10 @@ pub(super) fn page(title: &str, sentence: &str, return_to: &str) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
          <link rel=\"icon\" href=\"{icon}\">\n<link rel=\"stylesheet\" href=\"{style}\">\n\
-         </head>\n<body class=\"settings\">\n<main>\n<h1>{title}</h1>\n<p role=\"alert\">{sentence}</p>\n\
-         <p><a href=\"{LOGIN_PATH}?{query}\">Sign in again</a></p>\n\
-         <p><a href=\"/\">To the settings page</a></p>\n</main>\n</body>\n</html>\n",
+         </head>\n<body class=\"prompt\">\n<main class=\"card\">\n<h1>{title}</h1>\n<div id=\"content\">\n\
+         <p role=\"alert\">{sentence}</p>\n\
+         <p><a class=\"button\" href=\"{LOGIN_PATH}?{query}\">Sign in again</a></p>\n\
+         <p><a href=\"/\">To the settings page</a></p>\n</div>\n</main>\n</body>\n</html>\n",
         title = escape(title),
         sentence = escape(sentence),
         query = escape(&query),

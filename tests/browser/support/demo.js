@@ -1,12 +1,13 @@
 // One server for one test: its own port and store; the demo also has its own issuer and mailbox.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 const BINARY = process.env.MFAD_BINARY ?? fileURLToPath(new URL("../../../target/debug/mfad", import.meta.url));
 const START_MS = 20_000;
@@ -22,8 +23,8 @@ async function within(ms, what, promise) {
 }
 
 /**
- * Starts `mfad` with a folder of its own: `origin`, `log()`, and `stop()`, which wants a clean end and a log without
- * complaints. `ready` finds the origin in what it wrote to standard output and error.
+ * Starts `mfad` with a folder of its own: `origin`, `log()`, `policy()`, and `stop()`, which wants a clean end and a log
+ * without complaints. `ready` finds the origin in what it wrote to standard output and error.
  */
 export async function startServer(argumentsIn, ready) {
   const folder = await mkdtemp(join(tmpdir(), "mfad-browser-"));
@@ -53,6 +54,8 @@ export async function startServer(argumentsIn, ready) {
   return {
     origin,
     log: () => log,
+    /** Gives an order about policy, as the operator does on the machine: `policy("set", "require-mfa", "all")`. */
+    policy: (order, ...words) => promisify(execFile)(BINARY, ["policy", order, "--data-dir", folder, ...words]),
     async stop() {
       child.kill("SIGTERM");
       try {

@@ -23,11 +23,12 @@ export function totp(secret, { steps = 0, at = Date.now() } = {}) {
   return String(number % 1_000_000).padStart(6, "0");
 }
 
-/** Six digits that no step near now has. */
-export function wrongTotp(secret) {
+/** As many codes that no step near now has. */
+export function wrongTotps(secret, count) {
   const near = new Set([-2, -1, 0, 1, 2].map((steps) => totp(secret, { steps })));
-  for (let number = 0; ; number += 1) {
-    const code = String(number).padStart(6, "0");
-    if (!near.has(code)) return code;
-  }
+  const codes = Array.from({ length: count + near.size }, (_, number) => String(number).padStart(6, "0"));
+  return codes.filter((code) => !near.has(code)).slice(0, count);
 }
+
+/** Six digits that no step near now has. */
+export const wrongTotp = (secret) => wrongTotps(secret, 1)[0];

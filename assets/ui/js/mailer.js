@@ -1,0 +1,76 @@
+// A mail with a code: sent, sent again after a while, and what to do where it does not come.
+
+import { countdown } from "./countdown.js";
+import { errorLine, h } from "./dom.js";
+import { explain } from "./trouble.js";
+import { say } from "./words.js";
+
+/** Up to this many seconds it is the mail before that keeps another from leaving, and that one may be here by now. */
+const BETWEEN_MAILS_S = 60;
+
+/** When another mail may leave, whatever it is for: the server counts by person. */
+let nextAt = 0;
+
+/** Sends a mail; where it is too soon for another, gives when it is not. */
+export async function mailed(send) {
+  try {
+    return await send();
+  } catch (problem) {
+    const wait = problem.code === "rate_limited" ? problem.body?.retry_after : null;
+    if (!wait) throw problem;
+    return { sent_to: null, resend_after: wait, unsent: true };
+  }
+}
+
+/**
+ * `send` asks the server for a mail, and `box` gives the box for its code. With `sent`, what
+ * `mailed` gave, that was done already. Gives the `element`, and what moves the `focus` to where it is needed.
+ */
+export function mailer({ send, box, sent = null }) {
+  const element = h("div", { class: "mailer" });
+  const said = h("p", { class: "hint", role: "status" });
+  const error = errorLine();
+  const ask = h("button", { type: "button", onclick: again }, say("email.send"));
+  let form = null, stop = () => {};
+
+  function wait() {
+    stop();
+    ask.disabled = true;
+    stop = countdown((nextAt - Date.now()) / 1000, (clock) => { ask.textContent = say("email.again_in", { clock }); }, () => {
+      ask.textContent = say("email.again");
+      ask.disabled = false;
+    });
+  }
+
+  function tell({ sent_to: to, resend_after: seconds, unsent = false }) {
+    nextAt = Date.now() + seconds * 1000;
+    if (!form) {
+      form = box();
+      ask.className = "second";
+      const tips = ["spam", "wait", "address"].map((tip) => h("li", {}, say(`email.missing.${tip}`)));
+      element.replaceChildren(said, form, error, h("div", { class: "actions" }, ask),
+        h("details", {}, h("summary", {}, say("email.missing")), h("ul", { class: "tips" }, tips)));
+    }
+    said.textContent = unsent ? say(seconds <= BETWEEN_MAILS_S ? "email.recent" : "email.often") : say("email.sent", { email: to });
+    wait();
+  }
+
+  async function again() {
+    error.textContent = "";
+    said.textContent = say("email.sending");
+    ask.disabled = true;
+    try {
+      tell(await mailed(send));
+      form.focusBox();
+    } catch (problem) {
+      said.textContent = "";
+      error.textContent = explain(problem);
+      ask.disabled = false;
+      ask.focus();
+    }
+  }
+
+  if (sent) tell(sent);
+  else element.append(h("p", { class: "hint" }, say("email.send.hint")), said, h("div", { class: "actions" }, ask), error);
+  return { element, focus: () => (form ? form.focusBox() : ask.focus()) };
+}

@@ -1,0 +1,170 @@
+// What the cards share: the overview, the one step that is open, and how news is told.
+
+import { button, errorLine, h } from "./dom.js";
+import { stepUp } from "./prove.js";
+import { call } from "./session.js";
+import { explain } from "./trouble.js";
+import { say } from "./words.js";
+
+/** Waiting is shown after this, lest it flickers. */
+export const PATIENCE_MS = 300;
+
+const news = document.querySelector("#news");
+const listeners = new Set();
+const doors = new Map();
+let open = null;
+let headings = 0;
+
+export const page = { overview: null };
+
+/** Says to those who listen what the others see. */
+export function announce(text) {
+  news.textContent = "";
+  setTimeout(() => { news.textContent = text; }, 50);
+}
+
+/** Calls `changed` with each overview. */
+export function onOverview(changed) {
+  listeners.add(changed);
+}
+
+/** Reads the overview anew, and lets all cards know. */
+export async function refresh() {
+  page.overview = await call("GET", "");
+  for (const changed of listeners) changed(page.overview);
+}
+
+/** A way into a step by its name: from another card, or after another sign-in. */
+export function door(name, enter) {
+  doors.set(name, enter);
+}
+
+export function goThrough(name, detail = null, fields = {}) {
+  doors.get(name)?.(detail, fields);
+}
+
+/** Where the person is, so that they can come back there. */
+export const place = () => open && { name: open.name, detail: open.detail, fields: open.fields() };
+
+/** Whether something is on the screen that is never shown again. */
+export const holds = () => open?.holds ?? false;
+
+/** Closes the open step and forgets what it showed. */
+export function close() {
+  open?.close();
+}
+
+/** What somebody is in the middle of, within a card. There is one at a time. */
+export class Step {
+  /** `within` is the row that it is about, `fields` gives what was typed so far, `left` is called when it is closed without having been done. */
+  static enter(card, { heading, name, detail = null, within = null, fields = () => ({}), left = () => {} }) {
+    if (open?.holds) {
+      open.heading.focus();
+      announce(say("codes.first"));
+      return null;
+    }
+    open?.close();
+    const step = new Step();
+    Object.assign(step, { card, name, detail, fields, left, opener: document.activeElement, holds: false });
+    step.heading = h("h3", { tabindex: "-1", id: `step-${++headings}` }, heading);
+    step.body = h("div", { class: "step-body" });
+    step.element = h("div", {
+      class: "step", role: "group", "aria-labelledby": step.heading.id,
+      onkeydown: (event) => { if (event.key === "Escape" && !step.holds) { event.preventDefault(); step.cancel(); } },
+    }, step.heading, step.body);
+    open = step;
+    document.querySelectorAll(".told").forEach((told) => told.remove());
+    card.openStep(step.element, within);
+    step.heading.focus({ preventScroll: true });
+    step.element.scrollIntoView({ block: "nearest" });
+    return step;
+  }
+
+  get isOpen() {
+    return open === this;
+  }
+
+  /** Shows its parts, and a way out below them. */
+  show(parts, focus = null, { wayOut = true } = {}) {
+    if (!this.isOpen) return;
+    this.body.replaceChildren(...[parts].flat(2).filter(Boolean));
+    if (wayOut) this.body.append(h("div", { class: "way-out" }, button(say("step.cancel"), () => this.cancel(), { kind: "plain" })));
+    (focus ?? this.heading).focus({ preventScroll: focus === null });
+    this.element.scrollIntoView({ block: "nearest" });
+  }
+
+  title(text) {
+    this.heading.textContent = text;
+  }
+
+  /**
+   * Does `deed(code)`: at first without a code, and with one where the server asks for it. Goes on to `then` with what
+   * that gave. Where it fails, `back` shows again what led here, with the sentence; without `back` it can be tried
+   * again here.
+   */
+  async load(deed, then, { back = null, waiting = "step.loading", code } = {}) {
+    const patience = setTimeout(() => this.show(h("p", { class: "hint", role: "status" }, say(waiting))), PATIENCE_MS);
+    let given;
+    try {
+      given = await deed(code);
+    } catch (problem) {
+      clearTimeout(patience);
+      if (!this.isOpen) return;
+      if (problem.code === "insufficient_user_authentication") {
+        const proving = stepUp(page.overview, place(), async (proof) => {
+          const answer = await deed(proof);
+          if (this.isOpen) then(answer);
+        });
+        this.show(proving, proving.querySelector("input, button"));
+      } else if (back) {
+        back(explain(problem));
+      } else {
+        const again = button(say("step.retry"), () => this.load(deed, then, { waiting, code }), { kind: "second" });
+        this.show([h("p", { class: "error", role: "alert" }, explain(problem)), h("div", { class: "actions" }, again)]);
+      }
+      return;
+    } finally {
+      clearTimeout(patience);
+    }
+    if (this.isOpen) then(given);
+  }
+
+  close() {
+    if (!this.isOpen) return;
+    open = null;
+    this.left();
+    this.body.replaceChildren();
+    this.element.remove();
+    this.card.closeStep();
+  }
+
+  /** Closed by the person: the focus goes back to where they came from. */
+  cancel() {
+    this.close();
+    const opener = this.opener?.isConnected && this.opener !== document.body ? this.opener : this.card.title;
+    opener.focus();
+    if (document.activeElement !== opener) this.card.title.focus();
+  }
+
+  /** It is done: says so, and shows what is so now. */
+  async done(sentence) {
+    this.left = () => {};
+    this.close();
+    this.card.tell(sentence);
+    this.card.title.focus();
+    announce(sentence);
+    await refreshOrSay(this.card);
+  }
+}
+
+/** Reads the overview anew after something was done, which stays done whatever comes of that. */
+export async function refreshOrSay(card) {
+  try {
+    await refresh();
+  } catch (problem) {
+    const error = errorLine();
+    const again = button(say("step.retry"), async () => { await refresh(); line.remove(); }, { kind: "second", error, explain });
+    const line = h("div", { class: "told trouble" }, h("p", {}, say("page.stale"), " ", explain(problem)), again, error);
+    card.tellElement(line);
+  }
+}

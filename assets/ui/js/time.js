@@ -1,0 +1,34 @@
+// Times as people say them, each with the whole of it behind.
+
+import { h } from "./dom.js";
+import { locale, say } from "./words.js";
+
+const MINUTE = 60, HOUR = 3600, DAY = 86_400;
+const near = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
+const whole = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "short" });
+const date = new Intl.DateTimeFormat(locale, { dateStyle: "medium" });
+
+/** `5 minutes ago`, `yesterday`, `3 Dec 2026`. */
+function ago(time) {
+  const seconds = (Date.now() - time) / 1000;
+  if (seconds < MINUTE) return say("time.now");
+  if (seconds < HOUR) return near.format(-Math.floor(seconds / MINUTE), "minute");
+  if (seconds < DAY) return near.format(-Math.floor(seconds / HOUR), "hour");
+  if (seconds < 7 * DAY) return near.format(-Math.floor(seconds / DAY), "day");
+  return date.format(time);
+}
+
+const element = (iso, words) => iso && h("time", { datetime: iso, title: whole.format(new Date(iso)) }, words(new Date(iso)));
+
+/** How long ago it was. */
+export const since = (iso) => element(iso, ago);
+/** On which day it is. */
+export const on = (iso) => element(iso, (time) => date.format(time));
+
+/** A sentence of `words`, in which `{name}` becomes `values[name]`: text or an element. */
+export function sentence(key, values = {}) {
+  return say(key).split(/(\{\w+\})/).map((part) => {
+    const name = /^\{(\w+)\}$/.exec(part)?.[1];
+    return name && values[name] !== undefined ? values[name] : part;
+  });
+}

@@ -1,0 +1,288 @@
+import assert from "node:assert/strict";
+
+import { addKey, must, setUpApp, tokenOf } from "./support/account.js";
+import { usbPorts } from "./support/authenticator.js";
+import { story } from "./support/story.js";
+import { app, enter, isFocused, keys, mail, openSettings, press, saveCodes, secretOn } from "./support/settings.js";
+import { openPrompt, outcomeOf } from "./support/sign-in.js";
+import { totp } from "./support/totp.js";
+
+const nextStep = { steps: 1 };
+const ADD = "Add a security key or passkey";
+const TURN_OFF = "Turn off your authenticator app";
+const refusal = (status, code, members = {}) => (route) => route.fulfill({ status, json: { code, detail: "the server's words", ...members } });
+
+async function withApp(page, origin) {
+  await page.goto(`${origin}/demo`);
+  const set = await setUpApp(page);
+  await openSettings(page, origin);
+  return set;
+}
+
+story("a server that cannot be reached, or is busy, loses nothing that was typed", async ({ page, origin, ear }) => {
+  const { backupCodes: [code] } = await withApp(page, origin);
+  await press(page, app(page), TURN_OFF);
+  await press(page, app(page), "Backup code");
+  const box = app(page).getByRole("textbox");
+  await box.fill(code);
+  await page.evaluate(() => {
+    const real = globalThis.fetch;
+    globalThis.fetch = (...asked) => (globalThis.offline ? Promise.reject(new TypeError("Failed to fetch")) : real(...asked));
+    globalThis.offline = true;
+  });
+  await page.keyboard.press("Enter");
+  await app(page).getByText("The server cannot be reached. Nothing is lost: try again.").waitFor();
+  assert.equal(await box.inputValue(), code);
+  await page.evaluate(() => { globalThis.offline = false; });
+  ear.expects(503);
+  await page.route("**/totp/disable", refusal(503, "unavailable"), { times: 1 });
+  await page.keyboard.press("Enter");
+  await app(page).getByText("The server is busy with itself for a moment.").waitFor();
+  assert.equal(await box.inputValue(), code);
+  await page.keyboard.press("Enter");
+  await app(page).getByText("Your authenticator app is turned off.").waitFor();
+});
+
+story("a page that cannot be loaded says so and can be tried again; each list has its own way back", async ({ page, origin, ear }) => {
+  ear.expects(503);
+  await page.route("**/auth/session", refusal(503, "unavailable"), { times: 1 });
+  await page.goto(`${origin}/`);
+  await page.getByRole("heading", { name: "Your settings could not be loaded" }).waitFor();
+  assert.ok(await isFocused(page.getByRole("button", { name: "Try again" })));
+  await page.keyboard.press("Enter");
+  await page.getByRole("link", { name: "Sign in" }).waitFor();
+  await page.route("**/trusted-devices", refusal(503, "unavailable"), { times: 1 });
+  await page.route("**/events?*", refusal(503, "unavailable"), { times: 1 });
+  await openSettings(page, origin);
+  const lists = page.getByRole("region", { name: "Trusted browsers" });
+  await press(page, lists, "Try again");
+  await lists.getByText("No browser is trusted.").waitFor();
+  await page.getByRole("region", { name: "Recent activity" }).getByRole("alert").getByText("busy").waitFor();
+});
+
+story("waiting is shown after a moment", async ({ page, origin }) => {
+  let go;
+  const late = new Promise((resolve) => { go = resolve; });
+  await page.route("**/auth/session", async (route) => { await late; await route.continue(); });
+  await page.goto(`${origin}/`);
+  await page.getByText("Loading…").waitFor();
+  go();
+  await page.getByRole("link", { name: "Sign in" }).waitFor();
+});
+
+story("who is signed out in the middle signs in again and comes back to what was typed", async ({ page, context, origin, ear }) => {
+  await withApp(page, origin);
+  await (await usbPorts(page)).plugIn();
+  await press(page, keys(page), ADD);
+  await page.keyboard.type("The blue one");
+  ear.expects(401);
+  await context.clearCookies();
+  await page.keyboard.press("Enter");
+  await page.getByText("You have been signed out.").waitFor();
+  await keys(page).getByText("You are signed out.").waitFor();
+  assert.equal(await keys(page).getByRole("textbox").inputValue(), "The blue one");
+  await enter(page, page.getByRole("button", { name: "Sign in again" }));
+  await enter(page, page.getByRole("button", { name: /Alice Example/ }));
+  const box = keys(page).getByRole("textbox");
+  await box.waitFor();
+  assert.equal(await box.inputValue(), "The blue one");
+  assert.ok(await isFocused(box));
+  assert.equal(await page.evaluate(() => sessionStorage.length), 0, "the place is kept no longer than it takes");
+  await page.keyboard.press("Enter");
+  await keys(page).getByText("“The blue one” is added.").waitFor();
+});
+
+story("where a recent sign-in is asked for, another sign-in leads back to the same step", async ({ page, origin, ear }) => {
+  await withApp(page, origin);
+  await (await usbPorts(page)).plugIn();
+  await addKey(page, "Blue");
+  await page.reload();
+  ear.expects(401);
+  await page.route("**/webauthn/mfa_*", refusal(401, "insufficient_user_authentication", { max_age: 600 }), { times: 1 });
+  await press(page, keys(page), "Rename “Blue”");
+  await page.keyboard.type("Red");
+  await page.keyboard.press("Enter");
+  const login = page.waitForRequest("**/auth/login?*");
+  await enter(page, keys(page).getByRole("button", { name: "Sign in again instead" }));
+  assert.equal(new URL((await login).url()).search, "?return=%2F&fresh=1");
+  await enter(page, page.getByRole("button", { name: /Alice Example/ }));
+  await keys(page).getByRole("group", { name: "Rename “Blue”" }).waitFor();
+  await page.keyboard.press("Enter");
+  await keys(page).getByText("It is called “Red” now.").waitFor();
+});
+
+story("where nobody is signed in by the server, a token is pasted, and a new one where it is over", async ({ page, origin, ear }) => {
+  ear.expects(401);
+  await page.route("**/auth/session", (route) => route.fulfill({ json: { signed_in: false, sign_in_url: null } }));
+  const token = await tokenOf(page, origin);
+  await page.goto(`${origin}/`);
+  const paste = async (text) => {
+    await page.getByLabel("Access token").fill(text);
+    await enter(page, page.getByRole("button", { name: "Show my settings" }));
+  };
+  await paste("not.a.token");
+  await page.getByRole("alert").getByText("This token is not accepted.").waitFor();
+  await paste(token);
+  await page.getByRole("heading", { name: "Only your password protects this account" }).waitFor();
+  await press(page, keys(page), ADD);
+  await page.keyboard.type("The blue one");
+  await page.route("**/webauthn/register/begin", refusal(401, "invalid_token"), { times: 1 });
+  await page.keyboard.press("Enter");
+  await page.getByText("You have been signed out.").waitFor();
+  await paste(token);
+  await page.getByText("You have been signed out.").waitFor({ state: "hidden" });
+  assert.equal(await keys(page).getByRole("textbox").inputValue(), "The blue one");
+  assert.doesNotMatch(await page.content(), /eyJ/);
+  await page.reload();
+  assert.equal(await page.getByLabel("Access token").inputValue(), "");
+});
+
+story("where a proxy signs people in, the page has no sign-in of its own", async ({ page, origin, ear }) => {
+  ear.expects(401);
+  await page.route("**/auth/session", (route) => route.fulfill({ json: { signed_in: false, sign_in_url: null, proxy: true } }));
+  await page.goto(`${origin}/`);
+  await page.getByText("The server in front of this page did not say who you are.").waitFor();
+  await page.getByRole("button", { name: "Load again" }).waitFor();
+});
+
+story("where a recent sign-in is asked for, a code will do, and what was typed goes along", async ({ page, origin, ear }) => {
+  const { secret } = await withApp(page, origin);
+  await (await usbPorts(page)).plugIn();
+  ear.expects(401);
+  const sent = [];
+  await page.route("**/webauthn/register/begin", (route) => {
+    const body = route.request().postDataJSON() ?? {};
+    sent.push(body);
+    return body.code ? route.continue() : refusal(401, "insufficient_user_authentication", { max_age: 600 })(route);
+  });
+  await press(page, keys(page), ADD);
+  await page.keyboard.type("The blue one");
+  await page.keyboard.press("Enter");
+  await keys(page).getByText("Confirm first that it is you").waitFor();
+  const box = keys(page).getByRole("textbox");
+  assert.ok(await isFocused(box));
+  const code = totp(secret, nextStep);
+  await page.keyboard.type(code);
+  await keys(page).getByText("“The blue one” is added.").waitFor();
+  assert.deepEqual(sent, [{ name: "The blue one" }, { name: "The blue one", code }]);
+  assert.equal(await page.getByText("You have been signed out.").isVisible(), false);
+});
+
+story("where nothing but another sign-in helps, that is said", async ({ page, origin, ear }) => {
+  await openSettings(page, origin);
+  ear.expects(401);
+  await page.route("**/totp/enable", refusal(401, "insufficient_user_authentication", { max_age: 600 }));
+  await press(page, app(page), "Set up an authenticator app");
+  await app(page).getByText("Your sign-in was a while ago.").waitFor();
+});
+
+story("what the administrator asks is said, and the last factor that counts is not let go", async ({ page, origin, ear, site }) => {
+  await site.policy("set", "require-mfa", "all");
+  await site.policy("set", "allow-factor", "totp", "email");
+  await site.policy("set", "email-factor", "recovery");
+  await site.policy("set", "trusted-device-days", "0");
+  await openSettings(page, origin);
+  await page.getByRole("heading", { level: 1, name: "You need a second factor" }).waitFor();
+  await page.getByText("A second factor is required of you.").waitFor();
+  await page.getByText("You can set up: authenticator app and email code.").waitFor();
+  await page.getByText("No browser can be trusted").waitFor();
+  assert.equal(await keys(page).isVisible(), false);
+  assert.equal(await page.getByRole("region", { name: "Trusted browsers" }).isVisible(), false);
+  await mail(page).getByText("For recovery on this page only").waitFor();
+  await enter(page, page.locator(".summary").getByRole("button", { name: "Set up an app" }));
+  await app(page).getByRole("textbox").fill(totp(await secretOn(page)));
+  await saveCodes(page);
+  await press(page, app(page), TURN_OFF);
+  await app(page).getByText("this is the last one that counts").waitFor();
+  assert.equal(await app(page).getByRole("textbox").count(), 0, "no code is asked for in vain");
+  await press(page, app(page), "Cancel");
+  await site.policy("set", "allow-factor", "webauthn");
+  await page.reload();
+  await openSettings(page, origin);
+  await app(page).getByText("This kind is no longer offered here.").waitFor();
+  assert.equal(await app(page).getByRole("button", { name: "Replace your authenticator app" }).count(), 0);
+});
+
+story("the server's own refusals are in people's words", async ({ page, origin, ear }) => {
+  await page.goto(`${origin}/demo`);
+  await (await usbPorts(page)).plugIn();
+  await addKey(page, "Blue");
+  await openSettings(page, origin);
+  ear.expects(409, 429, 404, 500);
+  for (const [status, code, members, words] of [
+    [409, "last_factor", {}, "this is the last one that counts"],
+    [429, "rate_limited", { retry_after: 120 }, "Wait 2 minutes, then try again."],
+    [404, "not_found", {}, "That is not there any more."],
+    [500, "internal", {}, "Something broke on the server."],
+  ]) {
+    await page.route("**/webauthn/mfa_*", refusal(status, code, members), { times: 1 });
+    await press(page, keys(page), "Remove “Blue”");
+    await press(page, keys(page), "Remove it");
+    await keys(page).getByRole("alert").getByText(words).waitFor();
+    await press(page, keys(page), "Cancel");
+  }
+});
+
+story("a trusted browser is listed where it was chosen, and is let go", async ({ page, origin, ear }) => {
+  await page.goto(`${origin}/demo`);
+  const { secret } = await setUpApp(page);
+  const challenge = await openPrompt(page, origin, { remember: true, context: { app: "Wiki", user_agent: await page.evaluate(() => navigator.userAgent) } });
+  await page.getByLabel("Remember this browser for").check();
+  await page.getByRole("textbox").fill(totp(secret, nextStep));
+  await outcomeOf(page, challenge);
+  await openSettings(page, origin);
+  const trusted = page.getByRole("region", { name: "Trusted browsers" });
+  await trusted.getByText("Chrome on Linux").waitFor();
+  await trusted.getByText(/At demo-login-service · until \d+ \w+ \d{4}/).waitFor();
+  await page.getByRole("region", { name: "Recent activity" }).getByText("Signed in").waitFor();
+  await page.getByText(/by authenticator app · at demo-login-service/).waitFor();
+  await press(page, trusted, "Remove Chrome on Linux");
+  await trusted.getByText("No browser is trusted.").waitFor();
+  assert.ok(await isFocused(trusted.getByRole("heading")));
+  assert.deepEqual((await must(page, "GET", "/me/mfa/trusted-devices")).devices, []);
+});
+
+story("recent activity is in people's words, and older lines come when they are asked for", async ({ page, origin, ear }) => {
+  await withApp(page, origin);
+  await (await usbPorts(page)).plugIn();
+  for (let number = 1; number <= 9; number += 1) {
+    const { device } = await addKey(page, `Key ${number}`);
+    await must(page, "DELETE", `/me/mfa/webauthn/${device.device_id}`);
+  }
+  await page.reload();
+  await openSettings(page, origin);
+  const activity = page.getByRole("region", { name: "Recent activity" });
+  const lines = activity.getByRole("listitem");
+  await lines.first().waitFor();
+  assert.equal(await lines.count(), 5);
+  await press(page, activity, "Show older");
+  await activity.getByText("Authenticator app set up").waitFor();
+  assert.equal(await lines.count(), 19);
+  assert.ok(await isFocused(lines.nth(5)));
+  assert.equal(await activity.getByRole("button", { name: "Show older" }).isVisible(), false);
+  assert.doesNotMatch(await activity.innerText(), /webauthn\.|totp\.|undefined|null|\{/);
+});
+
+story("the first view of the settings page is small", async ({ page, origin, ear }) => {
+  await page.goto(`${origin}/demo`);
+  await setUpApp(page);
+  await openSettings(page, origin);
+  const session = await page.context().newCDPSession(page);
+  await session.send("Network.enable");
+  await session.send("Network.setCacheDisabled", { cacheDisabled: true });
+  let bytes = 0, requests = 0;
+  session.on("Network.loadingFinished", ({ encodedDataLength }) => { bytes += encodedDataLength; requests += 1; });
+  await page.reload();
+  await page.getByText("Authenticator app set up").waitFor();
+  console.log(`the settings page: ${bytes} bytes in ${requests} answers`);
+  assert.ok(bytes < 100_000, `${bytes} bytes`);
+});
+
+story("the settings page says that it needs JavaScript where there is none", async ({ page, context, origin }) => {
+  const bare = await context.browser().newContext({ javaScriptEnabled: false });
+  const reader = await bare.newPage();
+  await reader.goto(`${origin}/`);
+  assert.match(await reader.locator("noscript").innerText(), /This page needs JavaScript\./);
+  await bare.close();
+  await page.goto(`${origin}/demo`);
+});
