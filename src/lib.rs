@@ -16,7 +16,7 @@
 //! services config
 //! lockout audit people outbox policy clients session signing trust
 //! auth mail store server
-//! crypto
+//! crypto words
 //! base
 //! ```
 //!
@@ -35,7 +35,7 @@
 //!   settings page, `signing` keeps the keys that sign results and knows whose turn it is.
 //! - `auth` says who is calling, `mail` writes and sends letters, `store` keeps records, `server`
 //!   takes connections.
-//! - `crypto` seals and hashes. `base` knows nobody: time, randomness, identifiers, secrets, failures.
+//! - `crypto` seals and hashes. `words` holds what is said to people, in their languages. `base` knows nobody: time, randomness, identifiers, secrets, failures.
 //!
 //! Rooms have the same shelves, where they need them: `rule.rs` (what is true: pure, the time an
 //! argument), `service.rs` (what is done, within a transaction), `record.rs` (what is kept),
@@ -119,3 +119,4 @@ pub mod signing;
 pub mod store;
 pub mod trust;
 pub mod wire;
+pub mod words;
