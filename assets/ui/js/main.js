@@ -12,7 +12,7 @@ import { webauthn } from "./factors/webauthn.js";
 import { PATIENCE_MS, close, goThrough, holds, onOverview, place, refresh } from "./page.js";
 import * as session from "./session.js";
 import { explain } from "./trouble.js";
-import { language, say } from "./words.js";
+import { say } from "./words.js";
 
 /** Somebody who comes back to the page after this long sees it anew. */
 const STALE_MS = 60_000;
@@ -151,9 +151,6 @@ async function start() {
 }
 
 session.onOver(over);
-document.documentElement.lang = language;
-document.title = say("page.title");
-document.querySelector("#brand").textContent = say("page.title");
 
 // What a page shows only once is not there any more when somebody goes back to it.
 addEventListener("pagehide", () => {
