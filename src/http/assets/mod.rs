@@ -71,19 +71,36 @@ static PARTS: LazyLock<BTreeMap<String, Served>> = LazyLock::new(|| {
     files.chain(words).collect()
 });
 
-/// The page of that file, in `language`. A shell may hold `{{assets}}`, `{{language}}`, and `{{say KEY}}`.
+/// The page of that file, in `language`. A shell may hold `{{assets}}`, `{{language}}`,
+/// `{{languages}}` and `{{say KEY}}`.
 fn page(file: &str, language: Language) -> Option<Served> {
     let shell = Ui::get(file)?.data;
     let shell = std::str::from_utf8(&shell).ok()?;
     let page = html::fill(shell, |name| match name {
         "assets" => Some(format!("/assets/{}", *VERSION)),
         "language" => Some(language.to_string()),
+        "languages" => Some(choices(language)),
         _ => {
             let key = name.strip_prefix("say ")?;
             Some(html::escape(words::find(language, key, None)))
         }
     });
     Some(Served::new(HTML, page.into_bytes()))
+}
+
+/// All languages to choose from, each in its own words.
+fn choices(current: Language) -> String {
+    let choice = |language: Language| {
+        let current = match language == current {
+            true => " aria-current=\"true\"",
+            false => "",
+        };
+        let name = html::escape(language.own_name());
+        format!(
+            "<li><button type=\"button\" class=\"plain\" lang=\"{language}\"{current}>{name}</button></li>"
+        )
+    };
+    Language::ALL.into_iter().map(choice).collect()
 }
 
 /// The pages and their parts; `usual` is the language of whoever asks for none of ours.
