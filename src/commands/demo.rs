@@ -162,6 +162,8 @@ fn server_settings(
     demo: &Demo,
 ) -> Settings {
     Settings {
+        tls: None,
+        trusted_proxies: Vec::new(),
         listen: settings.listen.clone(),
         public_url: public_url.clone(),
         rp_id: "localhost".to_owned(),

@@ -6,12 +6,17 @@ use url::Url;
 
 use crate::base::{ListenAddress, Secret};
 use crate::policy::Policy;
+use crate::server::{TlsFiles, TrustedProxy};
 
 /// All that `mfad serve` is told.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where to listen. A socket from systemd wins over it.
     pub listen: ListenAddress,
+    /// Certificate and key, where the server speaks TLS itself.
+    pub tls: Option<TlsFiles>,
+    /// Proxies in front that are believed on where a request came from.
+    pub trusted_proxies: Vec<TrustedProxy>,
     /// What browsers see: scheme, host and port alone; its path is `/`.
     pub public_url: Url,
     /// The WebAuthn RP ID: the host of each origin or a parent domain of it.

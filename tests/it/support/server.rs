@@ -89,6 +89,8 @@ impl Server {
                 host: "127.0.0.1".to_owned(),
                 port: 0,
             },
+            tls: None,
+            trusted_proxies: Vec::new(),
             public_url: url.clone(),
             rp_id: "mfa.example.com".to_owned(),
             origins: vec![url],
