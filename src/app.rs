@@ -26,6 +26,7 @@ use crate::factor::{Desk, RelyingParty, let_hold};
 use crate::http::{self, EdgeSettings};
 use crate::login;
 use crate::mail::{Mailer, Security, SmtpSettings};
+use crate::metrics::Metrics;
 use crate::outbox;
 use crate::policy::{self, OPERATORS_SHUT_OUT};
 use crate::server::{self, Limits, Listener, Routes, Tls, TlsError};
@@ -38,6 +39,8 @@ use crate::store::{self, MasterKeyPlace, OpenError, Store};
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// How long what broke waits before it begins anew.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
+/// How many may ask at once for what is counted.
+const WATCHERS: usize = 16;
 /// How long new settings wait for the issuer's keys before they hold.
 const PRIMING: Duration = Duration::from_secs(5);
 /// Lines of the audit that one transaction removes.
@@ -75,12 +78,14 @@ pub struct App {
     tls: Option<Tls>,
     fixed: Fixed,
     reloads: Option<mpsc::Receiver<Box<Settings>>>,
+    watched_at: Option<Listener>,
 }
 
 /// What holds until the process ends, whatever the settings say later.
 #[derive(PartialEq)]
 struct Fixed {
     listen: ListenAddress,
+    metrics_listen: Option<ListenAddress>,
     data_dir: PathBuf,
     master_key: Option<MasterKeyFile>,
     max_connections: usize,
@@ -92,6 +97,7 @@ impl Fixed {
     fn of(settings: &Settings) -> Self {
         Fixed {
             listen: settings.listen.clone(),
+            metrics_listen: settings.metrics_listen.clone(),
             data_dir: settings.data_dir.clone(),
             master_key: settings.master_key.clone(),
             max_connections: settings.max_connections,
@@ -119,7 +125,10 @@ impl App {
             entropy.clone(),
         )?;
         let signer = signer(&store, clock.clone(), entropy.clone()).await?;
+        let metrics = Metrics::new();
+        store.count_in(&metrics);
         let base = Base {
+            metrics,
             store,
             signer,
             clock,
@@ -143,6 +152,7 @@ impl App {
             tls,
             fixed: Fixed::of(settings),
             reloads: None,
+            watched_at: None,
         })
     }
 
@@ -150,6 +160,12 @@ impl App {
     /// over with a word in the log, and settings that cannot be taken up change nothing.
     pub fn with_reloads(mut self, reloads: mpsc::Receiver<Box<Settings>>) -> Self {
         self.reloads = Some(reloads);
+        self
+    }
+
+    /// Serves what is counted on a listener of its own.
+    pub fn watched_at(mut self, listener: Option<Listener>) -> Self {
+        self.watched_at = listener;
         self
     }
 
@@ -181,9 +197,12 @@ impl App {
             self.limits,
             stop,
         );
+        let watched = Routes::new(http::watch_router(self.desk.clone()));
+        let watch = watch_over(self.watched_at, watched.clone());
         let running = Running {
             desk: self.desk,
             routes,
+            watched,
             extra,
             tools,
             tls: self.tls,
@@ -192,6 +211,7 @@ impl App {
         let served = tokio::select! {
             served = served => served,
             never = running.keep(self.reloads) => match never {},
+            never = watch => match never {},
         };
         drop(stop_console);
         if let Some(console) = console
@@ -208,6 +228,7 @@ impl App {
 struct Running {
     desk: Arc<Desk>,
     routes: Routes,
+    watched: Routes,
     extra: Router,
     tools: watch::Sender<Tools>,
     tls: Option<Tls>,
@@ -235,7 +256,7 @@ impl Running {
     async fn take_up(&mut self, settings: &Settings) -> Result<(), StartError> {
         if Fixed::of(settings) != self.fixed {
             tracing::warn!(
-                "of the changed settings, listen, data-dir, master-key-file, max-connections, log, log-format and \
+                "of the changed settings, listen, metrics-listen, data-dir, master-key-file, max-connections, log, log-format and \
                  whether TLS is spoken hold from the next start on"
             );
         }
@@ -245,6 +266,7 @@ impl Running {
             signer: tools.signer.clone(),
             clock: tools.clock.clone(),
             entropy: tools.entropy.clone(),
+            metrics: tools.metrics.clone(),
         };
         let (desk, edge) = assemble(settings, &base).await?;
         if let (Some(tls), Some(files)) = (&self.tls, &settings.tls) {
@@ -257,10 +279,26 @@ impl Running {
         }
         self.routes
             .replace(http::router(desk.clone(), edge, self.extra.clone()));
+        self.watched.replace(http::watch_router(desk.clone()));
         self.tools.send_replace(Tools::from(&desk.tools));
         self.desk = desk;
         Ok(())
     }
+}
+
+/// Serves what is counted, where somebody wants to know.
+async fn watch_over(listener: Option<Listener>, routes: Routes) -> Infallible {
+    if let Some(listener) = listener {
+        let limits = Limits {
+            connections: WATCHERS,
+            ..Limits::default()
+        };
+        let served = server::serve(listener, None, routes, limits, std::future::pending());
+        if let Err(error) = served.await {
+            tracing::error!(%error, "what is counted is no longer served");
+        }
+    }
+    std::future::pending().await
 }
 
 async fn next(reloads: &mut Option<mpsc::Receiver<Box<Settings>>>) -> Option<Box<Settings>> {
@@ -269,6 +307,7 @@ async fn next(reloads: &mut Option<mpsc::Receiver<Box<Settings>>>) -> Option<Box
 
 /// What outlives a change of settings.
 struct Base {
+    metrics: Metrics,
     store: Store,
     signer: Signer,
     clock: Arc<dyn Clock>,
@@ -281,6 +320,7 @@ async fn assemble(
     base: &Base,
 ) -> Result<(Arc<Desk>, EdgeSettings), StartError> {
     let Base {
+        metrics,
         store,
         signer,
         clock,
@@ -293,6 +333,10 @@ async fn assemble(
         verifier.clone(),
         way(settings),
     );
+    let mailer = mailer(settings, clock.clone())?;
+    if let Some(mailer) = &mailer {
+        mailer.count_in(metrics);
+    }
     let tools = Services {
         sessions,
         clients: Doorkeeper::new(store.clone()),
@@ -300,7 +344,8 @@ async fn assemble(
         clock: clock.clone(),
         entropy: entropy.clone(),
         verifier,
-        mailer: mailer(settings, clock.clone())?,
+        mailer,
+        metrics: metrics.clone(),
         signer: signer.clone(),
         policy: Arc::new(settings.policy.clone()),
         recent_auth: settings.recent_auth,
@@ -329,6 +374,7 @@ async fn assemble(
     let edge = EdgeSettings {
         https: settings.public_url.scheme() == "https",
         trusted_proxies: settings.trusted_proxies.as_slice().into(),
+        metrics: metrics.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
     };

@@ -23,16 +23,20 @@ pub fn serve(settings: &Settings, again: impl Fn() -> Result<Box<Settings>, Prob
             Ok(app) => app,
             Err(refused) => return report(refused.exit, &refused.problem),
         };
-        let listener = match listen(&settings.listen).await {
-            Ok(listener) => listener,
+        let listeners = listeners(settings).await;
+        let (listener, watched_at) = match listeners {
+            Ok(listeners) => listeners,
             Err(exit) => {
                 app.desk.tools.store.close().await;
                 return exit;
             }
         };
+        if let (Some(listener), Some(wanted)) = (&watched_at, &settings.metrics_listen) {
+            tracing::info!(listen = %address(listener, wanted), "serving what is counted");
+        }
         tracing::info!(listen = %address(&listener, &settings.listen), public_url = %settings.public_url, "serving");
         fetch_keys(&app);
-        let served = app.with_reloads(reloads).run(listener, Router::new(), stop);
+        let served = app.watched_at(watched_at).with_reloads(reloads).run(listener, Router::new(), stop);
         let served = tokio::select! {
             served = served => served,
             never = reloading => match never {},
@@ -84,6 +88,16 @@ pub(super) fn fetch_keys(app: &App) {
             );
         }
     });
+}
+
+/// The listener, and the one for those who watch over the server.
+async fn listeners(settings: &Settings) -> Result<(Listener, Option<Listener>), Exit> {
+    let listener = listen(&settings.listen).await?;
+    let watched_at = match &settings.metrics_listen {
+        Some(wanted) => Some(listen(wanted).await?),
+        None => None,
+    };
+    Ok((listener, watched_at))
 }
 
 /// Opens the listener, or says why not.

@@ -8,6 +8,7 @@ mod headers;
 mod health;
 mod jwks;
 mod sign_in;
+mod watch;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use crate::wire;
 
 pub use document::{document, document_json};
 pub use edge::EdgeSettings;
+pub use watch::watch_router;
 
 /// Everything that is served, for `desk`; `extra` routes pass the same edge.
 pub fn router(desk: Arc<Desk>, settings: EdgeSettings, extra: Router) -> Router {
