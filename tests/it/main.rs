@@ -22,3 +22,4 @@ mod services;
 mod session;
 mod signing;
 mod support;
+mod words;
