@@ -36,7 +36,10 @@ pub fn serve(settings: &Settings, again: impl Fn() -> Result<Box<Settings>, Prob
         }
         tracing::info!(listen = %address(&listener, &settings.listen), public_url = %settings.public_url, "serving");
         fetch_keys(&app);
-        let served = app.watched_at(watched_at).with_reloads(reloads).run(listener, Router::new(), stop);
+        let served =
+            app.watched_at(watched_at)
+                .with_reloads(reloads)
+                .run(listener, Router::new(), stop);
         let served = tokio::select! {
             served = served => served,
             never = reloading => match never {},

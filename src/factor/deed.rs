@@ -151,13 +151,19 @@ impl Desk {
         T: Send + 'static,
         F: Fn(&mut Deed<'_, '_>) -> Result<T, Refusal> + Send + 'static,
     {
-        self.run(by.into(), action, work, false, move |deed, outcome| match outcome {
-            Some(failure) => audit::append(
-                deed.tx,
-                &deed.line(action, Some(failure.code().name.to_owned())),
-            ),
-            None => Ok(()),
-        })
+        self.run(
+            by.into(),
+            action,
+            work,
+            false,
+            move |deed, outcome| match outcome {
+                Some(failure) => audit::append(
+                    deed.tx,
+                    &deed.line(action, Some(failure.code().name.to_owned())),
+                ),
+                None => Ok(()),
+            },
+        )
         .await
     }
 

@@ -75,7 +75,9 @@ async fn name(State(settings): State<EdgeSettings>, mut request: Request, next: 
         let status = response.status().as_u16();
         let took = started.elapsed();
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        settings.metrics.answered(method.as_str(), path, status, took);
+        settings
+            .metrics
+            .answered(method.as_str(), path, status, took);
         match status {
             500.. => tracing::warn!(status, ms, "answered"),
             // Reading that went well is the bulk, and tells nothing.

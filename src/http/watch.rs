@@ -38,7 +38,7 @@ async fn metrics(State(desk): State<Arc<Desk>>) -> Response {
         outbox: waiting as u64,
         storage: tools.store.health().is_ok(),
         issuer_keys: tools.verifier.health().is_ok(),
-        signing_key_age: signs.map(|key| now.since(key.published_at).as_secs()),
+        signing_key_age: signs.map(|key| now.since(key.published_at)),
     };
     match tools.metrics.text(&now) {
         Ok(text) => ([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response(),

@@ -71,6 +71,16 @@ pub enum Sent {
     Refused,
 }
 
+impl Sent {
+    fn word(self) -> &'static str {
+        match self {
+            Sent::Taken => "taken",
+            Sent::Deferred => "deferred",
+            Sent::Refused => "refused",
+        }
+    }
+}
+
 /// What is looked up when somebody asks, and not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Now {
@@ -196,6 +206,11 @@ impl Metrics {
             Unit::Seconds,
             counts.key_age.clone(),
         );
+        // From the start, so that the first of a kind is a rise.
+        for sent in [Sent::Taken, Sent::Deferred, Sent::Refused] {
+            let outcome = sent.word();
+            counts.mails.get_or_create(&Mail { outcome });
+        }
         Metrics(Arc::new(Counts { registry, ..counts }))
     }
 
@@ -227,11 +242,7 @@ impl Metrics {
 
     /// A letter was handed to the mail server.
     pub fn mailed(&self, sent: Sent) {
-        let outcome = match sent {
-            Sent::Taken => "taken",
-            Sent::Deferred => "deferred",
-            Sent::Refused => "refused",
-        };
+        let outcome = sent.word();
         self.0.mails.get_or_create(&Mail { outcome }).inc();
     }
 

@@ -22,4 +22,5 @@ mod services;
 mod session;
 mod signing;
 mod support;
+mod watch;
 mod words;
