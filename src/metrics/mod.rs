@@ -209,7 +209,7 @@ impl Metrics {
         // From the start, so that the first of a kind is a rise.
         for sent in [Sent::Taken, Sent::Deferred, Sent::Refused] {
             let outcome = sent.word();
-            counts.mails.get_or_create(&Mail { outcome });
+            counts.mails.get_or_create(&Mail { outcome }).inc_by(0);
         }
         Metrics(Arc::new(Counts { registry, ..counts }))
     }
