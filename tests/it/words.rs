@@ -403,3 +403,33 @@ fn each_language_is_written_in_its_own_signs() {
     }
     assert!(strange.is_empty(), "{strange:#?}");
 }
+
+/// What a button says, and the name of it for those who hear it.
+const SEEN_AND_HEARD: [(&str, &str); 11] = [
+    ("keys.add", "keys.add.heading"),
+    ("remove", "keys.remove.heading"),
+    ("rename", "keys.rename.heading"),
+    ("replace", "totp.replace.heading"),
+    ("set_up", "email.add.heading"),
+    ("set_up", "totp.add.heading"),
+    ("trusted.remove", "trusted.remove.label"),
+    ("turn_off", "email.remove.heading"),
+    ("turn_off", "totp.remove.heading"),
+    ("unlock", "email.unlock.heading"),
+    ("unlock", "totp.unlock.heading"),
+];
+
+/// Whoever speaks to a machine says what they see (WCAG 2.2, 2.5.3).
+#[test]
+fn what_is_heard_of_a_button_holds_what_is_seen_of_it() {
+    for language in Language::ALL {
+        for (seen, heard) in SEEN_AND_HEARD {
+            let said = |key| mfad::words::find(language, key, None).to_lowercase();
+            let (seen_words, heard_words) = (said(seen), said(heard));
+            assert!(
+                heard_words.contains(&seen_words),
+                "{language}: {seen} ({seen_words}) is not in {heard} ({heard_words})"
+            );
+        }
+    }
+}
