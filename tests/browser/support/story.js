@@ -38,13 +38,20 @@ after(() => browser?.close());
 class Ear {
   #heard = [];
   #expected = new Set();
+  #offline = false;
 
   /** Answers of these statuses are part of the story. */
   expects(...statuses) {
     statuses.forEach((status) => this.#expected.add(status));
   }
 
+  /** That the server is not there for a while is part of the story. */
+  expectsOffline() {
+    this.#offline = true;
+  }
+
   hear(kind, text) {
+    if (this.#offline && /net::ERR_(INTERNET_DISCONNECTED|CONNECTION_REFUSED)/.test(text)) return;
     const refused = /the server responded with a status of (\d+)/.exec(text);
     if (refused && this.#expected.has(Number(refused[1]))) return;
     this.#heard.push(`${kind}: ${text}`);
