@@ -94,10 +94,10 @@ story("a name that cannot be saved is not lost, and neither is the key", async (
   await page.context().setOffline(true);
   await page.keyboard.press("Enter");
   await keys(page).getByRole("alert").getByText("The server cannot be reached.").waitFor();
-  assert.equal(await name(page).inputValue(), " The blue one");
+  assert.equal(await name(page).inputValue(), "The blue one");
   await page.context().setOffline(false);
   await page.keyboard.press("Enter");
-  await keys(page).getByText("It is called", { exact: false }).or(keys(page).getByText("“The blue one” is added.")).first().waitFor();
+  await keys(page).getByText("“The blue one” is added.").waitFor();
   assert.deepEqual((await keysOf(page)).map((one) => one.name).sort(), ["First", "The blue one"]);
 });
 
@@ -138,6 +138,7 @@ story("a key that is not touched is given up in words, by its time or by the per
   assert.deepEqual((await overview(page)).devices, []);
   await key.touch();
   await press(page, keys(page), ADD);
+  await keys(page).getByText("The key is added.").waitFor();
   await page.keyboard.press("Enter");
   await saveCodes(page);
 });

@@ -48,8 +48,8 @@ export function door(name, enter) {
   doors.set(name, enter);
 }
 
-/** Enters a step, and says whether it is open. */
-export function goThrough(name, detail = null, fields = {}) {
+/** Enters a step, and says whether it is open. With `fields` somebody comes back to it, and had typed these. */
+export function goThrough(name, detail = null, fields = undefined) {
   doors.get(name)?.(detail, fields);
   return open !== null;
 }
@@ -74,7 +74,7 @@ export function beginHistory() {
       open.cancel();
       return true;
     },
-    reopen: ({ name, device_id: id }) => page.overview !== null && goThrough(name, id && { device_id: id }),
+    reopen: ({ name, device_id: id }) => page.overview !== null && goThrough(name, id && { device_id: id }, {}),
   });
 }
 

@@ -12,7 +12,7 @@ const cards = (count) => h("div", { class: "cards" }, Array.from({ length: count
 /** The page's bones, and a word for those who do not see them. */
 export function skeleton() {
   return [
-    h("p", { class: "unseen", role: "status" }, say("step.loading")),
+    h("div", { class: "unseen", role: "status" }, h("h1", {}, say("step.loading"))),
     h("div", { class: "stack skeleton", "aria-hidden": "true" },
       h("div", { class: "summary" }, h("span", { class: "icon" }), h("div", { class: "about" }, bar("title"), bar("long"))),
       h("div", {}, h("h2", {}, say("page.ways")), h("p", { class: "hint" }, say("page.ways.what")), cards(3)),

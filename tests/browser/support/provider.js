@@ -93,3 +93,13 @@ export async function startWithProvider(...words) {
     throw error;
   }
 }
+
+/** The provider's page for developers asks for a font; nothing leaves this machine. */
+export const withoutFonts = (page) => page.route("https://fonts.googleapis.com/**", (route) => route.fulfill({ contentType: "text/css", body: "" }));
+
+/** Signs Alice in at the provider's page for developers. */
+export async function signInAtTheProvider(page) {
+  await page.locator("input[name=login]").fill("alice");
+  await page.locator("input[name=password]").fill("any");
+  await page.locator("button[type=submit]").click();
+}

@@ -93,8 +93,8 @@ export async function picture(page, name, options = {}) {
  * A test in the browser. `play` gets `page`, `context`, `origin`, `ear`, and `site`: the demo, or what `start` started;
  * whatever the browser or the server complains of beside what the story expects fails it.
  */
-export function story(name, play, { colorScheme = "light", viewport = DESK, start = startDemo } = {}) {
-  test(name, { timeout: TEST_MS }, async () => {
+export function story(name, play, { colorScheme = "light", viewport = DESK, start = startDemo, ms = TEST_MS } = {}) {
+  test(name, { timeout: ms }, async () => {
     const site = await start();
     const ear = new Ear();
     let context;

@@ -2,7 +2,7 @@
 
 import { browserOf } from "../browser.js";
 import { button, errorLine, h, icon } from "../dom.js";
-import { announce } from "../page.js";
+import { announce, refresh } from "../page.js";
 import { call } from "../session.js";
 import { on, sentence, since } from "../time.js";
 import { explain } from "../trouble.js";
@@ -24,7 +24,7 @@ export function trusted() {
 
   async function removed(sentence) {
     announce(sentence);
-    (await load())();
+    await refresh();
     title.focus();
   }
 

@@ -85,14 +85,14 @@ function nameFor(device) {
   return free;
 }
 
-function add() {
+function add(_, comingBack) {
   let ceremony = null;
   const step = Step.enter(card, { heading: say("keys.add.heading"), name: "webauthn.add", left: () => ceremony?.abort() });
   if (!step) return;
 
   const begin = () => step.load((code) => call("POST", "/webauthn/register/begin", code && { code }), carryOut, { back: ask });
 
-  /** Browsers ask for a key where the person has just done something, and not of their own accord. */
+  /** A browser asks for a key where the person has just done something: who comes back to this says so first. */
   function ask(error) {
     const line = errorLine();
     line.textContent = error ?? "";
@@ -134,7 +134,7 @@ function add() {
     });
   }
 
-  if (navigator.userActivation?.isActive === false) ask();
+  if (comingBack) ask();
   else begin();
 }
 
