@@ -10,11 +10,14 @@ import { backupCodes } from "./factors/backup-codes.js";
 import { email } from "./factors/email.js";
 import { totp } from "./factors/totp.js";
 import { webauthn } from "./factors/webauthn.js";
-import { PATIENCE_MS, beginHistory, close, goThrough, holds, onOverview, onReading, place, refresh } from "./page.js";
+import { focusLanguages, offerLanguages, warnOfLanguages } from "./language.js";
+import {
+  PATIENCE_MS, beginHistory, close, door, goThrough, holds, isHeld, onOverview, onReading, place, refresh,
+} from "./page.js";
 import * as session from "./session.js";
 import { skeleton } from "./skeleton.js";
 import { explain } from "./trouble.js";
-import { language, say } from "./words.js";
+import { say } from "./words.js";
 
 /** Somebody who comes back to the page after this long sees it anew. */
 const STALE_MS = 60_000;
@@ -133,6 +136,8 @@ async function show() {
   await refresh();
   screen(main);
   who();
+  // A token is nowhere but in this page's memory.
+  if (session.session.kind === "token") warnOfLanguages(say("language.token"));
 }
 
 async function start() {
@@ -154,9 +159,12 @@ async function start() {
 }
 
 session.onOver(over);
-document.documentElement.lang = language;
-document.title = say("page.title");
-document.querySelector("#brand").textContent = say("page.title");
+door("language", focusLanguages);
+offerLanguages(() => {
+  if (isHeld()) return false;
+  if (content.contains(main)) session.keepPlace(place() ?? { name: "language" });
+  return true;
+});
 
 // What a page shows only once is not there any more when somebody goes back to it.
 addEventListener("pagehide", () => {

@@ -60,6 +60,9 @@ export const place = () => open && { name: open.name, detail: open.detail, field
 /** Whether something is on the screen that is never shown again. */
 export const holds = () => open?.holds ?? false;
 
+/** As `holds`; if so, somebody who would leave it behind is led back to it. */
+export const isHeld = () => open?.insists() ?? false;
+
 /** Closes the open step and forgets what it showed. */
 export function close() {
   open?.close();
@@ -70,7 +73,7 @@ export function beginHistory() {
   watchBack({
     isOpen: () => open,
     closed() {
-      if (open.insists()) return false;
+      if (isHeld()) return false;
       open.cancel();
       return true;
     },
@@ -83,7 +86,7 @@ export class Step {
   /** `within` is the row that it is about, `fields` gives what was typed so far, `left` is called when it is closed without having been done. */
   static enter(card, { heading, name, detail = null, within = null, fields = () => ({}), left = () => {} }) {
     const opener = document.activeElement;
-    if (open?.insists()) return null;
+    if (isHeld()) return null;
     if (open?.onward) open.onward();
     open?.close();
     const step = new Step();
