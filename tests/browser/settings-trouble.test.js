@@ -20,7 +20,7 @@ async function withApp(page, origin) {
   return set;
 }
 
-story("a server that cannot be reached, or is busy, loses nothing that was typed", async ({ page, context, origin, ear }) => {
+story("a server that cannot be reached loses nothing that was typed", async ({ page, context, origin, ear }) => {
   const { backupCodes: [code] } = await withApp(page, origin);
   await press(page, app(page), TURN_OFF);
   await press(page, app(page), "Backup code");
@@ -32,30 +32,32 @@ story("a server that cannot be reached, or is busy, loses nothing that was typed
   await app(page).getByText("The server cannot be reached. Nothing is lost: try again.").waitFor();
   assert.equal(await box.inputValue(), code);
   await context.setOffline(false);
-  ear.expects(503);
-  await page.route("**/totp/disable", refusal(503, "unavailable"), { times: 1 });
-  await page.keyboard.press("Enter");
-  await app(page).getByText("The server is busy with itself for a moment.").waitFor();
-  assert.equal(await box.inputValue(), code);
   await page.keyboard.press("Enter");
   await app(page).getByText("Your authenticator app is turned off.").waitFor();
 });
 
-story("a page that cannot be loaded says so and can be tried again; each list has its own way back", async ({ page, origin, ear }) => {
-  ear.expects(503);
-  await page.route("**/auth/session", refusal(503, "unavailable"), { times: 1 });
-  await page.goto(`${origin}/`);
-  await page.getByRole("heading", { name: "Your settings could not be loaded" }).waitFor();
-  assert.ok(await isFocused(page.getByRole("button", { name: "Try again" })));
-  await page.keyboard.press("Enter");
-  await page.getByRole("link", { name: "Sign in" }).waitFor();
-  await page.route("**/trusted-devices", refusal(503, "unavailable"), { times: 1 });
-  await page.route("**/events?*", refusal(503, "unavailable"), { times: 1 });
+story("a page that cannot be loaded says so and can be tried again; each list has its own way back", async ({ page, origin, ear, site }) => {
+  await page.goto(`${origin}/demo`);
   await openSettings(page, origin);
+  // The page itself comes, and nothing of what it asks for.
+  ear.expectsOffline();
+  for (const path of ["**/auth/**", "**/api/**"]) await page.route(path, (route) => route.abort("internetdisconnected"));
+  await page.reload();
+  await page.getByRole("heading", { name: "Your settings could not be loaded" }).waitFor();
+  await page.getByRole("alert").getByText("The server cannot be reached.").waitFor();
+  assert.ok(await isFocused(page.getByRole("button", { name: "Try again" })));
+  await page.unrouteAll();
+  await page.route("**/trusted-devices", (route) => route.abort("internetdisconnected"), { times: 1 });
+  await page.route("**/events?*", (route) => route.abort("internetdisconnected"), { times: 1 });
+  await page.keyboard.press("Enter");
   const lists = page.getByRole("region", { name: "Trusted browsers" });
   await press(page, lists, "Try again");
   await lists.getByText("No browser is trusted.").waitFor();
-  await page.getByRole("region", { name: "Recent activity" }).getByRole("alert").getByText("busy").waitFor();
+  const activity = page.getByRole("region", { name: "Recent activity" });
+  await activity.getByRole("alert").getByText("cannot be reached").waitFor();
+  assert.equal(await activity.getByText("Nothing has happened yet.").isVisible(), false);
+  await press(page, activity, "Try again");
+  await activity.getByText("Nothing has happened yet.").waitFor();
 });
 
 story("the page's bones are shown after a moment, and nothing moves when it is there", async ({ page, origin }) => {
@@ -241,19 +243,54 @@ story("recent activity is in people's words, and older lines come when they are 
   assert.doesNotMatch(await activity.innerText(), /webauthn\.|totp\.|undefined|null|\{/);
 });
 
-story("the first view of the settings page is small", async ({ page, origin, ear }) => {
+story("the first view of the settings page is small, and nothing of it is found late", async ({ page, origin, ear }) => {
   await page.goto(`${origin}/demo`);
   await setUpApp(page);
   await openSettings(page, origin);
+  await page.getByText("Authenticator app set up").waitFor();
   const session = await page.context().newCDPSession(page);
   await session.send("Network.enable");
   await session.send("Network.setCacheDisabled", { cacheDisabled: true });
-  let bytes = 0, requests = 0;
-  session.on("Network.loadingFinished", ({ encodedDataLength }) => { bytes += encodedDataLength; requests += 1; });
+  let bytes = 0;
+  const requests = new Map();
+  session.on("Network.requestWillBeSent", ({ requestId, request, initiator, timestamp }) => {
+    requests.set(requestId, { path: new URL(request.url).pathname, found: initiator.type, begun: timestamp });
+  });
+  session.on("Network.loadingFinished", ({ requestId, encodedDataLength, timestamp }) => {
+    bytes += encodedDataLength;
+    if (requests.has(requestId)) requests.get(requestId).done = timestamp;
+  });
   await page.reload();
   await page.getByText("Authenticator app set up").waitFor();
-  console.log(`the settings page: ${bytes} bytes in ${requests} answers`);
+  const all = [...requests.values()];
+  console.log(`the settings page: ${bytes} bytes in ${all.length} answers`);
   assert.ok(bytes < 100_000, `${bytes} bytes`);
+  // The page names all its parts: none waits for another one to be read.
+  const late = all.filter(({ path, found }) => path.startsWith("/assets/") && found !== "parser");
+  assert.deepEqual(late, []);
+  // Who is signed in, and then everything at once: nothing waits for another answer.
+  const [who] = all.filter(({ path }) => path === "/auth/session");
+  const data = all.filter(({ path }) => path.startsWith("/api/"));
+  assert.deepEqual(data.map(({ path }) => path).sort(), ["/api/v1/me/mfa", "/api/v1/me/mfa/events", "/api/v1/me/mfa/trusted-devices"]);
+  assert.ok(data.every(({ begun }) => begun > who.begun));
+  assert.ok(Math.max(...data.map(({ begun }) => begun)) < Math.min(...data.map(({ done }) => done)), "they are under way together");
+});
+
+story("a server whose disk is full says so, and nothing that was typed is lost", async ({ page, origin, ear, site }) => {
+  const { backupCodes: [code] } = await withApp(page, origin);
+  await press(page, app(page), TURN_OFF);
+  await press(page, app(page), "Backup code");
+  const box = app(page).getByRole("textbox");
+  await box.fill(code);
+  ear.expects(503);
+  await site.fillDisk();
+  await page.keyboard.press("Enter");
+  await app(page).getByRole("alert").getByText("The server is busy with itself for a moment. Nothing is lost: try again.").waitFor();
+  assert.equal(await box.inputValue(), code);
+  await isAccessible(page, "a full disk");
+  await site.freeDisk();
+  await page.keyboard.press("Enter");
+  await app(page).getByText("Your authenticator app is turned off.").waitFor();
 });
 
 story("the settings page says that it needs JavaScript where there is none", async ({ page, context, origin }) => {

@@ -93,7 +93,7 @@ export class Step {
     Object.assign(step, { card, name, detail, fields, left, opener, holds: false, onward: null });
     step.heading = h("h3", { tabindex: "-1", id: `step-${++headings}` }, heading);
     step.body = h("div", { class: "step-body" });
-    step.warning = h("div", { role: "alert" });
+    step.warning = h("div", { class: "warning", role: "alert" });
     step.element = h("div", {
       class: "step", role: "group", "aria-labelledby": step.heading.id,
       onkeydown: (event) => { if (event.key === "Escape" && !step.insists()) { event.preventDefault(); step.cancel(); } },

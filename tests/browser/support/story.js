@@ -60,6 +60,11 @@ class Ear {
   complaints() {
     return this.#heard;
   }
+
+  /** What was heard so far, which fails nothing any more. */
+  forget() {
+    return this.#heard.splice(0);
+  }
 }
 
 async function openPage(context, ear) {

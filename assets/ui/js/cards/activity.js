@@ -105,8 +105,9 @@ export function activity() {
     shown = Math.min(upTo, lines.length);
     box.replaceChildren(...days(lines.slice(0, shown)));
     box.hidden = shown === 0;
-    empty.hidden = shown > 0;
+    empty.hidden = shown > 0 || cursor !== null;
     older.hidden = shown >= lines.length && cursor === null;
+    older.textContent = say(cursor === "" ? "step.retry" : "activity.older");
   }
 
   async function more() {
