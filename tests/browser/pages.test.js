@@ -42,6 +42,18 @@ story("strict headers stand on the pages, on answers and on refusals", async ({ 
 });
 
 story("whatever a page must not do is heard, and would fail its test", async ({ page, origin, ear }) => {
+  const script = () => {
+    const script = document.createElement("script");
+    script.append("globalThis.owned = true");
+    document.body.append(script);
+  };
+  const markup = () => {
+    try {
+      document.body.innerHTML = "<b>owned</b>";
+    } catch {
+      // The browser refuses it, and tells.
+    }
+  };
   const offences = {
     "violation: style-src-elem": () => {
       const style = document.createElement("style");
@@ -49,18 +61,8 @@ story("whatever a page must not do is heard, and would fail its test", async ({ 
       document.head.append(style);
     },
     "violation: style-src-attr": () => document.body.setAttribute("style", "color: red"),
-    "violation: script-src-elem": () => {
-      const script = document.createElement("script");
-      script.append("globalThis.owned = true");
-      document.body.append(script);
-    },
-    "violation: require-trusted-types-for": () => {
-      try {
-        document.body.innerHTML = "<b>owned</b>";
-      } catch {
-        // The browser refuses it, and tells.
-      }
-    },
+    "violation: require-trusted-types-for trusted-types-sink": script,
+    "violation: require-trusted-types-for": markup,
     "violation: img-src": () => document.body.append(Object.assign(new Image(), { src: "https://elsewhere.example/x.png" })),
     "violation: connect-src": () => fetch("https://elsewhere.example/").catch(() => {}),
     "console error": () => console.error("owned"),

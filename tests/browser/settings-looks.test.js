@@ -66,7 +66,9 @@ for (const { name, ...eyes } of [...EYES, { name: "light, 320 pixels wide", colo
     await press(page, keys(page), "Add a security key or passkey");
     await page.getByText("Your browser asks for the key now.").waitFor();
     await at("waiting for a key");
+    await press(page, keys(page), "Cancel");
     await key.touch();
+    await press(page, keys(page), "Add a security key or passkey");
     await keys(page).getByText("The key is added.").waitFor();
     await at("naming a key");
     await press(page, keys(page), "Not now");

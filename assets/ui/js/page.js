@@ -93,7 +93,7 @@ export class Step {
     Object.assign(step, { card, name, detail, fields, left, opener, holds: false, onward: null });
     step.heading = h("h3", { tabindex: "-1", id: `step-${++headings}` }, heading);
     step.body = h("div", { class: "step-body" });
-    step.warning = h("div", { class: "warning", role: "alert" });
+    step.warning = h("div", { class: "warning" });
     step.element = h("div", {
       class: "step", role: "group", "aria-labelledby": step.heading.id,
       onkeydown: (event) => { if (event.key === "Escape" && !step.insists()) { event.preventDefault(); step.cancel(); } },
@@ -121,7 +121,7 @@ export class Step {
       this.onward();
     } else {
       this.heading.focus();
-      this.warning.replaceChildren(h("p", { class: "note warn" }, say("codes.first")));
+      this.warning.replaceChildren(h("p", { class: "note warn", role: "alert" }, say("codes.first")));
     }
     return true;
   }
