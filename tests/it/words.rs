@@ -65,11 +65,13 @@ const CEREMONY_ERRORS: [&str; 9] = [
 ];
 
 /// What a language writes as English does.
-const THE_SAME: [(Language, &str); 7] = [
+const THE_SAME: [(Language, &str); 9] = [
+    (Language::Dutch, "keys.name.synced"),
     (Language::Dutch, "prompt.account"),
     (Language::Dutch, "refused"),
     (Language::German, "codes.file.name"),
     (Language::German, "keys.name"),
+    (Language::German, "keys.name.synced"),
     (Language::German, "refused"),
     (Language::French, "wait.minutes"),
     (Language::Spanish, "refused"),
@@ -229,6 +231,9 @@ fn put_together() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("keys.kind.${kind}", {
             let kinds = ["synced", "laptop", "phone", "usb", "key"];
             each(&kinds, "keys.kind.", "")
+        }),
+        ("keys.name.${kind}", {
+            each(&["synced", "phone", "usb", "key"], "keys.name.", "")
         }),
         ("email.missing.${tip}", {
             each(&["spam", "wait", "address"], "email.missing.", "")
