@@ -5,6 +5,7 @@
 mod access;
 mod api;
 mod canary;
+mod connections;
 mod crash;
 mod disk;
 mod house;
@@ -16,8 +17,10 @@ mod people;
 mod policy;
 mod process;
 mod readme;
+mod reload;
 mod services;
 mod session;
 mod signing;
 mod support;
+mod watch;
 mod words;
