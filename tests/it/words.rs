@@ -236,6 +236,9 @@ fn put_together() -> BTreeMap<&'static str, BTreeSet<String>> {
             let kinds = ["synced", "laptop", "phone", "usb", "key"];
             each(&kinds, "keys.kind.", "")
         }),
+        ("keys.name.${kind}", {
+            each(&["synced", "phone", "usb", "key"], "keys.name.", "")
+        }),
         ("email.missing.${tip}", {
             each(&["spam", "wait", "address"], "email.missing.", "")
         }),

@@ -1,5 +1,6 @@
 // The settings page: who is signed in, the cards, and what is above them where something is in the way.
 
+import { stepOut } from "./back.js";
 import { activity } from "./cards/activity.js";
 import { rules } from "./cards/rules.js";
 import { summary } from "./cards/summary.js";
@@ -10,8 +11,11 @@ import { email } from "./factors/email.js";
 import { totp } from "./factors/totp.js";
 import { webauthn } from "./factors/webauthn.js";
 import { focusLanguages, offerLanguages, warnOfLanguages } from "./language.js";
-import { PATIENCE_MS, close, door, goThrough, holds, isHeld, onOverview, place, refresh } from "./page.js";
+import {
+  PATIENCE_MS, beginHistory, close, door, goThrough, holds, isHeld, onOverview, onReading, place, refresh,
+} from "./page.js";
 import * as session from "./session.js";
+import { skeleton } from "./skeleton.js";
 import { explain } from "./trouble.js";
 import { say } from "./words.js";
 
@@ -41,8 +45,8 @@ const main = h("div", { class: "stack" }, top.element,
 onOverview((overview) => {
   lookedAt = Date.now();
   for (const part of [top, ...factors, codes, ...lists, policy]) part.show(overview);
-  lists.forEach((list) => list.load());
 });
+lists.forEach(({ load }) => onReading(load));
 
 /** A box for a token, where the server signs nobody in. */
 function tokenForm(done) {
@@ -113,8 +117,9 @@ function over() {
 async function leave() {
   const next = await session.signOut();
   close();
-  if (next && /^https?:\/\//.test(next)) location.assign(next);
-  else signedOut(true);
+  if (next && /^https?:\/\//.test(next)) return location.assign(next);
+  stepOut();
+  signedOut(true);
 }
 
 /** Who is signed in, and the way out. */
@@ -138,7 +143,7 @@ async function show() {
 }
 
 async function start() {
-  const patience = setTimeout(() => screen(h("p", { class: "hint loading", role: "status" }, say("step.loading"))), PATIENCE_MS);
+  const patience = setTimeout(() => screen(skeleton()), PATIENCE_MS);
   try {
     await session.look();
     if (session.isNeeded()) return signedOut();
@@ -167,11 +172,16 @@ addEventListener("pagehide", () => {
   session.useToken(null);
   screen();
 });
-addEventListener("pageshow", ({ persisted }) => { if (persisted) start(); });
+addEventListener("pageshow", ({ persisted }) => {
+  if (!persisted) return;
+  stepOut();
+  start();
+});
 addEventListener("beforeunload", (event) => { if (holds()) event.preventDefault(); });
 // Another page may have changed what this one shows.
 document.addEventListener("visibilitychange", () => {
   if (document.hidden || !content.contains(main) || !banner.hidden || place() || Date.now() - lookedAt < STALE_MS) return;
   refresh().catch(() => {});
 });
+beginHistory();
 start();
