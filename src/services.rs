@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::auth::Verifier;
 use crate::base::{Clock, Entropy, Timestamp};
+use crate::brand::Brand;
 use crate::clients::Doorkeeper;
 use crate::crypto::Sealer;
 use crate::mail::Mailer;
@@ -41,6 +42,8 @@ pub struct Services {
     pub origin: Arc<str>,
     /// The service, as people know it: at most 64 characters, no `:`.
     pub service_name: Arc<str>,
+    /// How the pages look, where they point to for help, and whom mails name.
+    pub brand: Arc<Brand>,
 }
 
 impl Services {

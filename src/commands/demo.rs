@@ -193,6 +193,7 @@ fn server_settings(
         policy: Policy::default(),
         recent_auth: None,
         service_name: SERVICE_NAME.to_owned(),
+        brand: settings.brand.clone(),
         max_connections: 512,
         log: settings.log,
     }

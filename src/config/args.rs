@@ -6,6 +6,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use super::brand::BrandArgs;
 use super::orders::{PolicyCommand, ServiceCommand, SigningKeyCommand};
 
 /// A multi-factor authentication server: one binary, one file.
@@ -315,6 +316,9 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) service_name: String,
 
+    #[command(flatten)]
+    pub(super) brand: BrandArgs,
+
     /// How many connections are served at once; others wait
     #[arg(
         long,
@@ -444,6 +448,9 @@ pub(super) struct DemoArgs {
     /// A folder that keeps what you do; without it a temporary one that goes at the end
     #[arg(long, value_name = "DIR")]
     pub(super) data_dir: Option<String>,
+
+    #[command(flatten)]
+    pub(super) brand: BrandArgs,
 
     #[command(flatten)]
     pub(super) log: LogArgs,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{DemoArgs, LogArgs};
+use super::brand;
 use super::files;
 use super::layers::{Layers, Source};
 use super::problem::Problems;
@@ -82,6 +83,7 @@ impl Check<'_> {
         self.can_mail_codes(store.as_ref().map(|store| &store.policy));
         let recent_auth = self.recent_auth();
         let service_name = self.service_name(&args.service_name);
+        let brand = brand::brand(&args.brand, |id| subject(layers, id), &mut self.problems);
         let max_connections = self.max_connections(&args.max_connections);
         let log = log(
             &args.log,
@@ -104,6 +106,7 @@ impl Check<'_> {
             policy: store.policy,
             recent_auth,
             service_name: service_name?,
+            brand: brand?,
             max_connections: max_connections?,
             log: log?,
         })
@@ -269,6 +272,7 @@ fn log(
 pub(super) fn demo(args: &DemoArgs, terminal: bool) -> Result<DemoSettings, Problems> {
     let mut problems = Problems::default();
     let flag = |id: &str| id.replace('_', "-");
+    let brand = brand::brand(&args.brand, flag, &mut problems);
     let log = log(&args.log, terminal, flag, &mut problems);
     let listen = match args.listen.parse::<ListenAddress>() {
         Ok(listen @ ListenAddress::Tcp { .. }) if listen.is_local() => Some(listen),
@@ -289,10 +293,11 @@ pub(super) fn demo(args: &DemoArgs, terminal: bool) -> Result<DemoSettings, Prob
             None
         }
     };
-    match (listen, log) {
-        (Some(listen), Some(log)) => Ok(DemoSettings {
+    match (listen, brand, log) {
+        (Some(listen), Some(brand), Some(log)) => Ok(DemoSettings {
             listen,
             data_dir: args.data_dir.as_ref().map(PathBuf::from),
+            brand,
             log,
         }),
         _ => Err(problems),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use url::Url;
 
 use crate::base::{ListenAddress, Secret};
+use crate::brand::Brand;
 use crate::policy::Policy;
 
 /// All that `mfad serve` is told.
@@ -37,6 +38,8 @@ pub struct Settings {
     pub recent_auth: Option<u64>,
     /// 1 to 64 visible characters without a colon.
     pub service_name: String,
+    /// How the pages look, where they point to for help, and whom mails name.
+    pub brand: Brand,
     /// How many connections are served at once, 1 to 65,536.
     pub max_connections: usize,
     /// How the log is written.
@@ -181,6 +184,8 @@ pub struct DemoSettings {
     pub listen: ListenAddress,
     /// A folder to keep; without it a temporary one.
     pub data_dir: Option<PathBuf>,
+    /// How the pages look, where they point to for help, and whom mails name.
+    pub brand: Brand,
     /// How the log is written.
     pub log: LogConfig,
 }

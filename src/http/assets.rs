@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::digest;
 use axum::Router;
@@ -20,6 +20,8 @@ use flate2::write::GzEncoder;
 use rust_embed::Embed;
 
 use super::edge;
+use super::face::Face;
+use crate::words::Language;
 
 const PAGE: &str = "text/html; charset=utf-8";
 
@@ -63,9 +65,7 @@ static FILES: LazyLock<BTreeMap<String, Served>> = LazyLock::new(|| {
             }
             _ => file,
         };
-        let gzip = small(&plain).map(Bytes::from);
-        let plain = Bytes::from(plain);
-        Some((name.into_owned(), Served { kind, plain, gzip }))
+        Some((name.into_owned(), Served::new(kind, plain)))
     });
     files.collect()
 });
@@ -97,6 +97,14 @@ fn reads_gzip(headers: &HeaderMap) -> bool {
 }
 
 impl Served {
+    fn new(kind: &'static str, plain: Vec<u8>) -> Served {
+        Served {
+            kind,
+            gzip: small(&plain).map(Bytes::from),
+            plain: Bytes::from(plain),
+        }
+    }
+
     fn answer(&self, asked: &HeaderMap) -> Response {
         let small = self.gzip.as_ref().filter(|_| reads_gzip(asked));
         let body = small.unwrap_or(&self.plain).clone();
@@ -110,8 +118,15 @@ impl Served {
     }
 }
 
-pub(super) fn routes() -> Router {
-    let page = |name: &'static str| get(async move |asked: HeaderMap| page(name, &asked).await);
+/// The pages with `face` on them, and their parts.
+pub(super) fn routes(face: &Face) -> Router {
+    let page = |name: &str| {
+        let page = branded(name, face).map(Arc::new);
+        get(async move |asked: HeaderMap| match page {
+            Some(page) => page.answer(&asked),
+            None => edge::not_found().await,
+        })
+    };
     Router::new()
         .route("/", page("settings.html"))
         .route("/prompt", page("prompt.html"))
@@ -124,11 +139,10 @@ pub(super) fn address(name: &str) -> String {
     format!("/assets/{}/{name}", *VERSION)
 }
 
-async fn page(name: &str, asked: &HeaderMap) -> Response {
-    match FILES.get(name) {
-        Some(file) => file.answer(asked),
-        None => edge::not_found().await,
-    }
+fn branded(name: &str, face: &Face) -> Option<Served> {
+    let html = std::str::from_utf8(&FILES.get(name)?.plain).ok()?;
+    let plain = face.fill(html, Language::English, |_| None).into_bytes();
+    Some(Served::new(PAGE, plain))
 }
 
 async fn part(Path((version, name)): Path<(String, String)>, asked: HeaderMap) -> Response {
@@ -147,6 +161,7 @@ async fn part(Path((version, name)): Path<(String, String)>, asked: HeaderMap) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::brand::Brand;
 
     fn accepting(lists: &[&'static str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -183,8 +198,10 @@ mod tests {
     #[test]
     fn pages_name_parts_that_are_served_and_hold_nothing_inline() {
         let base = format!("/assets/{}/", *VERSION);
-        for (name, file) in FILES.iter().filter(|(_, file)| file.kind == PAGE) {
-            let html = std::str::from_utf8(&file.plain).unwrap();
+        let face = Face::new("Example", &Brand::default());
+        for name in FILES.iter().filter(|(_, file)| file.kind == PAGE).map(|(name, _)| name) {
+            let page = branded(name, &face).unwrap();
+            let html = std::str::from_utf8(&page.plain).unwrap();
             let quoted = html.split('"');
             let parts: Vec<_> = quoted.filter_map(|text| text.strip_prefix(&base)).collect();
             assert!(!parts.is_empty(), "{name}");

@@ -82,6 +82,7 @@ impl House {
             verifier,
             mailer: None,
             service_name: "Example".into(),
+            brand: Default::default(),
         };
         let origin = Origin {
             request: RequestId::draw(&OsEntropy).unwrap(),

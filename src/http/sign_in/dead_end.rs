@@ -3,52 +3,59 @@
 use url::form_urlencoded;
 
 use super::super::assets;
+use super::super::face::{Face, escape};
 use crate::session::LOGIN_PATH;
+use crate::words::Language;
 
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
+const PAGE: &str = r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{{title}} · {{service}}</title>
+<link rel="stylesheet" href="{{style}}">
+{{links}}
+</head>
+<body class="prompt">
+<main class="card">
+<p class="brand">{{logo}}</p>
+<h1>{{title}}</h1>
+<div id="content">
+<p role="alert">{{sentence}}</p>
+<p><a class="button" href="{{again}}">Sign in again</a></p>
+<p><a href="/">To the settings page</a></p>
+</div>
+{{help}}
+</main>
+</body>
+</html>
+"#;
 
 /// Says why in our own words, and leads to a new sign-in that would end at `return_to`.
-pub(super) fn page(title: &str, sentence: &str, return_to: &str) -> String {
+pub(super) fn page(face: &Face, title: &str, sentence: &str, return_to: &str) -> String {
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("return", return_to)
         .finish();
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
-         <link rel=\"icon\" href=\"{icon}\">\n<link rel=\"stylesheet\" href=\"{style}\">\n\
-         </head>\n<body class=\"prompt\">\n<main class=\"card\">\n<h1>{title}</h1>\n<div id=\"content\">\n\
-         <p role=\"alert\">{sentence}</p>\n\
-         <p><a class=\"button\" href=\"{LOGIN_PATH}?{query}\">Sign in again</a></p>\n\
-         <p><a href=\"/\">To the settings page</a></p>\n</div>\n</main>\n</body>\n</html>\n",
-        title = escape(title),
-        sentence = escape(sentence),
-        query = escape(&query),
-        icon = assets::address("icon.svg"),
-        style = assets::address("app.css"),
-    )
+    face.fill(PAGE, Language::English, |name| match name {
+        "title" => Some(escape(title)),
+        "sentence" => Some(escape(sentence)),
+        "again" => Some(escape(&format!("{LOGIN_PATH}?{query}"))),
+        "style" => Some(assets::address("app.css")),
+        _ => None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::brand::Brand;
 
     #[test]
     fn what_is_said_is_text_and_the_way_on_is_a_query() {
-        let page = page("A <b>", "\"it's\" <script>", "/a?b=c&d=<x>\"");
+        let face = Face::new("{{title}}&", &Brand::default());
+        let page = page(&face, "A <b>", "\"it's\" <script>", "/a?b=c&d=<x>\"");
+        assert!(page.contains("<title>A &lt;b&gt; · {{title}}&amp;</title>"), "{page}");
         assert!(page.contains("<h1>A &lt;b&gt;</h1>"), "{page}");
         assert!(
             page.contains("&quot;it&#39;s&quot; &lt;script&gt;"),

@@ -5,7 +5,7 @@ mod dead_end;
 
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{FromRef, RawQuery, State};
 use axum::http::header::{HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
 use super::edge;
+use super::face::Face;
 use crate::base::{Failure, Kind};
 use crate::factor::Desk;
 use crate::mail::Address;
@@ -29,13 +30,32 @@ use crate::wire::{
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
-pub(super) fn routes(desk: Arc<Desk>) -> Router {
+/// What the routes need.
+#[derive(Clone)]
+struct Gate {
+    desk: Arc<Desk>,
+    face: Arc<Face>,
+}
+
+impl FromRef<Gate> for Arc<Desk> {
+    fn from_ref(gate: &Gate) -> Self {
+        gate.desk.clone()
+    }
+}
+
+impl FromRef<Gate> for Arc<Face> {
+    fn from_ref(gate: &Gate) -> Self {
+        gate.face.clone()
+    }
+}
+
+pub(super) fn routes(desk: Arc<Desk>, face: Arc<Face>) -> Router {
     Router::new()
         .route(LOGIN_PATH, get(login))
         .route(CALLBACK_PATH, get(callback))
         .route("/auth/session", get(tell))
         .route("/auth/logout", post(logout))
-        .with_state(desk)
+        .with_state(Gate { desk, face })
 }
 
 /// Whether a person goes there with their whole window. Where a browser says what it asks for, no picture, frame or
@@ -74,7 +94,7 @@ fn with_cookies(response: &mut Response, cookies: Vec<HeaderValue>) {
 }
 
 /// A page that says why, and has a way to begin again.
-fn dead_end(failure: &Failure, return_to: &str) -> Response {
+fn dead_end(face: &Face, failure: &Failure, return_to: &str) -> Response {
     let code = failure.code();
     match (code.kind, failure.cause()) {
         (Kind::Internal, _) => tracing::error!(?failure, "fault"),
@@ -82,7 +102,7 @@ fn dead_end(failure: &Failure, return_to: &str) -> Response {
         (_, Some(_)) => tracing::warn!(?failure, "a sign-in to the settings page did not succeed"),
         (_, None) => tracing::debug!(?failure, "refused"),
     }
-    let page = dead_end::page(code.title, failure.detail(), return_to);
+    let page = dead_end::page(face, code.title, failure.detail(), return_to);
     let html = [(axum::http::header::CONTENT_TYPE, "text/html; charset=utf-8")];
     let mut response = (status(code.kind), html, page).into_response();
     let headers = response.headers_mut();
@@ -97,6 +117,7 @@ fn dead_end(failure: &Failure, return_to: &str) -> Response {
 /// Sends the browser to the issuer.
 async fn login(
     State(desk): State<Arc<Desk>>,
+    State(face): State<Arc<Face>>,
     method: Method,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
@@ -121,12 +142,13 @@ async fn login(
     };
     begun
         .await
-        .unwrap_or_else(|failure| dead_end(&failure, return_to))
+        .unwrap_or_else(|failure| dead_end(&face, &failure, return_to))
 }
 
 /// Takes the browser back from the issuer.
 async fn callback(
     State(desk): State<Arc<Desk>>,
+    State(face): State<Arc<Face>>,
     method: Method,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
@@ -136,7 +158,7 @@ async fn callback(
         return edge::not_found().await;
     }
     if let Err(failure) = goes_there(&method, &headers) {
-        return dead_end(&failure, "/");
+        return dead_end(&face, &failure, "/");
     }
     let shown = cookie(&headers, SIGN_IN_COOKIE);
     let former = cookie(&headers, SESSION_COOKIE);
@@ -156,9 +178,9 @@ async fn callback(
             };
             cookies().and_then(|cookies| see_other(&arrival.return_to, cookies))
         }
-        Err(Unfinished { failure, return_to }) => return dead_end(&failure, &return_to),
+        Err(Unfinished { failure, return_to }) => return dead_end(&face, &failure, &return_to),
     };
-    arrived.unwrap_or_else(|failure| dead_end(&failure, "/"))
+    arrived.unwrap_or_else(|failure| dead_end(&face, &failure, "/"))
 }
 
 fn shown(seen: &Seen) -> Map<String, Value> {

@@ -45,6 +45,10 @@ pub struct Options {
     pub verify_clients: Vec<String>,
     /// How people come to the settings page, if not with a token to paste.
     pub ui_auth: Option<UiAuth>,
+    /// What people know the service as, if not Example.
+    pub service_name: Option<String>,
+    /// How the pages look.
+    pub brand: Brand,
 }
 
 /// Makes routes that are served beside the server's own.
@@ -115,7 +119,8 @@ impl Server {
             ca_file: None,
             policy: options.policy,
             recent_auth: options.recent_auth,
-            service_name: "Example".to_owned(),
+            service_name: options.service_name.unwrap_or_else(|| "Example".to_owned()),
+            brand: options.brand,
             max_connections: 512,
             log: LogConfig {
                 format: LogFormat::Json,

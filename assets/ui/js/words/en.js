@@ -414,4 +414,7 @@ export default {
   "policy.email.recovery": "Codes by mail are for recovery on this page only.",
   "policy.trusted": ({ days }) => `A browser can be trusted for ${some(days, "day", "days")}.`,
   "policy.trusted.none": "No browser can be trusted: the second factor is always asked for.",
+
+  "support.help": "Help",
+  "support.new_window": "opens in a new window",
 };
