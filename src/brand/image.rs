@@ -60,7 +60,9 @@ pub enum NoImage {
     #[error("it holds none of PNG, SVG, WebP and JPEG")]
     Unknown,
     /// They are an SVG that browsers would not show.
-    #[error("it is an SVG without xmlns=\"http://www.w3.org/2000/svg\", which browsers do not show")]
+    #[error(
+        "it is an SVG without xmlns=\"http://www.w3.org/2000/svg\", which browsers do not show"
+    )]
     NoNamespace,
 }
 
@@ -125,7 +127,10 @@ fn root(text: &str) -> Option<&str> {
             after
         } else {
             let tag = rest.split_once('>')?.0;
-            let name = tag.strip_prefix('<')?.split([' ', '\t', '\r', '\n', '/']).next()?;
+            let name = tag
+                .strip_prefix('<')?
+                .split([' ', '\t', '\r', '\n', '/'])
+                .next()?;
             let local = name.rsplit(':').next()?;
             return (local == "svg").then_some(tag);
         };

@@ -104,7 +104,9 @@ impl Palette {
             .pairs(scheme)
             .into_iter()
             .filter(|pair| !pair.is_readable())
-            .min_by(|one, other| (one.ratio() / one.needed).total_cmp(&(other.ratio() / other.needed)));
+            .min_by(|one, other| {
+                (one.ratio() / one.needed).total_cmp(&(other.ratio() / other.needed))
+            });
         match worst {
             None => Ok(palette),
             Some(pair) => Err(Faint {
@@ -201,7 +203,9 @@ mod tests {
     #[test]
     fn surfaces_are_those_of_the_pages() {
         let css = include_str!("../../assets/ui/app.css");
-        let (light, dark) = css.split_once("@media (prefers-color-scheme: dark)").unwrap();
+        let (light, dark) = css
+            .split_once("@media (prefers-color-scheme: dark)")
+            .unwrap();
         for (scheme, block) in [(Scheme::Light, light), (Scheme::Dark, dark)] {
             let of = |name: &str| {
                 let (_, value) = block.split_once(&format!("--{name}: ")).unwrap();

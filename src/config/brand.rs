@@ -139,7 +139,10 @@ pub(super) fn brand(
 
 fn image(path: &str) -> Result<Image, Refused> {
     if path.is_empty() {
-        return Err(refused("the path is empty", "name a file, or leave the setting out"));
+        return Err(refused(
+            "the path is empty",
+            "name a file, or leave the setting out",
+        ));
     }
     // One byte more tells that there are too many.
     let bytes = files::head(Path::new(path), MOST_BYTES as u64 + 1)?;
@@ -177,28 +180,39 @@ fn palette(scheme: Scheme, color: &str) -> Result<Palette, Refused> {
 
 fn support(text: &str) -> Result<String, Refused> {
     const HINT: &str = "use https://help.example.org or mailto:help@example.org";
-    let url = Url::parse(text).map_err(|error| refused(format!("{text:?} is no address: {error}"), HINT))?;
+    let url = Url::parse(text)
+        .map_err(|error| refused(format!("{text:?} is no address: {error}"), HINT))?;
     let bare = url.username().is_empty() && url.password().is_none();
     let good = match url.scheme() {
         "https" => url.has_host() && bare,
-        "mailto" => url.path().split_once('@').is_some_and(|(who, place)| !who.is_empty() && !place.is_empty()),
+        "mailto" => url
+            .path()
+            .split_once('@')
+            .is_some_and(|(who, place)| !who.is_empty() && !place.is_empty()),
         _ => false,
     };
     if !good {
-        return Err(refused(format!("{text:?} is no address that people can be sent to"), HINT));
+        return Err(refused(
+            format!("{text:?} is no address that people can be sent to"),
+            HINT,
+        ));
     }
     Ok(url.into())
 }
 
 fn contact(text: &str) -> Result<String, Refused> {
-    const HINT: &str = "write what stands well after “tell”, such as security@example.org or the help desk";
+    const HINT: &str =
+        "write what stands well after “tell”, such as security@example.org or the help desk";
     if display_text(text, LONGEST_CONTACT).as_deref() != Some(text) {
         let cause = format!("{text:?} is no text of 1 to {LONGEST_CONTACT} visible characters");
         return Err(refused(cause, HINT));
     }
     // Whoever never gets a link from us knows a false mail by its link.
     if text.contains("://") || text.to_ascii_lowercase().contains("www.") {
-        return Err(refused(format!("{text:?} holds a link, and mails hold none"), HINT));
+        return Err(refused(
+            format!("{text:?} holds a link, and mails hold none"),
+            HINT,
+        ));
     }
     Ok(text.to_owned())
 }

@@ -19,8 +19,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use rust_embed::Embed;
 
-use super::edge;
 use super::face::Face;
+use super::{edge, html};
 use crate::words::Language;
 
 const PAGE: &str = "text/html; charset=utf-8";
@@ -140,9 +140,9 @@ pub(super) fn address(name: &str) -> String {
 }
 
 fn branded(name: &str, face: &Face) -> Option<Served> {
-    let html = std::str::from_utf8(&FILES.get(name)?.plain).ok()?;
-    let plain = face.fill(html, Language::English, |_| None).into_bytes();
-    Some(Served::new(PAGE, plain))
+    let shell = std::str::from_utf8(&FILES.get(name)?.plain).ok()?;
+    let page = html::fill(shell, |gap| face.markup(gap, Language::English));
+    Some(Served::new(PAGE, page.into_bytes()))
 }
 
 async fn part(Path((version, name)): Path<(String, String)>, asked: HeaderMap) -> Response {
@@ -199,7 +199,11 @@ mod tests {
     fn pages_name_parts_that_are_served_and_hold_nothing_inline() {
         let base = format!("/assets/{}/", *VERSION);
         let face = Face::new("Example", &Brand::default());
-        for name in FILES.iter().filter(|(_, file)| file.kind == PAGE).map(|(name, _)| name) {
+        for name in FILES
+            .iter()
+            .filter(|(_, file)| file.kind == PAGE)
+            .map(|(name, _)| name)
+        {
             let page = branded(name, &face).unwrap();
             let html = std::str::from_utf8(&page.plain).unwrap();
             let quoted = html.split('"');

@@ -14,6 +14,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use super::html::escape;
 use super::{assets, edge};
 use crate::brand::{Brand, Image, Palette};
 use crate::words::{self, Language};
@@ -97,35 +98,16 @@ impl Face {
         }
     }
 
-    /// A page with the face in the places that it has for it: `{{service}}`, `{{links}}` below the styles in its
-    /// head, `{{logo}}` and `{{help}}`; and what `more` gives, which is HTML already, in those of its own.
-    pub(super) fn fill(
-        &self,
-        page: &str,
-        language: Language,
-        more: impl Fn(&str) -> Option<String>,
-    ) -> String {
-        let value = |name: &str| match name {
+    /// The markup of a page's gap of that name, in `language`: `{{service}}`, the name; `{{links}}`, which stand
+    /// below the styles in the head; `{{logo}}`; and `{{help}}`, at the foot. `None` for other names.
+    pub(super) fn markup(&self, gap: &str, language: Language) -> Option<String> {
+        match gap {
             "service" => Some(self.service.clone()),
             "links" => Some(self.links.clone()),
             "logo" => Some(self.logo.clone()),
             "help" => Some(self.help(language)),
-            other => more(other),
-        };
-        let mut filled = String::with_capacity(page.len());
-        let mut rest = page;
-        // What is written in is not read again: a name may hold braces.
-        while let Some((before, from)) = rest.split_once("{{") {
-            filled.push_str(before);
-            let (name, after) = from.split_once("}}").unwrap_or((from, ""));
-            match value(name) {
-                Some(value) => filled.push_str(&value),
-                None => filled.extend(["{{", name, "}}"]),
-            }
-            rest = after;
+            _ => None,
         }
-        filled.push_str(rest);
-        filled
     }
 
     /// A link to those who help, at a page's foot; nothing where there are none.
@@ -208,31 +190,17 @@ fn colours(brand: &Brand) -> String {
     [light, dark].into_iter().flatten().collect()
 }
 
-/// Text as HTML holds it, between tags and in quoted attributes.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::html;
     use super::*;
     use crate::brand::Scheme;
 
     const PAGE: &str = "<title>{{service}}</title>{{links}}{{logo}}{{help}}{{other}}";
 
     fn filled(service: &str, brand: &Brand) -> String {
-        Face::new(service, brand).fill(PAGE, Language::English, |_| None)
+        let face = Face::new(service, brand);
+        html::fill(PAGE, |gap| face.markup(gap, Language::English))
     }
 
     fn logo() -> Option<Image> {
@@ -245,7 +213,10 @@ mod tests {
         let page = filled("{{help}}<b>\"&'", &Brand::default());
         let name = "{{help}}&lt;b&gt;&quot;&amp;&#39;";
         assert_eq!(page.matches(name).count(), 2, "{page}");
-        assert!(!page.contains("<b>") && page.ends_with("{{other}}"), "{page}");
+        assert!(
+            !page.contains("<b>") && page.ends_with("{{other}}"),
+            "{page}"
+        );
         let brand = Brand {
             logo: logo(),
             support: Some("https://help.example.org/?a=1&b=\"><b>".to_owned()),

@@ -7,6 +7,7 @@ mod edge;
 mod face;
 mod headers;
 mod health;
+mod html;
 mod jwks;
 mod sign_in;
 

@@ -3,7 +3,8 @@
 use url::form_urlencoded;
 
 use super::super::assets;
-use super::super::face::{Face, escape};
+use super::super::face::Face;
+use super::super::html::{self, escape};
 use crate::session::LOGIN_PATH;
 use crate::words::Language;
 
@@ -37,12 +38,12 @@ pub(super) fn page(face: &Face, title: &str, sentence: &str, return_to: &str) ->
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("return", return_to)
         .finish();
-    face.fill(PAGE, Language::English, |name| match name {
+    html::fill(PAGE, |gap| match gap {
         "title" => Some(escape(title)),
         "sentence" => Some(escape(sentence)),
         "again" => Some(escape(&format!("{LOGIN_PATH}?{query}"))),
         "style" => Some(assets::address("app.css")),
-        _ => None,
+        _ => face.markup(gap, Language::English),
     })
 }
 
@@ -55,7 +56,10 @@ mod tests {
     fn what_is_said_is_text_and_the_way_on_is_a_query() {
         let face = Face::new("{{title}}&", &Brand::default());
         let page = page(&face, "A <b>", "\"it's\" <script>", "/a?b=c&d=<x>\"");
-        assert!(page.contains("<title>A &lt;b&gt; · {{title}}&amp;</title>"), "{page}");
+        assert!(
+            page.contains("<title>A &lt;b&gt; · {{title}}&amp;</title>"),
+            "{page}"
+        );
         assert!(page.contains("<h1>A &lt;b&gt;</h1>"), "{page}");
         assert!(
             page.contains("&quot;it&#39;s&quot; &lt;script&gt;"),

@@ -71,8 +71,8 @@ export async function startServer(argumentsIn, ready) {
   };
 }
 
-/** Starts a demo on a free port. */
-export const startDemo = () => startServer(
-  (folder) => ["demo", "--listen", "127.0.0.1:0", "--data-dir", folder],
+/** Starts a demo on a free port, with `more` arguments. */
+export const startDemo = (...more) => startServer(
+  (folder) => ["demo", "--listen", "127.0.0.1:0", "--data-dir", folder, ...more],
   (said) => LINK.exec(said)?.[1],
 );

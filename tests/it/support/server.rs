@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use mfad::app::{App, StartError};
 use mfad::base::{Failure, ListenAddress, OsEntropy};
+use mfad::brand::Brand;
 use mfad::clients::Service;
 use mfad::config::{
     IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, Settings, SmtpConfig, SmtpSecurity,
