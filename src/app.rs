@@ -108,6 +108,7 @@ impl App {
             recent_auth: settings.recent_auth,
             origin: settings.public_url.origin().ascii_serialization().into(),
             service_name: settings.service_name.as_str().into(),
+            language: settings.language,
             brand: Arc::new(settings.brand.clone()),
         };
         let relying_party = RelyingParty {

@@ -13,6 +13,7 @@ use crate::policy::Policy;
 use crate::session::Sessions;
 use crate::signing::Signer;
 use crate::store::Store;
+use crate::words::Language;
 
 /// The tools. Clones share them.
 #[derive(Clone)]
@@ -42,6 +43,8 @@ pub struct Services {
     pub origin: Arc<str>,
     /// The service, as people know it: at most 64 characters, no `:`.
     pub service_name: Arc<str>,
+    /// The language of whoever asks for none of ours.
+    pub language: Language,
     /// How the pages look, where they point to for help, and whom mails name.
     pub brand: Arc<Brand>,
 }

@@ -1,6 +1,6 @@
 // The settings page: who is signed in, the cards, and what is above them where something is in the way.
 
-import { help, service } from "./brand.js";
+import { help } from "./brand.js";
 import { activity } from "./cards/activity.js";
 import { rules } from "./cards/rules.js";
 import { summary } from "./cards/summary.js";
@@ -13,7 +13,7 @@ import { webauthn } from "./factors/webauthn.js";
 import { PATIENCE_MS, close, goThrough, holds, onOverview, place, refresh } from "./page.js";
 import * as session from "./session.js";
 import { explain } from "./trouble.js";
-import { language, say } from "./words.js";
+import { say } from "./words.js";
 
 /** Somebody who comes back to the page after this long sees it anew. */
 const STALE_MS = 60_000;
@@ -152,9 +152,6 @@ async function start() {
 }
 
 session.onOver(over);
-document.documentElement.lang = language;
-document.title = `${say("page.title")} · ${service}`;
-document.querySelector("#page").textContent = say("page.title");
 
 // What a page shows only once is not there any more when somebody goes back to it.
 addEventListener("pagehide", () => {

@@ -6,7 +6,7 @@ import { service } from "./brand.js";
 import { countdown } from "./countdown.js";
 import { button, errorLine, h } from "./dom.js";
 import { isKnown, isUsable, way } from "./prompt/ways.js";
-import { inWords, language, say } from "./words.js";
+import { inWords, say } from "./words.js";
 
 const TOKEN = /^#(prm_[a-z2-7]{26})$/;
 /** Waiting is shown after this, lest it flickers. */
@@ -101,7 +101,7 @@ function facts() {
 }
 
 const rememberBox = () => h("label", { class: "check" }, h("input", { type: "checkbox", id: "remember" }),
-  say("prompt.remember", { days: view.remember_days }));
+  say("prompt.remember", { count: view.remember_days }));
 
 /** The sign-in, with one way of answering in front and the others behind a button. */
 function answering() {
@@ -218,7 +218,6 @@ function start() {
   else end(say("prompt.no_token"), say("prompt.no_token.how"));
 }
 
-document.documentElement.lang = language;
 // Another sign-in's address, typed over this one's.
 addEventListener("hashchange", start);
 start();

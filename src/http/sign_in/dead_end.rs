@@ -2,30 +2,29 @@
 
 use url::form_urlencoded;
 
-use super::super::assets;
 use super::super::face::Face;
-use super::super::html::{self, escape};
+use super::super::{assets, html};
 use crate::session::LOGIN_PATH;
-use crate::words::Language;
+use crate::words::{self, Language};
 
 const PAGE: &str = r#"<!doctype html>
-<html lang="en">
+<html lang="{{language}}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>{{title}} · {{service}}</title>
+<title>{{say sign_in.failed}} · {{service}}</title>
 <link rel="stylesheet" href="{{style}}">
 {{links}}
 </head>
 <body class="prompt">
 <main class="card">
 <p class="brand">{{logo}}</p>
-<h1>{{title}}</h1>
+<h1>{{say sign_in.failed}}</h1>
 <div id="content">
 <p role="alert">{{sentence}}</p>
-<p><a class="button" href="{{again}}">Sign in again</a></p>
-<p><a href="/">To the settings page</a></p>
+<p><a class="button" href="{{again}}">{{say session.again}}</a></p>
+<p><a href="/">{{say sign_in.settings}}</a></p>
 </div>
 {{help}}
 </main>
@@ -33,17 +32,21 @@ const PAGE: &str = r#"<!doctype html>
 </html>
 "#;
 
-/// Says why in our own words, and leads to a new sign-in that would end at `return_to`.
-pub(super) fn page(face: &Face, title: &str, sentence: &str, return_to: &str) -> String {
+/// Says in `language` what `key` says, and leads to a new sign-in that would end at `return_to`.
+pub(super) fn page(face: &Face, language: Language, key: &str, return_to: &str) -> String {
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("return", return_to)
         .finish();
+    let said = |key: &str| html::escape(words::find(language, key, None));
     html::fill(PAGE, |gap| match gap {
-        "title" => Some(escape(title)),
-        "sentence" => Some(escape(sentence)),
-        "again" => Some(escape(&format!("{LOGIN_PATH}?{query}"))),
+        "language" => Some(language.to_string()),
         "style" => Some(assets::address("app.css")),
-        _ => face.markup(gap, Language::English),
+        "sentence" => Some(said(key)),
+        "again" => Some(html::escape(&format!("{LOGIN_PATH}?{query}"))),
+        _ => match gap.strip_prefix("say ") {
+            Some(key) => Some(said(key)),
+            None => face.markup(gap, language),
+        },
     })
 }
 
@@ -53,19 +56,26 @@ mod tests {
     use crate::brand::Brand;
 
     #[test]
-    fn what_is_said_is_text_and_the_way_on_is_a_query() {
-        let face = Face::new("{{title}}&", &Brand::default());
-        let page = page(&face, "A <b>", "\"it's\" <script>", "/a?b=c&d=<x>\"");
+    fn it_is_said_in_the_readers_language_and_the_way_on_is_a_query() {
+        let face = Face::new("A & B", &Brand::default());
+        let page = page(
+            &face,
+            Language::French,
+            "sign_in.cancelled",
+            "/a?b=c&d=<x>\"",
+        );
+        assert!(page.contains(" · A &amp; B</title>"), "{page}");
+        assert!(page.contains("<html lang=\"fr\">"), "{page}");
         assert!(
-            page.contains("<title>A &lt;b&gt; · {{title}}&amp;</title>"),
+            page.contains("<h1>La connexion n’a pas abouti</h1>"),
             "{page}"
         );
-        assert!(page.contains("<h1>A &lt;b&gt;</h1>"), "{page}");
         assert!(
-            page.contains("&quot;it&#39;s&quot; &lt;script&gt;"),
+            page.contains("<p role=\"alert\">La connexion a été annulée.</p>"),
             "{page}"
         );
         let link = "href=\"/auth/login?return=%2Fa%3Fb%3Dc%26d%3D%3Cx%3E%22\"";
         assert!(page.contains(link), "{page}");
+        assert!(!page.contains("{{"), "{page}");
     }
 }

@@ -17,6 +17,7 @@ use mfad::console::{self, Answer, Order, Tools};
 use mfad::factor::{Desk, set_policy, unset_policy};
 use mfad::policy::{self, Key, Policy};
 use mfad::server::Listener;
+use mfad::words::Language;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -46,6 +47,8 @@ pub struct Options {
     pub verify_clients: Vec<String>,
     /// How people come to the settings page, if not with a token to paste.
     pub ui_auth: Option<UiAuth>,
+    /// The language of whoever asks for none.
+    pub language: Language,
     /// What people know the service as, if not Example.
     pub service_name: Option<String>,
     /// How the pages look.
@@ -121,6 +124,7 @@ impl Server {
             policy: options.policy,
             recent_auth: options.recent_auth,
             service_name: options.service_name.unwrap_or_else(|| "Example".to_owned()),
+            language: options.language,
             brand: options.brand,
             max_connections: 512,
             log: LogConfig {
