@@ -126,7 +126,7 @@ impl Face {
             false => ("", String::new()),
         };
         format!(
-            "<footer class=\"foot\"><a id=\"help\" href=\"{address}\"{window}>{word}{elsewhere}</a></footer>"
+            "<p class=\"foot\"><a id=\"help\" href=\"{address}\"{window}>{word}{elsewhere}</a></p>"
         )
     }
 }
@@ -231,7 +231,7 @@ mod tests {
     fn without_a_brand_the_pages_are_as_they_come() {
         let page = filled("Example", &Brand::default());
         assert!(page.contains("class=\"mark\"") && page.contains("/icon.svg"));
-        for more in ["stylesheet", "<img", "footer", "/brand/"] {
+        for more in ["stylesheet", "<img", "help", "/brand/"] {
             assert!(!page.contains(more), "{page}");
         }
     }

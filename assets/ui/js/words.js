@@ -45,9 +45,7 @@ function wrong(key, { tries_left: left, clock_offset_seconds: offset }, here) {
 }
 
 /** A refusal in words, by its code. `here` names the words that a page has of its own. */
-export function inWords(problem, here = null) {
-  // What is no refusal of the server's brings its own words.
-  if (problem.status === undefined) return problem.message;
+export function inWords(problem, here) {
   const name = problem.status === 0 ? "unreachable" : problem.code;
   const key = [`${here}.${name}`, `problem.${name}`].find(isSaid);
   const body = problem.body ?? {};

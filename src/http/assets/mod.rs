@@ -72,20 +72,36 @@ static PARTS: LazyLock<BTreeMap<String, Served>> = LazyLock::new(|| {
     files.chain(words).collect()
 });
 
-/// The page of that file, in `language`. A shell may hold `{{assets}}`, `{{language}}`, `{{say KEY}}`, and what
-/// `face` gives.
+/// The page of that file, in `language`. A shell may hold `{{assets}}`, `{{language}}`, `{{languages}}`,
+/// `{{say KEY}}`, and what `face` gives.
 fn page(file: &str, face: &Face, language: Language) -> Option<Served> {
     let shell = Ui::get(file)?.data;
     let shell = std::str::from_utf8(&shell).ok()?;
     let page = html::fill(shell, |name| match name {
         "assets" => Some(format!("/assets/{}", *VERSION)),
         "language" => Some(language.to_string()),
+        "languages" => Some(choices(language)),
         _ => match name.strip_prefix("say ") {
             Some(key) => Some(html::escape(words::find(language, key, None))),
             None => face.markup(name, language),
         },
     });
     Some(Served::new(HTML, page.into_bytes()))
+}
+
+/// All languages to choose from, each in its own words.
+fn choices(current: Language) -> String {
+    let choice = |language: Language| {
+        let current = match language == current {
+            true => " aria-current=\"true\"",
+            false => "",
+        };
+        let name = html::escape(language.own_name());
+        format!(
+            "<li><button type=\"button\" class=\"plain\" lang=\"{language}\"{current}>{name}</button></li>"
+        )
+    };
+    Language::ALL.into_iter().map(choice).collect()
 }
 
 /// The pages with `face` on them, and their parts; `usual` is the language of whoever asks for none of ours.
