@@ -18,7 +18,7 @@ fn purple() -> Brand {
     let accent = "#6d28d9".parse().unwrap();
     Brand {
         logo: image(LOGO.as_bytes()),
-        logo_dark: image(b"\x89PNG\r\n\x1a\nand so on"),
+        logo_dark: image(b"RIFF\x10\0\0\0WEBPVP8 "),
         light: Some(Palette::new(Scheme::Light, accent).unwrap()),
         dark: Some(Palette::near(Scheme::Dark, accent)),
         support: Some("https://help.example.org/?a=1&b=2".to_owned()),
@@ -74,7 +74,7 @@ async fn the_parts_of_a_brand_are_served_for_ever_and_do_nothing() {
     assert!(policy.contains("script-src 'self'"), "{policy}");
     for (name, kind) in [
         ("/logo.svg", "image/svg+xml"),
-        ("/logo-dark.png", "image/png"),
+        ("/logo-dark.webp", "image/webp"),
     ] {
         let logo = part(&nobody, &page, name).await;
         assert_eq!(logo.header("content-type"), kind);
