@@ -163,6 +163,9 @@ fn server_settings(
     demo: &Demo,
 ) -> Settings {
     Settings {
+        metrics_listen: None,
+        tls: None,
+        trusted_proxies: Vec::new(),
         listen: settings.listen.clone(),
         public_url: public_url.clone(),
         rp_id: "localhost".to_owned(),

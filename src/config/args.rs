@@ -6,7 +6,11 @@
 
 use clap::{Args, Parser, Subcommand};
 
+<<<<<<< HEAD
 use super::brand::BrandArgs;
+=======
+use super::network::NetworkArgs;
+>>>>>>> main
 use super::orders::{PolicyCommand, ServiceCommand, SigningKeyCommand};
 
 /// A multi-factor authentication server: one binary, one file.
@@ -76,15 +80,8 @@ pub(super) struct SettingsArgs {
     #[command(flatten)]
     pub(super) file: FileArgs,
 
-    /// Where to listen: host:port, or unix:/path for a proxy on this machine
-    #[arg(
-        long,
-        value_name = "ADDR",
-        env = "MFAD_LISTEN",
-        hide_env_values = true,
-        default_value = "127.0.0.1:8080"
-    )]
-    pub(super) listen: String,
+    #[command(flatten)]
+    pub(super) network: NetworkArgs,
 
     /// The address that browsers see: https, or http for localhost. A host name and no IP address, because security keys are bound to names
     #[arg(

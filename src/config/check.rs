@@ -72,8 +72,11 @@ impl Check<'_> {
     fn settings(&mut self) -> Option<Settings> {
         let layers = self.layers;
         let args = &layers.args;
-        let listen = self.listen(&args.listen);
+        let listen = self.listen();
         let public_url = self.public_url(&args.public_url);
+        let metrics_listen = self.metrics_listen();
+        let tls = self.tls(listen.as_ref(), public_url.as_ref());
+        let trusted_proxies = self.trusted_proxies();
         let origins = self.origins(public_url.as_ref(), &args.origin);
         let rp_id = self.rp_id(public_url.as_ref(), &origins, args.rp_id.as_deref());
         let store = self.store();
@@ -96,6 +99,9 @@ impl Check<'_> {
         let store = store?;
         Some(Settings {
             listen: listen?,
+            metrics_listen,
+            tls,
+            trusted_proxies,
             public_url: public_url?,
             rp_id: rp_id?,
             origins,
@@ -124,18 +130,6 @@ impl Check<'_> {
             master_key,
             policy: policy?,
         })
-    }
-
-    fn listen(&mut self, text: &str) -> Option<ListenAddress> {
-        match text.parse::<ListenAddress>() {
-            Ok(listen) => Some(listen),
-            Err(error) => self.wrong(
-                "listen",
-                format!("{text:?} is no address to listen on: {error}"),
-                "use 127.0.0.1:8080 or unix:/run/mfad/mfad.sock behind a proxy on this machine, \
-                 0.0.0.0:8080 for others",
-            ),
-        }
     }
 
     pub(super) fn path(&mut self, id: &str, text: &str) -> Option<PathBuf> {

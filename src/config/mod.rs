@@ -14,6 +14,7 @@ mod file;
 mod files;
 mod issuer;
 mod layers;
+mod network;
 mod orders;
 mod pam;
 mod policy;

@@ -7,6 +7,7 @@ use url::Url;
 use crate::base::{ListenAddress, Secret};
 use crate::brand::Brand;
 use crate::policy::Policy;
+use crate::server::{TlsFiles, TrustedProxy};
 use crate::words::Language;
 
 /// All that `mfad serve` is told.
@@ -14,6 +15,12 @@ use crate::words::Language;
 pub struct Settings {
     /// Where to listen. A socket from systemd wins over it.
     pub listen: ListenAddress,
+    /// Where what is counted is served, over plain HTTP; `None` where nobody wants to know.
+    pub metrics_listen: Option<ListenAddress>,
+    /// Certificate and key, where the server speaks TLS itself.
+    pub tls: Option<TlsFiles>,
+    /// Proxies in front that are believed on where a request came from.
+    pub trusted_proxies: Vec<TrustedProxy>,
     /// What browsers see: scheme, host and port alone; its path is `/`.
     pub public_url: Url,
     /// The WebAuthn RP ID: the host of each origin or a parent domain of it.

@@ -10,6 +10,7 @@ mod health;
 mod html;
 mod jwks;
 mod sign_in;
+mod watch;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use crate::wire;
 
 pub use document::{document, document_json};
 pub use edge::EdgeSettings;
+pub use watch::watch_router;
 
 use face::Face;
 
