@@ -131,17 +131,8 @@ impl App {
             metrics,
             store,
             signer,
-<<<<<<< HEAD
-            policy: Arc::new(settings.policy.clone()),
-            recent_auth: settings.recent_auth,
-            origin: settings.public_url.origin().ascii_serialization().into(),
-            service_name: settings.service_name.as_str().into(),
-            language: settings.language,
-            brand: Arc::new(settings.brand.clone()),
-=======
             clock,
             entropy,
->>>>>>> main
         };
         let (desk, edge) = match assemble(settings, &base).await {
             Ok(assembled) => assembled,
@@ -361,6 +352,7 @@ async fn assemble(
         origin: settings.public_url.origin().ascii_serialization().into(),
         service_name: settings.service_name.as_str().into(),
         language: settings.language,
+        brand: Arc::new(settings.brand.clone()),
     };
     let relying_party = RelyingParty {
         id: settings.rp_id.clone(),

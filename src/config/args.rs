@@ -6,11 +6,8 @@
 
 use clap::{Args, Parser, Subcommand};
 
-<<<<<<< HEAD
 use super::brand::BrandArgs;
-=======
 use super::network::NetworkArgs;
->>>>>>> main
 use super::orders::{PolicyCommand, ServiceCommand, SigningKeyCommand};
 
 /// A multi-factor authentication server: one binary, one file.
