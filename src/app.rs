@@ -352,6 +352,7 @@ async fn assemble(
         origin: settings.public_url.origin().ascii_serialization().into(),
         service_name: settings.service_name.as_str().into(),
         language: settings.language,
+        brand: Arc::new(settings.brand.clone()),
     };
     let relying_party = RelyingParty {
         id: settings.rp_id.clone(),

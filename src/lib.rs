@@ -16,7 +16,7 @@
 //! services config
 //! lockout audit people outbox policy clients session signing trust
 //! auth mail store server
-//! crypto words metrics
+//! brand crypto words metrics
 //! base
 //! ```
 //!
@@ -35,7 +35,8 @@
 //!   settings page, `signing` keeps the keys that sign results and knows whose turn it is.
 //! - `auth` says who is calling, `mail` writes and sends letters, `store` keeps records, `server`
 //!   takes connections.
-//! - `crypto` seals and hashes. `words` holds what is said to people, in their languages. `metrics` counts. `base` knows nobody: time, randomness, identifiers, secrets, failures.
+//! - `crypto` seals and hashes. `words` holds what is said to people, in their languages. `metrics` counts.
+//!   `brand` knows which logos and colours pages can wear. `base` knows nobody: time, randomness, identifiers, secrets, failures.
 //!
 //! Rooms have the same shelves, where they need them: `rule.rs` (what is true: pure, the time an
 //! argument), `service.rs` (what is done, within a transaction), `record.rs` (what is kept),
@@ -97,6 +98,7 @@ pub mod app;
 pub mod audit;
 pub mod auth;
 pub mod base;
+pub mod brand;
 pub mod clients;
 pub mod commands;
 pub mod config;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::auth::Verifier;
 use crate::base::{Clock, Entropy, Timestamp};
+use crate::brand::Brand;
 use crate::clients::Doorkeeper;
 use crate::crypto::Sealer;
 use crate::mail::Mailer;
@@ -47,6 +48,8 @@ pub struct Services {
     pub service_name: Arc<str>,
     /// The language of whoever asks for none of ours.
     pub language: Language,
+    /// How the pages look, where they point to for help, and whom mails name.
+    pub brand: Arc<Brand>,
 }
 
 impl Services {

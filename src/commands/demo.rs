@@ -198,6 +198,7 @@ fn server_settings(
         recent_auth: None,
         service_name: SERVICE_NAME.to_owned(),
         language: Language::English,
+        brand: settings.brand.clone(),
         max_connections: 512,
         log: settings.log,
     }

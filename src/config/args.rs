@@ -6,6 +6,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use super::brand::BrandArgs;
 use super::network::NetworkArgs;
 use super::orders::{PolicyCommand, ServiceCommand, SigningKeyCommand};
 
@@ -319,6 +320,9 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) language: String,
 
+    #[command(flatten)]
+    pub(super) brand: BrandArgs,
+
     /// How many connections are served at once; others wait
     #[arg(
         long,
@@ -448,6 +452,9 @@ pub(super) struct DemoArgs {
     /// A folder that keeps what you do; without it a temporary one that goes at the end
     #[arg(long, value_name = "DIR")]
     pub(super) data_dir: Option<String>,
+
+    #[command(flatten)]
+    pub(super) brand: BrandArgs,
 
     #[command(flatten)]
     pub(super) log: LogArgs,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{DemoArgs, LogArgs};
+use super::brand;
 use super::files;
 use super::layers::{Layers, Source};
 use super::problem::Problems;
@@ -87,6 +88,7 @@ impl Check<'_> {
         let recent_auth = self.recent_auth();
         let service_name = self.service_name(&args.service_name);
         let language = self.language(&args.language);
+        let brand = brand::brand(&args.brand, |id| subject(layers, id), &mut self.problems);
         let max_connections = self.max_connections(&args.max_connections);
         let log = log(
             &args.log,
@@ -113,6 +115,7 @@ impl Check<'_> {
             recent_auth,
             service_name: service_name?,
             language: language?,
+            brand: brand?,
             max_connections: max_connections?,
             log: log?,
         })
@@ -273,6 +276,7 @@ fn log(
 pub(super) fn demo(args: &DemoArgs, terminal: bool) -> Result<DemoSettings, Problems> {
     let mut problems = Problems::default();
     let flag = |id: &str| id.replace('_', "-");
+    let brand = brand::brand(&args.brand, flag, &mut problems);
     let log = log(&args.log, terminal, flag, &mut problems);
     let listen = match args.listen.parse::<ListenAddress>() {
         Ok(listen @ ListenAddress::Tcp { .. }) if listen.is_local() => Some(listen),
@@ -293,10 +297,11 @@ pub(super) fn demo(args: &DemoArgs, terminal: bool) -> Result<DemoSettings, Prob
             None
         }
     };
-    match (listen, log) {
-        (Some(listen), Some(log)) => Ok(DemoSettings {
+    match (listen, brand, log) {
+        (Some(listen), Some(brand), Some(log)) => Ok(DemoSettings {
             listen,
             data_dir: args.data_dir.as_ref().map(PathBuf::from),
+            brand,
             log,
         }),
         _ => Err(problems),

@@ -86,6 +86,15 @@ pub(super) fn secret(path: &Path, credentials: Option<&Path>) -> Result<Secret<V
     Ok(Secret::new(text.to_vec()))
 }
 
+/// The first `most` bytes of a file.
+pub(super) fn head(path: &Path, most: u64) -> Result<Vec<u8>, Refused> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(most).read_to_end(&mut bytes))
+        .map_err(|error| unreadable(path, &error))?;
+    Ok(bytes)
+}
+
 /// Whether the file holds certificates, and nothing that fails to be one.
 pub(super) fn certificates(path: &Path) -> Result<(), String> {
     let mut bytes = Vec::new();

@@ -6,6 +6,7 @@
 //! place: its field in `args`.
 
 mod args;
+mod brand;
 mod check;
 mod describe;
 mod duration;

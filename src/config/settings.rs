@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use url::Url;
 
 use crate::base::{ListenAddress, Secret};
+use crate::brand::Brand;
 use crate::policy::Policy;
 use crate::server::{TlsFiles, TrustedProxy};
 use crate::words::Language;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub service_name: String,
     /// The language of pages and mails for whoever asks for none of ours.
     pub language: Language,
+    /// How the pages look, where they point to for help, and whom mails name.
+    pub brand: Brand,
     /// How many connections are served at once, 1 to 65,536.
     pub max_connections: usize,
     /// How the log is written.
@@ -191,6 +194,8 @@ pub struct DemoSettings {
     pub listen: ListenAddress,
     /// A folder to keep; without it a temporary one.
     pub data_dir: Option<PathBuf>,
+    /// How the pages look, where they point to for help, and whom mails name.
+    pub brand: Brand,
     /// How the log is written.
     pub log: LogConfig,
 }

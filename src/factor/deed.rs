@@ -345,7 +345,7 @@ impl Deed<'_, '_> {
     {
         Occasion {
             service_name: &self.desk.tools.service_name,
-            contact: None,
+            contact: self.desk.tools.brand.contact.as_deref(),
             at: self.now,
             // A proxy on this machine is not where the person is.
             ip: self.origin.ip.filter(|ip| !ip.is_loopback()),

@@ -86,6 +86,7 @@ impl House {
             mailer: None,
             service_name: "Example".into(),
             language: Language::English,
+            brand: Default::default(),
         };
         let origin = Origin {
             request: RequestId::draw(&OsEntropy).unwrap(),

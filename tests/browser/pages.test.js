@@ -95,7 +95,7 @@ story("a key whose name is markup is shown as text on both pages", async ({ page
   await page.getByText(MARKUP, { exact: true }).waitFor();
   await page.getByText(`Security key “${MARKUP}” added`).waitFor();
   assert.equal(await page.locator("img").count(), 0);
-  assert.equal(await page.title(), "Account security");
+  assert.equal(await page.title(), "Account security · mfad demo");
 });
 
 story("nothing is kept in the browser", async ({ page, context, origin }) => {

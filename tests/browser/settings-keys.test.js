@@ -189,5 +189,5 @@ story("synced passkeys, phones and models are told apart, and no name is markup"
   await keys(page).getByText("<img src=x onerror=document.title='owned'>", { exact: true }).waitFor();
   for (const words of ["Passkey, synced between your devices", "On a phone", "Security key · YubiKey 5 NFC"]) await keys(page).getByText(words).waitFor();
   assert.equal(await page.locator("img[src=x]").count(), 0);
-  assert.equal(await page.title(), "Account security");
+  assert.equal(await page.title(), "Account security · mfad demo");
 });

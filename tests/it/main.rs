@@ -4,6 +4,7 @@
 
 mod access;
 mod api;
+mod brand;
 mod canary;
 mod connections;
 mod crash;

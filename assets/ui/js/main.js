@@ -1,6 +1,7 @@
 // The settings page: who is signed in, the cards, and what is above them where something is in the way.
 
 import { stepOut } from "./back.js";
+import { help } from "./brand.js";
 import { activity } from "./cards/activity.js";
 import { rules } from "./cards/rules.js";
 import { summary } from "./cards/summary.js";
@@ -94,7 +95,7 @@ function signedOut(left = false) {
   const sentences = { token: "token.title", proxy: "session.proxy" };
   const reload = () => h("div", { class: "actions" }, button(say("session.reload"), () => location.reload()));
   const signIn = () => h("div", { class: "actions" }, h("a", { class: "button", href: session.signInUrl() }, say("session.sign_in")));
-  const parts = { token: () => [tokenForm(show)], proxy: () => [h("p", {}, say("session.proxy.how")), reload()] };
+  const parts = { token: () => [tokenForm(show)], proxy: () => [h("p", {}, say("session.proxy.how")), reload(), help()] };
   const heading = hero(say(sentences[kind] ?? (left ? "session.left" : "session.title")),
     ...(parts[kind]?.() ?? [h("p", {}, say("session.why")), signIn()]));
   if (left) heading.focus();
@@ -151,7 +152,7 @@ async function start() {
   } catch (problem) {
     if (problem.status === 401) return signedOut();
     const retry = button(say("step.retry"), start);
-    hero(say("page.failed"), h("p", { role: "alert" }, explain(problem)), h("div", { class: "actions" }, retry));
+    hero(say("page.failed"), h("p", { role: "alert" }, explain(problem)), h("div", { class: "actions" }, retry), help());
     return retry.focus();
   } finally {
     clearTimeout(patience);

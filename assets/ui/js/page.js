@@ -1,6 +1,7 @@
 // What the cards share: the overview, the one step that is open, and how news is told.
 
 import { stepIn, stepOut, watchBack } from "./back.js";
+import { help } from "./brand.js";
 import { button, errorLine, h } from "./dom.js";
 import { stepUp } from "./prove.js";
 import { call } from "./session.js";
@@ -165,7 +166,7 @@ export class Step {
         back(explain(problem));
       } else {
         const again = button(say("step.retry"), () => this.load(deed, then, { waiting, code }), { kind: "second" });
-        this.show([h("p", { class: "error", role: "alert" }, explain(problem)), h("div", { class: "actions" }, again)]);
+        this.show([h("p", { class: "error", role: "alert" }, explain(problem)), h("div", { class: "actions" }, again), help()]);
       }
       return;
     } finally {

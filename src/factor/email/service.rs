@@ -382,7 +382,7 @@ async fn send(
     let code = DigitCode::draw(&*tools.entropy)?;
     let content = CodeLetter {
         service_name: &tools.service_name,
-        contact: None,
+        contact: tools.brand.contact.as_deref(),
         code: code.as_str(),
         purpose: purpose.in_words(),
         minutes: CODE_TTL / 60,

@@ -89,5 +89,7 @@ export async function startServer(argumentsIn, ready, environment = () => ({})) 
 /** Finds the demo's origin in what it says. */
 export const DEMO_IS_READY = (said) => LINK.exec(said)?.[1];
 
-/** Starts a demo on a free port. */
-export const startDemo = () => startServer((folder) => ["demo", "--listen", "127.0.0.1:0", "--data-dir", folder], DEMO_IS_READY);
+/** Starts a demo on a free port, with `more` arguments. */
+export const startDemo = (...more) => startServer(
+  (folder) => ["demo", "--listen", "127.0.0.1:0", "--data-dir", folder, ...more], DEMO_IS_READY,
+);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use mfad::app::{App, StartError};
 use mfad::base::{Failure, ListenAddress, OsEntropy};
+use mfad::brand::Brand;
 use mfad::clients::Service;
 use mfad::config::{
     IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, Settings, SmtpConfig, SmtpSecurity,
@@ -48,6 +49,10 @@ pub struct Options {
     pub ui_auth: Option<UiAuth>,
     /// The language of whoever asks for none.
     pub language: Language,
+    /// What people know the service as, if not Example.
+    pub service_name: Option<String>,
+    /// How the pages look.
+    pub brand: Brand,
 }
 
 /// Makes routes that are served beside the server's own.
@@ -121,8 +126,9 @@ impl Server {
             ca_file: None,
             policy: options.policy,
             recent_auth: options.recent_auth,
-            service_name: "Example".to_owned(),
+            service_name: options.service_name.unwrap_or_else(|| "Example".to_owned()),
             language: options.language,
+            brand: options.brand,
             max_connections: 512,
             log: LogConfig {
                 format: LogFormat::Json,
