@@ -1,5 +1,7 @@
 //! Composition: settings become a running server.
 
+mod supervision;
+
 use std::fs;
 use std::future::Future;
 use std::io;
@@ -27,7 +29,7 @@ use crate::login;
 use crate::mail::{Mailer, Security, SmtpSettings};
 use crate::outbox;
 use crate::policy::{self, OPERATORS_SHUT_OUT};
-use crate::server::{self, Limits, Listener};
+use crate::server::{self, Limits, Listener, Supervisor};
 use crate::services::Services;
 use crate::session::{Client, Sessions, Way};
 use crate::signing::Signer;
@@ -69,6 +71,8 @@ pub struct App {
     limits: Limits,
     edge: EdgeSettings,
     console: Option<Console>,
+    supervisor: Supervisor,
+    watchdog: Option<Duration>,
 }
 
 impl App {
@@ -144,7 +148,14 @@ impl App {
                 entropy,
             },
             console: console(&settings.data_dir),
+            supervisor: supervision::supervisor(&settings.supervision),
+            watchdog: settings.supervision.watchdog,
         })
+    }
+
+    /// Whom to tell how it goes.
+    pub fn supervisor(&self) -> Supervisor {
+        self.supervisor.clone()
     }
 
     /// Serves on `listener` until `stop`, then drains, and closes the store. `extra` routes are served beside our own.
@@ -167,6 +178,19 @@ impl App {
                 let _ = console_stopped.await;
             }))
         });
+        let store = self.desk.tools.store.clone();
+        let watched = tokio::spawn(supervision::feed(
+            self.supervisor.clone(),
+            self.watchdog,
+            store,
+        ));
+        let supervisor = self.supervisor;
+        let stop = async {
+            stop.await;
+            supervisor.stopping();
+        };
+        // Whoever connects from now on waits in the kernel's queue for no more than a moment.
+        supervisor.ready();
         let served = server::serve(listener, router, self.limits, stop).await;
         // Notices that have not left stay in the outbox.
         background.abort();
@@ -177,6 +201,7 @@ impl App {
             tracing::error!(%panic, "the console did not end well");
         }
         self.desk.tools.store.close().await;
+        watched.abort();
         served
     }
 }

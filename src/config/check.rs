@@ -106,6 +106,7 @@ impl Check<'_> {
             service_name: service_name?,
             max_connections: max_connections?,
             log: log?,
+            supervision: layers.supervision.clone(),
         })
     }
 

@@ -11,9 +11,11 @@
 //! `chunked`, after which the connection closes.
 
 mod connection;
+mod handed_over;
 mod head;
 mod listener;
 mod stream;
+mod supervisor;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +29,9 @@ use axum::Router;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
+pub use handed_over::HandedOver;
 pub use listener::{Listener, UnixSocket};
+pub use supervisor::Supervisor;
 
 use crate::base::{Code, Kind, PeerAddr};
 use connection::serve_connection;

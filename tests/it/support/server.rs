@@ -10,7 +10,7 @@ use mfad::base::{Failure, ListenAddress, OsEntropy};
 use mfad::clients::Service;
 use mfad::config::{
     IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, Settings, SmtpConfig, SmtpSecurity,
-    UiAuth,
+    Supervision, UiAuth,
 };
 use mfad::console::{self, Answer, Order, Tools};
 use mfad::factor::{Desk, set_policy, unset_policy};
@@ -121,6 +121,7 @@ impl Server {
                 format: LogFormat::Json,
                 level: LogLevel::Info,
             },
+            supervision: Supervision::default(),
         };
         let (address, desk, running) = run(&settings, &clock, options.extra).await;
         Server {
