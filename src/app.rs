@@ -200,8 +200,9 @@ impl App {
         {
             tracing::error!(%panic, "the console did not end well");
         }
-        self.desk.tools.store.close().await;
+        // A store that is closed answers nobody.
         watched.abort();
+        self.desk.tools.store.close().await;
         served
     }
 }

@@ -68,8 +68,7 @@ class Letters:
     def __init__(self):
         self.arrived = queue.Queue()
 
-    async def handle_DATA(self, _server, session, envelope):
-        assert session.ssl is not None
+    async def handle_DATA(self, _server, _session, envelope):
         self.arrived.put(email.message_from_bytes(envelope.content))
         return "250 Taken"
 
