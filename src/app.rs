@@ -2,6 +2,7 @@
 
 mod supervision;
 
+use std::convert::Infallible;
 use std::fs;
 use std::future::Future;
 use std::io;
@@ -10,16 +11,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::audit;
 use crate::auth::{self, IssuerSettings, Outbound, Verifier};
-use crate::base::{Clock, Entropy, Failure};
+use crate::base::{Clock, Entropy, Failure, ListenAddress};
 use crate::clients::Doorkeeper;
 use crate::config::{
-    Exit, IssuerConfig, KeySource, MasterKeyFile, Problem, Settings, SmtpConfig, SmtpSecurity,
-    UiAuth,
+    Exit, IssuerConfig, KeySource, LogConfig, MasterKeyFile, Problem, Settings, SmtpConfig,
+    SmtpSecurity, UiAuth,
 };
 use crate::console::{self, Console, Tools};
 use crate::crypto::MasterKeyError;
@@ -29,16 +30,20 @@ use crate::login;
 use crate::mail::{Mailer, Security, SmtpSettings};
 use crate::outbox;
 use crate::policy::{self, OPERATORS_SHUT_OUT};
-use crate::server::{self, Limits, Listener, Supervisor};
+use crate::server::{self, Limits, Listener, Routes, Supervisor, Tls, TlsError};
 use crate::services::Services;
 use crate::session::{Client, Sessions, Way};
 use crate::signing::Signer;
 use crate::store::{self, MasterKeyPlace, OpenError, Store};
 
+pub use supervision::supervisor;
+
 /// How often what has expired is removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// How long what broke waits before it begins anew.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
+/// How long new settings wait for the issuer's keys before they hold.
+const PRIMING: Duration = Duration::from_secs(5);
 /// Lines of the audit that one transaction removes.
 const PRUNED: usize = 256;
 /// The name of the master key in the data folder.
@@ -73,6 +78,33 @@ pub struct App {
     console: Option<Console>,
     supervisor: Supervisor,
     watchdog: Option<Duration>,
+    tls: Option<Tls>,
+    fixed: Fixed,
+    reloads: Option<mpsc::Receiver<Box<Settings>>>,
+}
+
+/// What holds until the process ends, whatever the settings say later.
+#[derive(PartialEq)]
+struct Fixed {
+    listen: ListenAddress,
+    data_dir: PathBuf,
+    master_key: Option<MasterKeyFile>,
+    max_connections: usize,
+    speaks_tls: bool,
+    log: LogConfig,
+}
+
+impl Fixed {
+    fn of(settings: &Settings) -> Self {
+        Fixed {
+            listen: settings.listen.clone(),
+            data_dir: settings.data_dir.clone(),
+            master_key: settings.master_key.clone(),
+            max_connections: settings.max_connections,
+            speaks_tls: settings.tls.is_some(),
+            log: settings.log,
+        }
+    }
 }
 
 impl App {
@@ -85,77 +117,55 @@ impl App {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<App, StartError> {
-        let verifier = verifier(settings, clock.clone())?;
-        let mailer = mailer(settings, clock.clone())?;
+        let tls = settings.tls.clone().map(Tls::read).transpose();
+        let tls = tls.map_err(tls_problem)?;
         let store = open_store(
             &settings.data_dir,
             settings.master_key.as_ref(),
             entropy.clone(),
         )?;
         let signer = signer(&store, clock.clone(), entropy.clone()).await?;
-        let sessions = Sessions::new(
-            store.clone(),
-            entropy.clone(),
-            verifier.clone(),
-            way(settings),
-        );
-        let tools = Services {
-            sessions,
-            clients: Doorkeeper::new(store.clone()),
+        let base = Base {
             store,
-            clock: clock.clone(),
-            entropy: entropy.clone(),
-            verifier,
-            mailer,
             signer,
-            policy: Arc::new(settings.policy.clone()),
-            recent_auth: settings.recent_auth,
-            origin: settings.public_url.origin().ascii_serialization().into(),
-            service_name: settings.service_name.as_str().into(),
+            clock,
+            entropy,
         };
-        let relying_party = RelyingParty {
-            id: settings.rp_id.clone(),
-            origins: settings.origins.clone(),
+        let (desk, edge) = match assemble(settings, &base).await {
+            Ok(assembled) => assembled,
+            Err(refused) => {
+                base.store.close().await;
+                return Err(refused);
+            }
         };
-        let desk = Desk::new(tools, &relying_party).map_err(|e| {
-            StartError::new(
-                Exit::Config,
-                "rp-id",
-                e,
-                "set --rp-id to the host of --public-url, or leave it out",
-            )
-        })?;
-        if let Err(refused) = check_policy(&desk.tools) {
-            desk.tools.store.close().await;
-            return Err(refused);
-        }
-        // The next start compares with it; this one may go on without.
-        let settings_policy = desk.tools.policy.clone();
-        let store = &desk.tools.store;
-        let held = store.write(move |tx| policy::hold(tx, &settings_policy));
-        if let Err(failure) = held.await {
-            tracing::warn!(?failure, "the policy in effect could not be noted");
-        }
         Ok(App {
             desk,
             limits: Limits {
                 connections: settings.max_connections,
                 ..Limits::default()
             },
-            edge: EdgeSettings {
-                https: settings.public_url.scheme() == "https",
-                clock,
-                entropy,
-            },
+            edge,
             console: console(&settings.data_dir),
-            supervisor: supervision::supervisor(&settings.supervision),
-            watchdog: settings.supervision.watchdog,
+            tls,
+            fixed: Fixed::of(settings),
+            reloads: None,
+            supervisor: Supervisor::default(),
+            watchdog: None,
         })
     }
 
-    /// Whom to tell how it goes.
-    pub fn supervisor(&self) -> Supervisor {
-        self.supervisor.clone()
+    /// Tells `supervisor` how it goes, and feeds its watchdog, where that wants to hear something within `watchdog`.
+    pub fn watched_by(mut self, supervisor: Supervisor, watchdog: Option<Duration>) -> Self {
+        self.supervisor = supervisor;
+        self.watchdog = watchdog;
+        self
+    }
+
+    /// Takes up the settings that arrive in `reloads` while it runs. What holds until the process ends is passed
+    /// over with a word in the log, and settings that cannot be taken up change nothing.
+    pub fn with_reloads(mut self, reloads: mpsc::Receiver<Box<Settings>>) -> Self {
+        self.reloads = Some(reloads);
+        self
     }
 
     /// Serves on `listener` until `stop`, then drains, and closes the store. `extra` routes are served beside our own.
@@ -168,32 +178,49 @@ impl App {
         extra: Router,
         stop: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        let router = http::router(self.desk.clone(), self.edge, extra);
-        let background = tokio::spawn(background(self.desk.clone()));
+        let store = self.desk.tools.store.clone();
+        let (tools, tools_now) = watch::channel(Tools::from(&self.desk.tools));
         let (stop_console, console_stopped) = oneshot::channel::<()>();
         let console = self.console.map(|console| {
-            let tools = Tools::from(&self.desk.tools);
-            tokio::spawn(console.serve(tools, async move {
+            tokio::spawn(console.serve(tools_now, async move {
                 // Dropped or sent: both mean the end.
                 let _ = console_stopped.await;
             }))
         });
-        let store = self.desk.tools.store.clone();
-        let watched = tokio::spawn(supervision::feed(
+        let fed = tokio::spawn(supervision::feed(
             self.supervisor.clone(),
             self.watchdog,
-            store,
+            store.clone(),
         ));
-        let supervisor = self.supervisor;
-        let stop = async {
+        let supervisor = self.supervisor.clone();
+        let stop = async move {
             stop.await;
             supervisor.stopping();
         };
+        let router = http::router(self.desk.clone(), self.edge, extra.clone());
+        let routes = Routes::new(router);
+        let served = server::serve(
+            listener,
+            self.tls.clone(),
+            routes.clone(),
+            self.limits,
+            stop,
+        );
+        let running = Running {
+            desk: self.desk,
+            routes,
+            extra,
+            tools,
+            tls: self.tls,
+            fixed: self.fixed,
+            supervisor: self.supervisor.clone(),
+        };
         // Whoever connects from now on waits in the kernel's queue for no more than a moment.
-        supervisor.ready();
-        let served = server::serve(listener, router, self.limits, stop).await;
-        // Notices that have not left stay in the outbox.
-        background.abort();
+        self.supervisor.ready();
+        let served = tokio::select! {
+            served = served => served,
+            never = running.keep(self.reloads) => match never {},
+        };
         drop(stop_console);
         if let Some(console) = console
             && let Err(panic) = console.await
@@ -201,10 +228,144 @@ impl App {
             tracing::error!(%panic, "the console did not end well");
         }
         // A store that is closed answers nobody.
-        watched.abort();
-        self.desk.tools.store.close().await;
+        fed.abort();
+        store.close().await;
         served
     }
+}
+
+/// What runs, and is replaced as a whole when the settings change.
+struct Running {
+    desk: Arc<Desk>,
+    routes: Routes,
+    extra: Router,
+    tools: watch::Sender<Tools>,
+    tls: Option<Tls>,
+    fixed: Fixed,
+    supervisor: Supervisor,
+}
+
+impl Running {
+    /// Does what goes on beside the requests, and takes up new settings, until it is dropped. Notices that have
+    /// not left then stay in the outbox.
+    async fn keep(mut self, mut reloads: Option<mpsc::Receiver<Box<Settings>>>) -> Infallible {
+        loop {
+            let settings = tokio::select! {
+                () = background(self.desk.clone(), self.tls.clone()) => continue,
+                Some(settings) = next(&mut reloads) => settings,
+            };
+            match self.take_up(&settings).await {
+                Ok(()) => tracing::info!("the settings were read again and are in effect"),
+                Err(StartError { problem, .. }) => {
+                    tracing::error!(%problem, "the new settings cannot be taken up; those from before go on");
+                }
+            }
+            self.supervisor.ready();
+        }
+    }
+
+    async fn take_up(&mut self, settings: &Settings) -> Result<(), StartError> {
+        if Fixed::of(settings) != self.fixed {
+            tracing::warn!(
+                "of the changed settings, listen, data-dir, master-key-file, max-connections, log, log-format and \
+                 whether TLS is spoken hold from the next start on"
+            );
+        }
+        let tools = &self.desk.tools;
+        let base = Base {
+            store: tools.store.clone(),
+            signer: tools.signer.clone(),
+            clock: tools.clock.clone(),
+            entropy: tools.entropy.clone(),
+        };
+        let (desk, edge) = assemble(settings, &base).await?;
+        if let (Some(tls), Some(files)) = (&self.tls, &settings.tls) {
+            tls.reload(files.clone()).map_err(tls_problem)?;
+        }
+        // So that the first to ask does not wait; those who come meanwhile still meet what ran before.
+        let primed = tokio::time::timeout(PRIMING, desk.tools.verifier.prime()).await;
+        if !matches!(primed, Ok(Ok(()))) {
+            tracing::warn!("the issuer's keys cannot be had yet; trying again");
+        }
+        self.routes
+            .replace(http::router(desk.clone(), edge, self.extra.clone()));
+        self.tools.send_replace(Tools::from(&desk.tools));
+        self.desk = desk;
+        Ok(())
+    }
+}
+
+async fn next(reloads: &mut Option<mpsc::Receiver<Box<Settings>>>) -> Option<Box<Settings>> {
+    reloads.as_mut()?.recv().await
+}
+
+/// What outlives a change of settings.
+struct Base {
+    store: Store,
+    signer: Signer,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+/// Everything that answers requests, over what is there already.
+async fn assemble(
+    settings: &Settings,
+    base: &Base,
+) -> Result<(Arc<Desk>, EdgeSettings), StartError> {
+    let Base {
+        store,
+        signer,
+        clock,
+        entropy,
+    } = base;
+    let verifier = verifier(settings, clock.clone())?;
+    let sessions = Sessions::new(
+        store.clone(),
+        entropy.clone(),
+        verifier.clone(),
+        way(settings),
+    );
+    let tools = Services {
+        sessions,
+        clients: Doorkeeper::new(store.clone()),
+        store: store.clone(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        verifier,
+        mailer: mailer(settings, clock.clone())?,
+        signer: signer.clone(),
+        policy: Arc::new(settings.policy.clone()),
+        recent_auth: settings.recent_auth,
+        origin: settings.public_url.origin().ascii_serialization().into(),
+        service_name: settings.service_name.as_str().into(),
+        language: settings.language,
+    };
+    let relying_party = RelyingParty {
+        id: settings.rp_id.clone(),
+        origins: settings.origins.clone(),
+    };
+    let desk = Desk::new(tools, &relying_party).map_err(|e| {
+        StartError::new(
+            Exit::Config,
+            "rp-id",
+            e,
+            "set --rp-id to the host of --public-url, or leave it out",
+        )
+    })?;
+    check_policy(&desk.tools)?;
+    // The next start compares with it; this one may go on without.
+    let policy = desk.tools.policy.clone();
+    let held = store.write(move |tx| policy::hold(tx, &policy));
+    if let Err(failure) = held.await {
+        tracing::warn!(?failure, "the policy in effect could not be noted");
+    }
+    let edge = EdgeSettings {
+        https: settings.public_url.scheme() == "https",
+        trusted_proxies: settings.trusted_proxies.as_slice().into(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+    };
+    Ok((desk, edge))
 }
 
 /// Where orders from the command line are taken. A server without it is still a server.
@@ -220,7 +381,7 @@ fn console(data_dir: &Path) -> Option<Console> {
 }
 
 /// What goes on beside the requests, each by itself, until it is dropped.
-async fn background(desk: Arc<Desk>) {
+async fn background(desk: Arc<Desk>, tls: Option<Tls>) {
     let tools = desk.tools.clone();
     let outbox = supervised("outbox", {
         let tools = tools.clone();
@@ -256,7 +417,16 @@ async fn background(desk: Arc<Desk>) {
         let verifier = tools.verifier.clone();
         async move { verifier.keep_fresh().await }
     });
-    tokio::join!(outbox, sweeping, unfinished, keys);
+    let certificate = supervised("TLS certificate", move || {
+        let tls = tls.clone();
+        async move {
+            match &tls {
+                Some(tls) => tls.keep_fresh().await,
+                None => std::future::pending().await,
+            }
+        }
+    });
+    tokio::join!(outbox, sweeping, unfinished, keys, certificate);
 }
 
 /// Runs what never ends, and begins it anew should it panic.
@@ -391,6 +561,11 @@ fn store_problem(refused: OpenError) -> StartError {
         OpenError::Start(_) => (Exit::Io, "try again; the system is short of something"),
     };
     StartError::new(exit, "store", refused, hint)
+}
+
+fn tls_problem(error: TlsError) -> StartError {
+    let hint = "give the full chain in PEM, and the key that belongs to its first certificate";
+    StartError::new(Exit::Config, "tls-cert-file", error, hint)
 }
 
 fn outbound(ca_file: Option<&PathBuf>) -> Result<Outbound, StartError> {

@@ -7,7 +7,7 @@ use crate::server::Supervisor;
 use crate::store::Store;
 
 /// Whoever started us, as the settings say. A server that nobody hears is still a server.
-pub(super) fn supervisor(supervision: &Supervision) -> Supervisor {
+pub fn supervisor(supervision: &Supervision) -> Supervisor {
     let Some(address) = &supervision.notify_socket else {
         return Supervisor::default();
     };

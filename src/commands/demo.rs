@@ -16,6 +16,7 @@ use crate::demo::issuer::{SERVICE_CLIENT_ID, SETTINGS_CLIENT_ID};
 use crate::demo::{Demo, DemoSettings, MAIL_FROM};
 use crate::policy::Policy;
 use crate::server::Listener;
+use crate::words::Language;
 
 use super::serve::{address, fetch_keys, listen};
 use super::{asked_to_stop, block_on, problem, report};
@@ -162,6 +163,8 @@ fn server_settings(
     demo: &Demo,
 ) -> Settings {
     Settings {
+        tls: None,
+        trusted_proxies: Vec::new(),
         listen: settings.listen.clone(),
         public_url: public_url.clone(),
         rp_id: "localhost".to_owned(),
@@ -193,6 +196,7 @@ fn server_settings(
         policy: Policy::default(),
         recent_auth: None,
         service_name: SERVICE_NAME.to_owned(),
+        language: Language::English,
         max_connections: 512,
         log: settings.log,
         supervision: Supervision::default(),

@@ -1,17 +1,20 @@
+use std::convert::Infallible;
+use std::future::Future;
 use std::sync::Arc;
 
 use axum::Router;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
-use crate::app::App;
+use crate::app::{App, supervisor};
 use crate::base::{ListenAddress, OsEntropy, SystemClock, monotonic};
-use crate::config::{Exit, Settings};
-use crate::server::{HandedOver, Listener};
+use crate::config::{Exit, Problems, Settings};
+use crate::server::{HandedOver, Listener, Supervisor};
 
 use super::{asked_to_stop, block_on, problem, report};
 
-/// Runs the server until it is asked to stop.
-pub fn serve(settings: &Settings) -> Exit {
+/// Runs the server until it is asked to stop. On SIGHUP `again` reads the settings anew.
+pub fn serve(settings: &Settings, again: impl Fn() -> Result<Box<Settings>, Problems>) -> Exit {
     // While there is one thread yet.
     let handed_over = match HandedOver::take() {
         Ok(handed_over) => handed_over,
@@ -20,8 +23,11 @@ pub fn serve(settings: &Settings) -> Exit {
             return report(Exit::Config, &problem("socket from systemd", e, hint));
         }
     };
+    let supervisor = supervisor(&settings.supervision);
     block_on(async {
         let stop = asked_to_stop();
+        let (reload, reloads) = mpsc::channel(1);
+        let reloading = reload_when_asked(reload, again, supervisor.clone());
         let app = match App::open(settings, Arc::new(SystemClock), Arc::new(OsEntropy)).await {
             Ok(app) => app,
             Err(refused) => return report(refused.exit, &refused.problem),
@@ -42,9 +48,14 @@ pub fn serve(settings: &Settings) -> Exit {
         };
         tracing::info!(listen = %address(&listener, &settings.listen), public_url = %settings.public_url, "serving");
         fetch_keys(&app);
-        let reloading = tokio::spawn(reload_when_asked(&app));
-        let served = app.run(listener, Router::new(), stop).await;
-        reloading.abort();
+        let served = app
+            .watched_by(supervisor, settings.supervision.watchdog)
+            .with_reloads(reloads)
+            .run(listener, Router::new(), stop);
+        let served = tokio::select! {
+            served = served => served,
+            never = reloading => match never {},
+        };
         match served {
             Ok(()) => Exit::Ok,
             Err(e) => report(Exit::Io, &problem("listen", e, "look into the log")),
@@ -52,28 +63,34 @@ pub fn serve(settings: &Settings) -> Exit {
     })
 }
 
-/// Fetches the issuer's keys anew at each SIGHUP, while requests go on. Never ends.
-fn reload_when_asked(app: &App) -> impl Future<Output = ()> + use<> {
-    let supervisor = app.supervisor();
-    let verifier = app.desk.tools.verifier.clone();
+/// Reads the settings again whenever somebody sends SIGHUP, which is caught from this call on.
+fn reload_when_asked(
+    reload: mpsc::Sender<Box<Settings>>,
+    again: impl Fn() -> Result<Box<Settings>, Problems>,
+    supervisor: Supervisor,
+) -> impl Future<Output = Infallible> {
     let caught = signal(SignalKind::hangup());
     async move {
-        let mut asked = match caught {
-            Ok(asked) => asked,
+        let mut signals = match caught {
+            Ok(signals) => signals,
             Err(e) => {
-                tracing::warn!(%e, "SIGHUP cannot be caught, and ends the process at once");
+                tracing::warn!(%e, "SIGHUP cannot be caught, and ends the process");
                 return std::future::pending().await;
             }
         };
-        while asked.recv().await.is_some() {
+        loop {
+            if signals.recv().await.is_none() {
+                return std::future::pending().await;
+            }
             supervisor.reloading(monotonic());
-            match verifier.prime().await {
-                Ok(()) => tracing::info!("the issuer's keys were read again"),
-                Err(failure) => {
-                    tracing::warn!(?failure, "the issuer's keys cannot be read again; the old ones hold");
+            match again() {
+                // Refused only where the server is ending. Who takes them up says that it is ready again.
+                Ok(settings) => drop(reload.send(settings).await),
+                Err(problems) => {
+                    tracing::error!(%problems, "the settings were read again and are wrong; those from before go on");
+                    supervisor.ready();
                 }
             }
-            supervisor.ready();
         }
     }
 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::manual::Shell;
+use super::network::NetworkArgs;
 use super::orders::{PolicyCommand, ServiceCommand, SigningKeyCommand};
 
 /// A multi-factor authentication server: one binary, one file.
@@ -96,15 +97,8 @@ pub(super) struct SettingsArgs {
     #[command(flatten)]
     pub(super) file: FileArgs,
 
-    /// Where to listen: host:port, or unix:/path for a proxy on this machine. A socket that systemd hands over wins
-    #[arg(
-        long,
-        value_name = "ADDR",
-        env = "MFAD_LISTEN",
-        hide_env_values = true,
-        default_value = "127.0.0.1:8080"
-    )]
-    pub(super) listen: String,
+    #[command(flatten)]
+    pub(super) network: NetworkArgs,
 
     /// The address that browsers see: https, or http for localhost. A host name and no IP address, because security keys are bound to names
     #[arg(
@@ -335,6 +329,16 @@ pub(super) struct SettingsArgs {
         default_value = "mfad"
     )]
     pub(super) service_name: String,
+
+    /// The language of pages and mails for whoever asks for none that there is: en, nl, de, fr or es
+    #[arg(
+        long,
+        value_name = "LANGUAGE",
+        env = "MFAD_LANGUAGE",
+        hide_env_values = true,
+        default_value = "en"
+    )]
+    pub(super) language: String,
 
     /// How many connections are served at once; others wait
     #[arg(

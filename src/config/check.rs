@@ -10,6 +10,7 @@ use super::settings::{
     DemoSettings, LogConfig, LogFormat, LogLevel, MasterKeyFile, Settings, StoreSettings,
 };
 use crate::base::{ListenAddress, Secret, display_text};
+use crate::words::Language;
 
 /// The most connections that can be asked for: a descriptor each.
 const MOST_CONNECTIONS: usize = 65_536;
@@ -70,8 +71,10 @@ impl Check<'_> {
     fn settings(&mut self) -> Option<Settings> {
         let layers = self.layers;
         let args = &layers.args;
-        let listen = self.listen(&args.listen);
+        let listen = self.listen();
         let public_url = self.public_url(&args.public_url);
+        let tls = self.tls(listen.as_ref(), public_url.as_ref());
+        let trusted_proxies = self.trusted_proxies();
         let origins = self.origins(public_url.as_ref(), &args.origin);
         let rp_id = self.rp_id(public_url.as_ref(), &origins, args.rp_id.as_deref());
         let store = self.store();
@@ -82,6 +85,7 @@ impl Check<'_> {
         self.can_mail_codes(store.as_ref().map(|store| &store.policy));
         let recent_auth = self.recent_auth();
         let service_name = self.service_name(&args.service_name);
+        let language = self.language(&args.language);
         let max_connections = self.max_connections(&args.max_connections);
         let log = log(
             &args.log,
@@ -92,6 +96,8 @@ impl Check<'_> {
         let store = store?;
         Some(Settings {
             listen: listen?,
+            tls,
+            trusted_proxies,
             public_url: public_url?,
             rp_id: rp_id?,
             origins,
@@ -104,6 +110,7 @@ impl Check<'_> {
             policy: store.policy,
             recent_auth,
             service_name: service_name?,
+            language: language?,
             max_connections: max_connections?,
             log: log?,
             supervision: layers.supervision.clone(),
@@ -119,18 +126,6 @@ impl Check<'_> {
             master_key,
             policy: policy?,
         })
-    }
-
-    fn listen(&mut self, text: &str) -> Option<ListenAddress> {
-        match text.parse::<ListenAddress>() {
-            Ok(listen) => Some(listen),
-            Err(error) => self.wrong(
-                "listen",
-                format!("{text:?} is no address to listen on: {error}"),
-                "use 127.0.0.1:8080 or unix:/run/mfad/mfad.sock behind a proxy on this machine, \
-                 0.0.0.0:8080 for others",
-            ),
-        }
     }
 
     pub(super) fn path(&mut self, id: &str, text: &str) -> Option<PathBuf> {
@@ -187,6 +182,13 @@ impl Check<'_> {
             );
         }
         Some(name.to_owned())
+    }
+
+    fn language(&mut self, tag: &str) -> Option<Language> {
+        match tag.parse() {
+            Ok(language) => Some(language),
+            Err(unknown) => self.wrong("language", unknown.to_string(), "use one of these"),
+        }
     }
 
     fn max_connections(&mut self, text: &str) -> Option<usize> {

@@ -14,6 +14,7 @@ mod files;
 mod issuer;
 mod layers;
 mod manual;
+mod network;
 mod orders;
 mod pam;
 mod policy;

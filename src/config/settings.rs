@@ -8,12 +8,18 @@ use url::Url;
 
 use crate::base::{ListenAddress, Secret};
 use crate::policy::Policy;
+use crate::server::{TlsFiles, TrustedProxy};
+use crate::words::Language;
 
 /// All that `mfad serve` is told.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where to listen. A socket from systemd wins over it.
     pub listen: ListenAddress,
+    /// Certificate and key, where the server speaks TLS itself.
+    pub tls: Option<TlsFiles>,
+    /// Proxies in front that are believed on where a request came from.
+    pub trusted_proxies: Vec<TrustedProxy>,
     /// What browsers see: scheme, host and port alone; its path is `/`.
     pub public_url: Url,
     /// The WebAuthn RP ID: the host of each origin or a parent domain of it.
@@ -39,6 +45,8 @@ pub struct Settings {
     pub recent_auth: Option<u64>,
     /// 1 to 64 visible characters without a colon.
     pub service_name: String,
+    /// The language of pages and mails for whoever asks for none of ours.
+    pub language: Language,
     /// How many connections are served at once, 1 to 65,536.
     pub max_connections: usize,
     /// How the log is written.

@@ -14,6 +14,7 @@ use tracing::Instrument;
 
 use crate::audit::Origin;
 use crate::base::{Clock, Entropy, Failure, PeerAddr, RequestId};
+use crate::server::{self, TrustedProxy};
 use crate::wire::{METHOD_NOT_ALLOWED, TIMEOUT, problem};
 
 use super::headers;
@@ -26,6 +27,8 @@ const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 pub struct EdgeSettings {
     /// Whether browsers reach us over HTTPS, and shall remember it.
     pub https: bool,
+    /// Whose word is taken on where a request came from.
+    pub trusted_proxies: Arc<[TrustedProxy]>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Draws the names of requests.
@@ -50,11 +53,9 @@ async fn name(State(settings): State<EdgeSettings>, mut request: Request, next: 
         Ok(id) => id,
         Err(failure) => return problem(&failure),
     };
-    let peer = request
-        .extensions()
-        .get::<PeerAddr>()
-        .and_then(|peer| peer.0);
-    let ip = peer.map(|peer| peer.ip().to_canonical());
+    let peer = request.extensions().get::<PeerAddr>().copied();
+    let peer = peer.unwrap_or(PeerAddr(None));
+    let ip = server::client(peer, request.headers(), &settings.trusted_proxies);
     request.extensions_mut().insert(Origin { request: id, ip });
     let method = request.method().clone();
     let path = request

@@ -113,7 +113,7 @@ reloads_without_a_new_process() {
   local before
   before=$(property mfad MainPID)
   inside systemctl reload mfad
-  within_patience "the reload" bash -c "nsenter -t $leader -m -p -n -- journalctl -q -u mfad -o cat | grep 'keys were read again'"
+  within_patience "the reload" bash -c "nsenter -t $leader -m -p -n -- journalctl -q -u mfad -o cat | grep 'settings were read again'"
   [[ $(property mfad MainPID) == "$before" && $(property mfad StatusText) == Serving ]]
   answers readyz
 }
