@@ -28,6 +28,7 @@ use crate::factor::{Desk, RelyingParty, let_hold};
 use crate::http::{self, EdgeSettings};
 use crate::login;
 use crate::mail::{Mailer, Security, SmtpSettings};
+use crate::metrics::Metrics;
 use crate::outbox;
 use crate::policy::{self, OPERATORS_SHUT_OUT};
 use crate::server::{self, Limits, Listener, Routes, Supervisor, Tls, TlsError};
@@ -42,6 +43,8 @@ pub use supervision::supervisor;
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// How long what broke waits before it begins anew.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
+/// How many may ask at once for what is counted.
+const WATCHERS: usize = 16;
 /// How long new settings wait for the issuer's keys before they hold.
 const PRIMING: Duration = Duration::from_secs(5);
 /// Lines of the audit that one transaction removes.
@@ -81,12 +84,14 @@ pub struct App {
     tls: Option<Tls>,
     fixed: Fixed,
     reloads: Option<mpsc::Receiver<Box<Settings>>>,
+    watched_at: Option<Listener>,
 }
 
 /// What holds until the process ends, whatever the settings say later.
 #[derive(PartialEq)]
 struct Fixed {
     listen: ListenAddress,
+    metrics_listen: Option<ListenAddress>,
     data_dir: PathBuf,
     master_key: Option<MasterKeyFile>,
     max_connections: usize,
@@ -98,6 +103,7 @@ impl Fixed {
     fn of(settings: &Settings) -> Self {
         Fixed {
             listen: settings.listen.clone(),
+            metrics_listen: settings.metrics_listen.clone(),
             data_dir: settings.data_dir.clone(),
             master_key: settings.master_key.clone(),
             max_connections: settings.max_connections,
@@ -125,7 +131,10 @@ impl App {
             entropy.clone(),
         )?;
         let signer = signer(&store, clock.clone(), entropy.clone()).await?;
+        let metrics = Metrics::new();
+        store.count_in(&metrics);
         let base = Base {
+            metrics,
             store,
             signer,
             clock,
@@ -151,11 +160,12 @@ impl App {
             reloads: None,
             supervisor: Supervisor::default(),
             watchdog: None,
+            watched_at: None,
         })
     }
 
     /// Tells `supervisor` how it goes, and feeds its watchdog, where that wants to hear something within `watchdog`.
-    pub fn watched_by(mut self, supervisor: Supervisor, watchdog: Option<Duration>) -> Self {
+    pub fn supervised_by(mut self, supervisor: Supervisor, watchdog: Option<Duration>) -> Self {
         self.supervisor = supervisor;
         self.watchdog = watchdog;
         self
@@ -165,6 +175,12 @@ impl App {
     /// over with a word in the log, and settings that cannot be taken up change nothing.
     pub fn with_reloads(mut self, reloads: mpsc::Receiver<Box<Settings>>) -> Self {
         self.reloads = Some(reloads);
+        self
+    }
+
+    /// Serves what is counted on a listener of its own.
+    pub fn watched_at(mut self, listener: Option<Listener>) -> Self {
+        self.watched_at = listener;
         self
     }
 
@@ -206,9 +222,12 @@ impl App {
             self.limits,
             stop,
         );
+        let watched = Routes::new(http::watch_router(self.desk.clone()));
+        let watch = watch_over(self.watched_at, watched.clone());
         let running = Running {
             desk: self.desk,
             routes,
+            watched,
             extra,
             tools,
             tls: self.tls,
@@ -220,6 +239,7 @@ impl App {
         let served = tokio::select! {
             served = served => served,
             never = running.keep(self.reloads) => match never {},
+            never = watch => match never {},
         };
         drop(stop_console);
         if let Some(console) = console
@@ -238,6 +258,7 @@ impl App {
 struct Running {
     desk: Arc<Desk>,
     routes: Routes,
+    watched: Routes,
     extra: Router,
     tools: watch::Sender<Tools>,
     tls: Option<Tls>,
@@ -267,7 +288,7 @@ impl Running {
     async fn take_up(&mut self, settings: &Settings) -> Result<(), StartError> {
         if Fixed::of(settings) != self.fixed {
             tracing::warn!(
-                "of the changed settings, listen, data-dir, master-key-file, max-connections, log, log-format and \
+                "of the changed settings, listen, metrics-listen, data-dir, master-key-file, max-connections, log, log-format and \
                  whether TLS is spoken hold from the next start on"
             );
         }
@@ -277,6 +298,7 @@ impl Running {
             signer: tools.signer.clone(),
             clock: tools.clock.clone(),
             entropy: tools.entropy.clone(),
+            metrics: tools.metrics.clone(),
         };
         let (desk, edge) = assemble(settings, &base).await?;
         if let (Some(tls), Some(files)) = (&self.tls, &settings.tls) {
@@ -289,10 +311,26 @@ impl Running {
         }
         self.routes
             .replace(http::router(desk.clone(), edge, self.extra.clone()));
+        self.watched.replace(http::watch_router(desk.clone()));
         self.tools.send_replace(Tools::from(&desk.tools));
         self.desk = desk;
         Ok(())
     }
+}
+
+/// Serves what is counted, where somebody wants to know.
+async fn watch_over(listener: Option<Listener>, routes: Routes) -> Infallible {
+    if let Some(listener) = listener {
+        let limits = Limits {
+            connections: WATCHERS,
+            ..Limits::default()
+        };
+        let served = server::serve(listener, None, routes, limits, std::future::pending());
+        if let Err(error) = served.await {
+            tracing::error!(%error, "what is counted is no longer served");
+        }
+    }
+    std::future::pending().await
 }
 
 async fn next(reloads: &mut Option<mpsc::Receiver<Box<Settings>>>) -> Option<Box<Settings>> {
@@ -301,6 +339,7 @@ async fn next(reloads: &mut Option<mpsc::Receiver<Box<Settings>>>) -> Option<Box
 
 /// What outlives a change of settings.
 struct Base {
+    metrics: Metrics,
     store: Store,
     signer: Signer,
     clock: Arc<dyn Clock>,
@@ -313,6 +352,7 @@ async fn assemble(
     base: &Base,
 ) -> Result<(Arc<Desk>, EdgeSettings), StartError> {
     let Base {
+        metrics,
         store,
         signer,
         clock,
@@ -325,6 +365,10 @@ async fn assemble(
         verifier.clone(),
         way(settings),
     );
+    let mailer = mailer(settings, clock.clone())?;
+    if let Some(mailer) = &mailer {
+        mailer.count_in(metrics);
+    }
     let tools = Services {
         sessions,
         clients: Doorkeeper::new(store.clone()),
@@ -332,7 +376,8 @@ async fn assemble(
         clock: clock.clone(),
         entropy: entropy.clone(),
         verifier,
-        mailer: mailer(settings, clock.clone())?,
+        mailer,
+        metrics: metrics.clone(),
         signer: signer.clone(),
         policy: Arc::new(settings.policy.clone()),
         recent_auth: settings.recent_auth,
@@ -362,6 +407,7 @@ async fn assemble(
     let edge = EdgeSettings {
         https: settings.public_url.scheme() == "https",
         trusted_proxies: settings.trusted_proxies.as_slice().into(),
+        metrics: metrics.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
     };

@@ -16,7 +16,7 @@
 //! services config
 //! lockout audit people outbox policy clients session signing trust
 //! auth mail store server
-//! crypto words
+//! crypto words metrics
 //! base
 //! ```
 //!
@@ -35,7 +35,7 @@
 //!   settings page, `signing` keeps the keys that sign results and knows whose turn it is.
 //! - `auth` says who is calling, `mail` writes and sends letters, `store` keeps records, `server`
 //!   takes connections.
-//! - `crypto` seals and hashes. `words` holds what is said to people, in their languages. `base` knows nobody: time, randomness, identifiers, secrets, failures.
+//! - `crypto` seals and hashes. `words` holds what is said to people, in their languages. `metrics` counts. `base` knows nobody: time, randomness, identifiers, secrets, failures.
 //!
 //! Rooms have the same shelves, where they need them: `rule.rs` (what is true: pure, the time an
 //! argument), `service.rs` (what is done, within a transaction), `record.rs` (what is kept),
@@ -109,6 +109,7 @@ pub mod lockout;
 pub mod log;
 pub mod login;
 pub mod mail;
+pub mod metrics;
 pub mod outbox;
 pub mod people;
 pub mod policy;

@@ -8,6 +8,7 @@ use crate::base::{Clock, Entropy, Timestamp};
 use crate::clients::Doorkeeper;
 use crate::crypto::Sealer;
 use crate::mail::Mailer;
+use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::session::Sessions;
 use crate::signing::Signer;
@@ -29,6 +30,8 @@ pub struct Services {
     pub sessions: Sessions,
     /// Which login service is calling.
     pub clients: Doorkeeper,
+    /// What is counted.
+    pub metrics: Metrics,
     /// How mail leaves; `None` where no SMTP server is set.
     pub mailer: Option<Mailer>,
     /// Signs the results of verifications.

@@ -163,6 +163,7 @@ fn server_settings(
     demo: &Demo,
 ) -> Settings {
     Settings {
+        metrics_listen: None,
         tls: None,
         trusted_proxies: Vec::new(),
         listen: settings.listen.clone(),

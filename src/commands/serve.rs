@@ -39,17 +39,25 @@ pub fn serve(settings: &Settings, again: impl Fn() -> Result<Box<Settings>, Prob
             }),
             None => listen(&settings.listen).await,
         };
-        let listener = match listener {
-            Ok(listener) => listener,
+        let listeners = match listener {
+            Ok(listener) => watched(settings).await.map(|watched| (listener, watched)),
+            Err(exit) => Err(exit),
+        };
+        let (listener, watched_at) = match listeners {
+            Ok(listeners) => listeners,
             Err(exit) => {
                 app.desk.tools.store.close().await;
                 return exit;
             }
         };
+        if let (Some(listener), Some(wanted)) = (&watched_at, &settings.metrics_listen) {
+            tracing::info!(listen = %address(listener, wanted), "serving what is counted");
+        }
         tracing::info!(listen = %address(&listener, &settings.listen), public_url = %settings.public_url, "serving");
         fetch_keys(&app);
         let served = app
-            .watched_by(supervisor, settings.supervision.watchdog)
+            .watched_at(watched_at)
+            .supervised_by(supervisor, settings.supervision.watchdog)
             .with_reloads(reloads)
             .run(listener, Router::new(), stop);
         let served = tokio::select! {
@@ -106,6 +114,14 @@ pub(super) fn fetch_keys(app: &App) {
             );
         }
     });
+}
+
+/// The listener for those who watch over the server, where there shall be one.
+async fn watched(settings: &Settings) -> Result<Option<Listener>, Exit> {
+    match &settings.metrics_listen {
+        Some(wanted) => listen(wanted).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Opens the listener, or says why not.

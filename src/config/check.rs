@@ -73,6 +73,7 @@ impl Check<'_> {
         let args = &layers.args;
         let listen = self.listen();
         let public_url = self.public_url(&args.public_url);
+        let metrics_listen = self.metrics_listen();
         let tls = self.tls(listen.as_ref(), public_url.as_ref());
         let trusted_proxies = self.trusted_proxies();
         let origins = self.origins(public_url.as_ref(), &args.origin);
@@ -96,6 +97,7 @@ impl Check<'_> {
         let store = store?;
         Some(Settings {
             listen: listen?,
+            metrics_listen,
             tls,
             trusted_proxies,
             public_url: public_url?,

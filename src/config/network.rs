@@ -23,6 +23,15 @@ pub(super) struct NetworkArgs {
     )]
     pub(super) listen: String,
 
+    /// Where to serve counts for Prometheus, at /metrics over plain HTTP to whoever can connect: host:port, or unix:/path. Nowhere where it is not set
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "MFAD_METRICS_LISTEN",
+        hide_env_values = true
+    )]
+    pub(super) metrics_listen: Option<String>,
+
     /// The server's certificate (PEM, then those up to an authority), to speak TLS itself instead of a proxy in front. Read again when it changes
     #[arg(
         long,
@@ -62,6 +71,18 @@ impl Check<'_> {
                 format!("{text:?} is no address to listen on: {error}"),
                 "use 127.0.0.1:8080 or unix:/run/mfad/mfad.sock behind a proxy on this machine, \
                  0.0.0.0:8080 for others",
+            ),
+        }
+    }
+
+    pub(super) fn metrics_listen(&mut self) -> Option<ListenAddress> {
+        let text = self.layers.args.network.metrics_listen.as_deref()?;
+        match text.parse::<ListenAddress>() {
+            Ok(listen) => Some(listen),
+            Err(error) => self.wrong(
+                "metrics_listen",
+                format!("{text:?} is no address to listen on: {error}"),
+                "use 127.0.0.1:9464, or unix:/run/mfad/metrics.sock",
             ),
         }
     }

@@ -16,6 +16,8 @@ use crate::words::Language;
 pub struct Settings {
     /// Where to listen. A socket from systemd wins over it.
     pub listen: ListenAddress,
+    /// Where what is counted is served, over plain HTTP; `None` where nobody wants to know.
+    pub metrics_listen: Option<ListenAddress>,
     /// Certificate and key, where the server speaks TLS itself.
     pub tls: Option<TlsFiles>,
     /// Proxies in front that are believed on where a request came from.

@@ -130,7 +130,7 @@ impl Desk {
         T: Send + 'static,
         F: Fn(&mut Deed<'_, '_>) -> Result<T, Refusal> + Send + 'static,
     {
-        self.run(by.into(), work, move |deed, outcome| {
+        self.run(by.into(), action, work, true, move |deed, outcome| {
             let reason = outcome.map(|failure| failure.code().name.to_owned());
             audit::append(deed.tx, &deed.line(action, reason))
         })
@@ -151,17 +151,31 @@ impl Desk {
         T: Send + 'static,
         F: Fn(&mut Deed<'_, '_>) -> Result<T, Refusal> + Send + 'static,
     {
-        self.run(by.into(), work, move |deed, outcome| match outcome {
-            Some(failure) => audit::append(
-                deed.tx,
-                &deed.line(action, Some(failure.code().name.to_owned())),
-            ),
-            None => Ok(()),
-        })
+        self.run(
+            by.into(),
+            action,
+            work,
+            false,
+            move |deed, outcome| match outcome {
+                Some(failure) => audit::append(
+                    deed.tx,
+                    &deed.line(action, Some(failure.code().name.to_owned())),
+                ),
+                None => Ok(()),
+            },
+        )
         .await
     }
 
-    async fn run<T, F, A>(self: &Arc<Self>, by: By, work: F, record: A) -> Result<T, Failure>
+    /// `counts` says whether it is counted when it is done; when it is refused it always is.
+    async fn run<T, F, A>(
+        self: &Arc<Self>,
+        by: By,
+        action: &'static str,
+        work: F,
+        counts: bool,
+        record: A,
+    ) -> Result<T, Failure>
     where
         T: Send + 'static,
         F: Fn(&mut Deed<'_, '_>) -> Result<T, Refusal> + Send + 'static,
@@ -170,7 +184,8 @@ impl Desk {
         let desk = self.clone();
         let now = self.tools.now();
         self.budget.take((by.key, by.actor.clone()), now)?;
-        self.tools
+        let (outcome, factor) = self
+            .tools
             .store
             .write(move |tx| {
                 if let Some(person) = &by.person {
@@ -193,9 +208,19 @@ impl Desk {
                     Err(Refusal::Broken(failure)) => return Err(failure),
                 };
                 record(&mut deed, outcome.as_ref().err())?;
-                Ok(outcome)
+                let factor = deed.proved_with;
+                Ok((outcome, factor))
             })
-            .await?
+            .await?;
+        match &outcome {
+            Err(failure) => {
+                let reason = Some(failure.code().name);
+                self.tools.metrics.happened(action, reason, factor);
+            }
+            Ok(_) if counts => self.tools.metrics.happened(action, None, factor),
+            Ok(_) => {}
+        }
+        outcome
     }
 }
 

@@ -14,6 +14,7 @@ use tracing::Instrument;
 
 use crate::audit::Origin;
 use crate::base::{Clock, Entropy, Failure, PeerAddr, RequestId};
+use crate::metrics::Metrics;
 use crate::server::{self, TrustedProxy};
 use crate::wire::{METHOD_NOT_ALLOWED, TIMEOUT, problem};
 
@@ -29,6 +30,8 @@ pub struct EdgeSettings {
     pub https: bool,
     /// Whose word is taken on where a request came from.
     pub trusted_proxies: Arc<[TrustedProxy]>,
+    /// Where requests are counted.
+    pub metrics: Metrics,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Draws the names of requests.
@@ -65,11 +68,16 @@ async fn name(State(settings): State<EdgeSettings>, mut request: Request, next: 
         .to_owned();
     let ip = ip.map_or_else(|| "-".to_owned(), |ip| ip.to_string());
     let span = tracing::info_span!("request", %id, %method, path, ip);
+    let path = &path;
     async {
         let started = tokio::time::Instant::now();
         let mut response = next.run(request).await;
         let status = response.status().as_u16();
-        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let took = started.elapsed();
+        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        settings
+            .metrics
+            .answered(method.as_str(), path, status, took);
         match status {
             500.. => tracing::warn!(status, ms, "answered"),
             // Reading that went well is the bulk, and tells nothing.

@@ -9,6 +9,7 @@ mod health;
 mod html;
 mod jwks;
 mod sign_in;
+mod watch;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use crate::wire;
 
 pub use document::{document, document_json};
 pub use edge::EdgeSettings;
+pub use watch::watch_router;
 
 /// Everything that is served, for `desk`; `extra` routes pass the same edge.
 pub fn router(desk: Arc<Desk>, settings: EdgeSettings, extra: Router) -> Router {

@@ -3,8 +3,9 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::base::{Entropy, Failure, Timestamp};
 use crate::crypto::Sealer;
+use crate::metrics::Metrics;
 
 use super::engine::{Opener, Snapshot};
 use super::open::read_meta;
@@ -39,6 +41,10 @@ pub(super) struct Shared {
     /// Why nothing can be written; `None` while all is well.
     pub trouble: Mutex<Option<String>>,
     pub watchers: Mutex<BTreeMap<&'static str, Arc<Notify>>>,
+    /// Where commits are counted, once somebody wants to know.
+    pub metrics: OnceLock<Metrics>,
+    /// The file.
+    pub path: PathBuf,
 }
 
 pub(super) enum Message {
@@ -95,6 +101,7 @@ impl Store {
         database: Database,
         opener: Opener,
         identity: Vec<u8>,
+        path: PathBuf,
         sealer: Arc<Sealer>,
         entropy: Arc<dyn Entropy>,
     ) -> std::io::Result<Store> {
@@ -104,6 +111,8 @@ impl Store {
             entropy,
             trouble: Mutex::default(),
             watchers: Mutex::default(),
+            metrics: OnceLock::new(),
+            path,
         });
         let (queue, waiting) = sync_channel(QUEUE);
         let writer = Writer {
@@ -238,6 +247,17 @@ impl Store {
             Some(why) => Err(why.clone()),
             None => Ok(()),
         }
+    }
+
+    /// Counts commits there from now on. A second call changes nothing.
+    pub fn count_in(&self, metrics: &Metrics) {
+        let _ = self.shared.metrics.set(metrics.clone());
+    }
+
+    /// Bytes of the file; `None` where it cannot be looked at.
+    pub fn file_size(&self) -> Option<u64> {
+        let metadata = std::fs::metadata(&self.shared.path).ok()?;
+        Some(metadata.len())
     }
 
     /// Commits what waits, closes the file and releases its lock. Later calls are refused.

@@ -221,7 +221,7 @@ pub(super) fn open_with(
         });
     }
     let sealer = Arc::new(Sealer::new(&KeyRing::unwrap(master, &wrapped)?)?);
-    Store::start(database, opener, wrapped, sealer, entropy)
+    Store::start(database, opener, wrapped, path.to_owned(), sealer, entropy)
         .map_err(|e| OpenError::Start(Failure::internal(e)))
 }
 

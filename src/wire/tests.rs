@@ -19,6 +19,7 @@ use crate::audit::Origin;
 use crate::auth::{IssuerSettings, KeySource, Outbound, Verifier};
 use crate::base::{Clock, OsEntropy, RequestId, Secret, Timestamp};
 use crate::clients::{self, Doorkeeper, Sends, Service, ServiceKey};
+use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::services::Services;
 use crate::session::{Sessions, Way};
@@ -71,6 +72,7 @@ impl House {
             Way::Pasted,
         );
         let tools = Services {
+            metrics: Metrics::new(),
             sessions,
             clients: Doorkeeper::new(store.clone()),
             signer,

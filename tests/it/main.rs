@@ -23,4 +23,5 @@ mod session;
 mod signing;
 mod supervision;
 mod support;
+mod watch;
 mod words;

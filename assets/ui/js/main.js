@@ -126,13 +126,15 @@ function who() {
   ].filter(Boolean));
 }
 
-/** Loads everything, and shows it. */
+/** Loads everything, and shows it: with the step that somebody was in before the page was loaded again. */
 async function show() {
   await refresh();
   screen(main);
   who();
   // A token is nowhere but in this page's memory.
   if (session.session.kind === "token") warnOfLanguages(say("language.token"));
+  const back = session.takePlace();
+  if (back) goThrough(back.name, back.detail, back.fields);
 }
 
 async function start() {
@@ -149,8 +151,6 @@ async function start() {
   } finally {
     clearTimeout(patience);
   }
-  const back = session.takePlace();
-  if (back) goThrough(back.name, back.detail, back.fields);
 }
 
 session.onOver(over);

@@ -92,6 +92,7 @@ impl Server {
                 host: "127.0.0.1".to_owned(),
                 port: 0,
             },
+            metrics_listen: None,
             tls: None,
             trusted_proxies: Vec::new(),
             public_url: url.clone(),
