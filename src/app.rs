@@ -1,5 +1,7 @@
 //! Composition: settings become a running server.
 
+mod supervision;
+
 use std::convert::Infallible;
 use std::fs;
 use std::future::Future;
@@ -29,11 +31,13 @@ use crate::mail::{Mailer, Security, SmtpSettings};
 use crate::metrics::Metrics;
 use crate::outbox;
 use crate::policy::{self, OPERATORS_SHUT_OUT};
-use crate::server::{self, Limits, Listener, Routes, Tls, TlsError};
+use crate::server::{self, Limits, Listener, Routes, Supervisor, Tls, TlsError};
 use crate::services::Services;
 use crate::session::{Client, Sessions, Way};
 use crate::signing::Signer;
 use crate::store::{self, MasterKeyPlace, OpenError, Store};
+
+pub use supervision::supervisor;
 
 /// How often what has expired is removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -75,6 +79,8 @@ pub struct App {
     limits: Limits,
     edge: EdgeSettings,
     console: Option<Console>,
+    supervisor: Supervisor,
+    watchdog: Option<Duration>,
     tls: Option<Tls>,
     fixed: Fixed,
     reloads: Option<mpsc::Receiver<Box<Settings>>>,
@@ -152,8 +158,17 @@ impl App {
             tls,
             fixed: Fixed::of(settings),
             reloads: None,
+            supervisor: Supervisor::default(),
+            watchdog: None,
             watched_at: None,
         })
+    }
+
+    /// Tells `supervisor` how it goes, and feeds its watchdog, where that wants to hear something within `watchdog`.
+    pub fn supervised_by(mut self, supervisor: Supervisor, watchdog: Option<Duration>) -> Self {
+        self.supervisor = supervisor;
+        self.watchdog = watchdog;
+        self
     }
 
     /// Takes up the settings that arrive in `reloads` while it runs. What holds until the process ends is passed
@@ -188,6 +203,16 @@ impl App {
                 let _ = console_stopped.await;
             }))
         });
+        let fed = tokio::spawn(supervision::feed(
+            self.supervisor.clone(),
+            self.watchdog,
+            store.clone(),
+        ));
+        let supervisor = self.supervisor.clone();
+        let stop = async move {
+            stop.await;
+            supervisor.stopping();
+        };
         let router = http::router(self.desk.clone(), self.edge, extra.clone());
         let routes = Routes::new(router);
         let served = server::serve(
@@ -207,7 +232,10 @@ impl App {
             tools,
             tls: self.tls,
             fixed: self.fixed,
+            supervisor: self.supervisor.clone(),
         };
+        // Whoever connects from now on waits in the kernel's queue for no more than a moment.
+        self.supervisor.ready();
         let served = tokio::select! {
             served = served => served,
             never = running.keep(self.reloads) => match never {},
@@ -219,6 +247,8 @@ impl App {
         {
             tracing::error!(%panic, "the console did not end well");
         }
+        // A store that is closed answers nobody.
+        fed.abort();
         store.close().await;
         served
     }
@@ -233,6 +263,7 @@ struct Running {
     tools: watch::Sender<Tools>,
     tls: Option<Tls>,
     fixed: Fixed,
+    supervisor: Supervisor,
 }
 
 impl Running {
@@ -250,6 +281,7 @@ impl Running {
                     tracing::error!(%problem, "the new settings cannot be taken up; those from before go on");
                 }
             }
+            self.supervisor.ready();
         }
     }
 

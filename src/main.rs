@@ -39,6 +39,8 @@ fn main() -> ExitCode {
                 Exit::Io
             }
         },
+        Command::Man(into) => commands::manual(into.as_deref()),
+        Command::Completions(shell) => commands::print(&config::completions(shell)),
         Command::Pam(settings) => commands::pam(&settings),
     };
     exit.into()

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::base::{Clock, Entropy, Failure, ListenAddress, OsEntropy, SystemClock};
 use crate::clients::{Sends, Service};
 use crate::config::{
-    self, Exit, IssuerConfig, KeySource, Settings, SmtpConfig, SmtpSecurity, UiAuth,
+    self, Exit, IssuerConfig, KeySource, Settings, SmtpConfig, SmtpSecurity, Supervision, UiAuth,
 };
 use crate::console::{self, Order, Tools};
 use crate::demo::issuer::{SERVICE_CLIENT_ID, SETTINGS_CLIENT_ID};
@@ -201,5 +201,6 @@ fn server_settings(
         brand: settings.brand.clone(),
         max_connections: 512,
         log: settings.log,
+        supervision: Supervision::default(),
     }
 }

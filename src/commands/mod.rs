@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod manual;
 mod order;
 mod pam;
 mod policy;
@@ -18,6 +19,7 @@ use crate::config::{Exit, Problem};
 
 pub use check::check;
 pub use demo::demo;
+pub use manual::manual;
 pub use pam::pam;
 pub use policy::policy;
 pub use serve::serve;
@@ -39,8 +41,8 @@ fn problem(subject: &str, cause: impl ToString, hint: &str) -> Problem {
 }
 
 /// Prints all of `text`; whoever reads it may stop early.
-pub fn print(text: &str) -> Exit {
-    match write_out(text) {
+pub fn print(text: impl AsRef<[u8]>) -> Exit {
+    match write_out(text.as_ref()) {
         Ok(()) => Exit::Ok,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
         Err(error) => {
@@ -50,9 +52,9 @@ pub fn print(text: &str) -> Exit {
     }
 }
 
-fn write_out(text: &str) -> io::Result<()> {
+fn write_out(text: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    out.write_all(text)?;
     out.flush()
 }
 

@@ -4,9 +4,12 @@
 //!
 //! Values stay text here, so that all that is wrong with them can be told at once.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 
 use super::brand::BrandArgs;
+use super::manual::Shell;
 use super::network::NetworkArgs;
 use super::orders::{PolicyCommand, ServiceCommand, SigningKeyCommand};
 
@@ -53,6 +56,19 @@ pub(super) enum CliCommand {
     SigningKey(SigningKeyArgs),
     /// Print the OpenAPI document of the HTTP interface
     Openapi,
+    /// Print the manual page, for man
+    Man {
+        /// Write it into that folder instead, with a page for each command beside it
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+    },
+    /// Print what a shell needs to complete command lines of mfad
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
     /// Ask a running server about the code that somebody typed: for pam_exec.so with expose_authtok
     #[command(after_help = PAM_HELP)]
     Pam(PamArgs),
@@ -64,6 +80,11 @@ const SETTINGS_HELP: &str = "The file is TOML, its keys are the flags without th
     audience = [\"https://mfa.example.org\", \"mfa\"]\n\n\
     In a variable, several values are separated by commas. An empty variable counts as absent.\n\
     Secrets are read from files only, and these must be readable by nobody but their owner.";
+
+const COMPLETIONS_HELP: &str = "Where they belong, unless the package has put them there:\n  \
+    mfad completions bash > /usr/share/bash-completion/completions/mfad\n  \
+    mfad completions zsh > /usr/share/zsh/vendor-completions/_mfad\n  \
+    mfad completions fish > /usr/share/fish/vendor_completions.d/mfad.fish";
 
 const PAM_HELP: &str = "In /etc/pam.d:\n  \
     auth required pam_exec.so expose_authtok /usr/bin/mfad pam \\\n      \

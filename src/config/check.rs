@@ -118,6 +118,7 @@ impl Check<'_> {
             brand: brand?,
             max_connections: max_connections?,
             log: log?,
+            supervision: layers.supervision.clone(),
         })
     }
 

@@ -12,8 +12,10 @@ use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches};
 
 use super::args::{Cli, CliCommand, DemoArgs, PamArgs, PlaceArgs, SettingsArgs};
 use super::file::{self, Entry, is_list};
+use super::manual::Shell;
 use super::orders::{PolicyCommand, ServiceCommand, SigningKeyCommand};
 use super::problem::{Exit, Problems};
+use super::settings::Supervision;
 
 /// What the process finds around itself, so that tests can say what that is.
 pub struct Surroundings<'a> {
@@ -85,6 +87,7 @@ pub struct Layers {
     /// `$CREDENTIALS_DIRECTORY`.
     pub(super) credentials: Option<PathBuf>,
     pub(super) terminal: bool,
+    pub(super) supervision: Supervision,
 }
 
 impl Layers {
@@ -116,6 +119,8 @@ pub(super) enum Asked {
     SigningKey(Layers, SigningKeyCommand),
     Policy(Layers, PolicyCommand),
     Openapi,
+    Man(Option<PathBuf>),
+    Completions(Shell),
     Pam(PamArgs),
 }
 
@@ -213,6 +218,7 @@ pub(super) fn read(
         values: values(&layered),
         credentials: surroundings.path("CREDENTIALS_DIRECTORY"),
         terminal: surroundings.terminal,
+        supervision: Supervision::of(surroundings),
     };
     Ok(match Cli::from_arg_matches(&layered)?.command {
         CliCommand::Serve(args) => Asked::Serve(layers((args, sources))),
@@ -230,6 +236,8 @@ pub(super) fn read(
             Asked::Policy(layers(orders(args.place, sources)?), command)
         }
         CliCommand::Openapi => Asked::Openapi,
+        CliCommand::Man { into } => Asked::Man(into),
+        CliCommand::Completions { shell } => Asked::Completions(shell),
         CliCommand::Pam(args) => Asked::Pam(args),
     })
 }

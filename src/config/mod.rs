@@ -14,6 +14,7 @@ mod file;
 mod files;
 mod issuer;
 mod layers;
+mod manual;
 mod network;
 mod orders;
 mod pam;
@@ -21,20 +22,23 @@ mod policy;
 mod problem;
 mod settings;
 mod smtp;
+mod supervision;
 #[cfg(test)]
 mod tests;
 mod ui;
 mod web;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 pub use describe::{SettingRow, settings_table};
 pub use layers::{Layers, Refused, Source, Surroundings};
+pub use manual::{Shell, completions, manual_page, write_manual};
 pub use orders::{NewService, PolicyCommand, ServiceCommand, SigningKeyCommand};
 pub use problem::{Exit, Problem, Problems};
 pub use settings::{
     DemoSettings, IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, MasterKeyFile,
-    PamSettings, Settings, SmtpConfig, SmtpSecurity, StoreSettings, UiAuth,
+    PamSettings, Settings, SmtpConfig, SmtpSecurity, StoreSettings, Supervision, UiAuth,
 };
 
 use layers::Asked;
@@ -57,6 +61,10 @@ pub enum Command {
     Policy(StoreSettings, PolicyCommand),
     /// Print the OpenAPI document.
     Openapi,
+    /// Print the manual page ([`manual_page`]), or write all pages into that folder ([`write_manual`]).
+    Man(Option<PathBuf>),
+    /// Print a shell's completions, as [`completions`] writes them.
+    Completions(Shell),
     /// Ask a running server about a code on standard input.
     Pam(PamSettings),
 }
@@ -89,6 +97,8 @@ pub fn read(
             Command::Policy(layers.store().map_err(Refused::Settings)?, command)
         }
         Asked::Openapi => Command::Openapi,
+        Asked::Man(folder) => Command::Man(folder),
+        Asked::Completions(shell) => Command::Completions(shell),
         Asked::Pam(args) => {
             let user = surroundings.get(pam::USER);
             Command::Pam(pam::settings(&args, user).map_err(Refused::Settings)?)

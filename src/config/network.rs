@@ -13,7 +13,7 @@ use crate::server::{self, Tls, TlsFiles, TrustedProxy};
 /// Settings of connections.
 #[derive(Args)]
 pub(super) struct NetworkArgs {
-    /// Where to listen: host:port, or unix:/path for a proxy on this machine
+    /// Where to listen: host:port, or unix:/path for a proxy on this machine. A socket that systemd hands over wins
     #[arg(
         long,
         value_name = "ADDR",

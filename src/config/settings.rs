@@ -1,6 +1,8 @@
 //! The settings, checked: plain values that other rooms' types are made from.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use url::Url;
 
@@ -54,6 +56,17 @@ pub struct Settings {
     pub max_connections: usize,
     /// How the log is written.
     pub log: LogConfig,
+    /// Who started the server, where that is somebody who wants to hear of it.
+    pub supervision: Supervision,
+}
+
+/// What a service manager says of itself to whom it starts: `sd_notify(3)`, `sd_watchdog_enabled(3)`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Supervision {
+    /// Where it listens (`NOTIFY_SOCKET`): a path, or `@` and a name.
+    pub notify_socket: Option<OsString>,
+    /// After how long a silence it ends us (`WATCHDOG_USEC`). Never zero, and there only where `notify_socket` is.
+    pub watchdog: Option<Duration>,
 }
 
 /// Where a server's store is, for whoever gives it orders.

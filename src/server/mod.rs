@@ -11,11 +11,13 @@
 //! `chunked`, after which the connection closes.
 
 mod connection;
+mod handed_over;
 mod head;
 mod listener;
 mod proxies;
 mod routes;
 mod stream;
+mod supervisor;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -29,9 +31,11 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
+pub use handed_over::HandedOver;
 pub use listener::{Listener, UnixSocket};
 pub use proxies::{NoProxy, TrustedProxy, client};
 pub use routes::Routes;
+pub use supervisor::Supervisor;
 pub use tls::{Tls, TlsError, TlsFiles, is_for_host};
 
 use crate::base::{Code, Kind, PeerAddr};

@@ -17,6 +17,7 @@ use crate::crypto::Sealer;
 use crate::metrics::Metrics;
 
 use super::engine::{Opener, Snapshot};
+use super::open::read_meta;
 use super::tx::{Read, SnapshotReader, Tx, engine_failure, storage_unavailable};
 use super::writer::Writer;
 
@@ -181,6 +182,27 @@ impl Store {
         answer
             .await
             .map_err(|_| storage_unavailable().because("the store ended"))?
+    }
+
+    /// Whether the store does its work: the writer takes its turn, and what is committed can be read. A disk that
+    /// takes no writes is no reason for `false`, since the store goes on to read and mends itself. Waits for as
+    /// long as the writer does not come to it.
+    pub async fn answers(&self) -> bool {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Work {
+            work: |_: &mut Tx<'_>| Ok(()),
+            result: None,
+            reply,
+        });
+        if self.queue.try_send(Message::Work(job)).is_err() || answer.await.is_err() {
+            return false;
+        }
+        self.shared
+            .database
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .is_some_and(|database| read_meta(database).is_ok())
     }
 
     /// The keys under which the contents are sealed, people are named and codes are hashed.

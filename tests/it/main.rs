@@ -22,6 +22,7 @@ mod reload;
 mod services;
 mod session;
 mod signing;
+mod supervision;
 mod support;
 mod watch;
 mod words;

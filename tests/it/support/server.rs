@@ -11,7 +11,7 @@ use mfad::brand::Brand;
 use mfad::clients::Service;
 use mfad::config::{
     IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, Settings, SmtpConfig, SmtpSecurity,
-    UiAuth,
+    Supervision, UiAuth,
 };
 use mfad::console::{self, Answer, Order, Tools};
 use mfad::factor::{Desk, set_policy, unset_policy};
@@ -134,6 +134,7 @@ impl Server {
                 format: LogFormat::Json,
                 level: LogLevel::Info,
             },
+            supervision: Supervision::default(),
         };
         let (address, desk, running) = run(&settings, &clock, options.extra).await;
         Server {
