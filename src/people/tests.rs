@@ -11,6 +11,8 @@ use crate::store::{self, MasterKeyPlace, Record, Store};
 use super::record::{Bearer, Operator};
 use super::{Found, MOST_BEARERS, NameKind, Profile, Wish, find, meet, operators};
 
+mod languages;
+
 const NOW: Timestamp = Timestamp::from_unix(1_795_521_600);
 const ISSUER: &str = "https://issuer.example";
 

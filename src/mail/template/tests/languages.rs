@@ -78,7 +78,10 @@ fn every_letter_is_whole_in_every_language() {
             } = &letter;
             for part in [subject, text, html] {
                 assert!(!part.contains(['{', '}', '~']), "{language} {name}: {part}");
-                assert!(!part.contains("mail."), "{language} {name}: {part}");
+                let mut keys = sentences(language)
+                    .keys()
+                    .filter(|key| key.starts_with("mail."));
+                assert!(!keys.any(|key| part.contains(key.as_str())), "{part}");
                 assert!(!part.contains("  \n"), "{language} {name}: {part}");
                 let service = ["Example", "Verein für Rechenkunst"];
                 assert!(
