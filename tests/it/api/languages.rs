@@ -113,7 +113,6 @@ async fn a_code_comes_in_the_language_that_the_token_names() {
 #[tokio::test]
 async fn a_choice_on_the_page_comes_before_the_token_and_that_before_the_browser() {
     let server = Server::start().await;
-    let alice = speaks(&server, "alice", "nl");
     let german = ("accept-language", "de-AT,de;q=0.9");
     for (headers, tag) in [
         (&[][..], "nl"),
@@ -126,6 +125,7 @@ async fn a_choice_on_the_page_comes_before_the_token_and_that_before_the_browser
         (&[][..], "fr"),
         (&[german][..], "fr"),
     ] {
+        let alice = speaks(&server, "alice", "nl");
         code_is_in(&ask(&server, &alice, headers).await, tag);
         server.clock.forward(3600);
     }
@@ -255,17 +255,17 @@ async fn a_stranger_changes_nobodys_language() {
         let reply = send(&nobody, "/api/v1/prompt/verify", body).await;
         assert_eq!(reply.status, 400, "{}", reply.text);
     }
-    // With a code of the person's own it is she who answers, and chooses.
+    // With a code of the person's own it is she who answers, and has chosen.
     let (_, token) = prompt(&wiki, "alice").await;
     let body = json!({"prompt": token, "method": "backup_code", "code": backup[0]});
     send(&nobody, "/api/v1/prompt/verify", body).await.ok();
-    let subject = "Se ha usado un código de respaldo en tu cuenta de Example";
-    is_in(
-        &server.smtp.next_mail().await,
-        "es",
-        subject,
-        "Te quedan 9.",
-    );
+    let used = "Un code de secours a été utilisé sur votre compte Example";
+    is_in(&server.smtp.next_mail().await, "fr", used, "Il en reste 9.");
+    let opened = open_with(&wiki, "alice", json!({})).await;
+    wiki.post(&of(&opened, "/email")).await.ok();
+    let subject = "Tu código para Example";
+    let words = "Este es tu código para terminar de iniciar sesión en Example:";
+    is_in(&server.smtp.next_mail().await, "es", subject, words);
 }
 
 #[tokio::test]
