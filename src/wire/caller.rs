@@ -3,7 +3,7 @@
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::HeaderMap;
-use axum::http::header::{ACCEPT_LANGUAGE, AUTHORIZATION};
+use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
 use crate::audit::Origin;
@@ -12,9 +12,9 @@ use crate::base::{Failure, PersonKey, Secret};
 use crate::people::Wish;
 use crate::services::Services;
 use crate::session::{Resumed, Way};
-use crate::words::Language;
 
-use super::cookie::{LANGUAGE_COOKIE, SESSION_COOKIE, cookie, from_own_page, not_from_elsewhere};
+use super::cookie::{SESSION_COOKIE, cookie, from_own_page, not_from_elsewhere};
+use super::language::{accepted_language, chosen_language};
 use super::problem::Refused;
 
 /// The person who asks, about themselves: by an access token, or, where people sign in here, by the cookie of
@@ -93,11 +93,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Asker {
 
 /// The language that a browser asks in.
 fn wish(headers: &HeaderMap) -> Wish {
-    let lines = headers.get_all(ACCEPT_LANGUAGE).iter();
-    let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
     Wish {
-        chosen: cookie(headers, LANGUAGE_COOKIE).and_then(|tag| tag.parse().ok()),
-        accepted: Language::preferred(&lines.join(",")),
+        chosen: chosen_language(headers),
+        accepted: accepted_language(headers),
     }
 }
 

@@ -13,9 +13,6 @@ pub const SESSION_COOKIE: &str = "__Host-mfad_session";
 /// The cookie of a browser that is signing in.
 pub const SIGN_IN_COOKIE: &str = "__Host-mfad_sign_in";
 
-/// The cookie of the language that somebody chose on a page: one of our tags. The page's own script writes it.
-pub const LANGUAGE_COOKIE: &str = "mfad_language";
-
 /// What our own pages send with each request, and no form and no other origin's script can.
 const OWN_HEADER: &str = "x-mfad";
 

@@ -20,3 +20,4 @@ mod services;
 mod session;
 mod signing;
 mod support;
+mod words;

@@ -55,8 +55,8 @@ function configuration(origin, accounts) {
   };
 }
 
-/** Starts both: as `startServer`, with `issuer` and `renewals()`, how often tokens were renewed. */
-export async function startWithProvider() {
+/** Starts both, mfad with `more` arguments: as `startServer`, with `issuer` and `renewals()`, how often tokens were renewed. */
+export async function startWithProvider(...more) {
   const [port, issuerPort] = [await freePort(), await freePort()];
   const [origin, issuer] = [`http://localhost:${port}`, `http://127.0.0.1:${issuerPort}`];
   const provider = new Provider(issuer, configuration(origin, { alice: "Alice Example" }));
@@ -70,7 +70,7 @@ export async function startWithProvider() {
   };
   try {
     const mfad = await startServer(
-      (folder) => ["serve", "--listen", `127.0.0.1:${port}`, "--public-url", origin, "--issuer", issuer, "--client-id", CLIENT, "--data-dir", folder],
+      (folder) => ["serve", "--listen", `127.0.0.1:${port}`, "--public-url", origin, "--issuer", issuer, "--client-id", CLIENT, "--data-dir", folder, ...more],
       (_, log) => log.includes('"serving"') && origin,
     );
     return {

@@ -86,14 +86,14 @@ export async function picture(page, name, options = {}) {
  * A test in the browser. `play` gets `page`, `context`, `origin`, `ear`, and `site`: the demo, or what `start` started;
  * whatever the browser or the server complains of beside what the story expects fails it.
  */
-export function story(name, play, { colorScheme = "light", viewport = DESK, start = startDemo } = {}) {
+export function story(name, play, { colorScheme = "light", viewport = DESK, locale = "en-GB", start = startDemo } = {}) {
   test(name, { timeout: TEST_MS }, async () => {
     const site = await start();
     const ear = new Ear();
     let context;
     try {
       context = await (await theBrowser()).newContext({
-        viewport, colorScheme, reducedMotion: "reduce", locale: "en-GB", timezoneId: "UTC", serviceWorkers: "block",
+        viewport, colorScheme, reducedMotion: "reduce", locale, timezoneId: "UTC", serviceWorkers: "block",
       });
       const page = await openPage(context, ear);
       try {
