@@ -197,26 +197,3 @@ fn dates_and_kinds_are_in_the_readers_language() {
         }
     }
 }
-
-#[test]
-fn zz_dump() {
-    use std::fmt::Write as _;
-    let mut out = String::new();
-    std::fs::create_dir_all("/tmp/letters/html").unwrap();
-    for language in Language::ALL {
-        for (number, (name, letter)) in variants(language).into_iter().enumerate() {
-            writeln!(
-                out,
-                "=== {language} {name}\nSubject: {}\n\n{}",
-                letter.subject, letter.text
-            )
-            .unwrap();
-            std::fs::write(
-                format!("/tmp/letters/html/{language}-{number}-{name}.html"),
-                letter.html,
-            )
-            .unwrap();
-        }
-    }
-    std::fs::write("/tmp/letters/all.txt", out).unwrap();
-}
