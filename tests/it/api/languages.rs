@@ -284,7 +284,7 @@ async fn what_others_do_is_told_in_the_persons_own_language() {
     }
     let mail = server.smtp.next_mail().await;
     let subject = "Zu viele falsche Codes für Ihr Konto bei Example";
-    is_in(&mail, "de", subject, "bis 24. November 2026, 12:");
+    is_in(&mail, "de", subject, "bis zum 24. November 2026, 12:");
     server.clock.forward(190);
     let told = tokio::time::timeout(Duration::from_secs(30), server.smtp.next_mail());
     let mail = told.await.unwrap();
