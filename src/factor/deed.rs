@@ -6,12 +6,13 @@ use crate::audit::{self, Actor, Event, Origin, Outcome};
 use crate::auth::Person;
 use crate::base::{Code, DeviceId, Failure, PersonKey, Timestamp};
 use crate::lockout;
-use crate::mail::{Address, Content, FactorAdded, FactorRemoved, Letter, Occasion};
+use crate::mail::{Address, Content, FactorAdded, FactorRemoved, Letter, Occasion, Thing};
 use crate::outbox;
-use crate::people;
+use crate::people::{self, Wish};
 use crate::store::{Read, Tx};
 use crate::trust;
 use crate::wire::Me;
+use crate::words::Language;
 
 use super::{Desk, Device, Factor};
 
@@ -75,6 +76,8 @@ pub struct By {
     pub actor: Actor,
     /// From where.
     pub origin: Origin,
+    /// In which language.
+    pub wish: Wish,
 }
 
 impl From<&Me> for By {
@@ -84,6 +87,7 @@ impl From<&Me> for By {
             person: Some(me.person.clone()),
             actor: Actor::Person,
             origin: me.origin,
+            wish: me.wish,
         }
     }
 }
@@ -108,6 +112,8 @@ pub struct Deed<'a, 'tx> {
     pub actor: Actor,
     /// From where.
     pub origin: Origin,
+    /// In which language it was asked for, be it by a stranger.
+    wish: Wish,
     /// When: one moment for the whole deed.
     pub now: Timestamp,
     /// With which kind of factor the person proved themselves, once they have.
@@ -189,7 +195,7 @@ impl Desk {
             .store
             .write(move |tx| {
                 if let Some(person) = &by.person {
-                    people::meet(tx, desk.tools.keys(), by.key, person, now)?;
+                    people::meet(tx, desk.tools.keys(), by.key, person, by.wish, now)?;
                 }
                 let mut deed = Deed {
                     desk: &desk,
@@ -198,6 +204,7 @@ impl Desk {
                     asker: by.person.as_ref(),
                     actor: by.actor.clone(),
                     origin: by.origin,
+                    wish: by.wish,
                     now,
                     proved_with: None,
                     device: None,
@@ -264,8 +271,10 @@ impl Deed<'_, '_> {
         let name = device.name.clone();
         self.tell(|occasion| FactorAdded {
             occasion,
-            kind: factor.words(),
-            name: &name,
+            factor: Thing {
+                kind: factor.kind(),
+                name: Some(&name),
+            },
         })?;
         self.desk
             .factors
@@ -299,8 +308,10 @@ impl Deed<'_, '_> {
         let name = device.name.clone();
         let notice = |occasion| FactorRemoved {
             occasion,
-            kind: factor.words(),
-            name: &name,
+            factor: Thing {
+                kind: factor.kind(),
+                name: Some(&name),
+            },
             by_operator: false,
         };
         self.tell_also(notified, notice)
@@ -334,9 +345,34 @@ impl Deed<'_, '_> {
         let tools = &self.desk.tools;
         if tools.mailer.is_some() {
             let nobody = NOBODY.parse::<Address>().map_err(Failure::internal)?;
-            Letter::compose(nobody, &content(self.occasion()), &*tools.entropy)?;
+            Letter::compose(
+                nobody,
+                &content(self.occasion()),
+                self.language()?,
+                &*tools.entropy,
+            )?;
         }
         Ok(())
+    }
+
+    /// The language that the person is written to in.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) fn language(&self) -> Result<Language, Failure> {
+        people::language(self.tx, self.person, self.wish, self.desk.tools.language)
+    }
+
+    /// Whoever asked has just proved to be the person: the language that they chose on the page, if they did, is the
+    /// person's choice.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn note_choice(&mut self) -> Result<(), Failure> {
+        match self.wish.chosen {
+            Some(language) => people::choose(self.tx, self.person, language),
+            None => Ok(()),
+        }
     }
 
     fn occasion<'c>(&self) -> Occasion<'c>
@@ -371,10 +407,10 @@ impl Deed<'_, '_> {
         }
         addresses.sort();
         addresses.dedup();
-        let content = content(self.occasion());
+        let (content, language) = (content(self.occasion()), self.language()?);
         let letters = addresses
             .into_iter()
-            .map(|address| Letter::compose(address, &content, &*desk.tools.entropy))
+            .map(|address| Letter::compose(address, &content, language, &*desk.tools.entropy))
             .collect::<Result<_, _>>()?;
         if !outbox::put(self.tx, self.person, letters, self.now)? {
             tracing::warn!(

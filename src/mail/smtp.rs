@@ -153,6 +153,10 @@ impl Inner {
             HeaderName::new_from_ascii_str("Auto-Submitted"),
             "auto-generated".to_owned(),
         );
+        let language = HeaderValue::new(
+            HeaderName::new_from_ascii_str("Content-Language"),
+            letter.language.tag().to_owned(),
+        );
         let message = Message::builder()
             .from(self.from.clone())
             // Never with a name: the library panics on one that holds a line break.
@@ -161,6 +165,7 @@ impl Inner {
             .date(now)
             .message_id(Some(format!("<{}@{}>", letter.id, self.domain)))
             .raw_header(automatic)
+            .raw_header(language)
             .multipart(MultiPart::alternative_plain_html(
                 letter.text.clone(),
                 letter.html.clone(),
