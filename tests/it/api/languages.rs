@@ -261,6 +261,7 @@ async fn a_stranger_changes_nobodys_language() {
     send(&nobody, "/api/v1/prompt/verify", body).await.ok();
     let used = "Un code de secours a été utilisé sur votre compte Example";
     is_in(&server.smtp.next_mail().await, "fr", used, "Il en reste 9.");
+    server.clock.forward(60);
     let opened = open_with(&wiki, "alice", json!({})).await;
     wiki.post(&of(&opened, "/email")).await.ok();
     let subject = "Tu código para Example";

@@ -35,6 +35,7 @@ async fn the_mail_says_which_service_asks_for_what_and_brings_the_code_without_a
         names,
         [
             "Auto-Submitted",
+            "Content-Language",
             "Content-Type",
             "Date",
             "From",
