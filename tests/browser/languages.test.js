@@ -35,6 +35,13 @@ async function choose(page, say, name) {
   await page.keyboard.press("Enter");
 }
 
+/** Alice has a key already. */
+async function withKey(page, origin) {
+  await page.goto(`${origin}/demo`);
+  await (await usbPorts(page)).plugIn();
+  await addKey(page, "Blue");
+}
+
 for (const [language, locale] of Object.entries(LANGUAGES)) {
   const say = wordsOf(language);
 
@@ -48,7 +55,7 @@ for (const [language, locale] of Object.entries(LANGUAGES)) {
       assert.equal(headers["content-language"], language);
       assert.equal(headers.vary, "accept-encoding, accept-language, cookie");
       const html = await response.text();
-      for (const part of [`<html lang="${language}">`, `<title>${say(title)}</title>`, `>${say(noscript)}</p></noscript>`, `/js/words/${language}.js">`]) {
+      for (const part of [`<html lang="${language}">`, `<title>${say(title)} · mfad demo</title>`, `>${say(noscript)}</p></noscript>`, `/js/words/${language}.js">`]) {
         assert.ok(html.includes(part), part);
       }
       await switcher(page, say).waitFor();
@@ -108,14 +115,14 @@ story("a browser that asks for none of ours gets the language of the settings", 
 
 story("another language is chosen by the keyboard, and what somebody was typing is still there", async ({ page, context, origin }) => {
   const [english, german] = [wordsOf("en"), wordsOf("de")];
+  await withKey(page, origin);
   await openSettings(page, origin, english);
-  await press(page, card(page, english("keys.title")), english("keys.add.heading"));
+  await press(page, card(page, english("keys.title")), english("keys.rename.heading", { name: "Blue" }));
   await page.getByRole("textbox").fill("Blau & grün");
   await choose(page, english, "Deutsch");
-  const heading = page.getByRole("heading", { name: german("keys.add.heading") });
-  await heading.waitFor();
+  await page.getByRole("heading", { name: german("keys.rename.heading", { name: "Blue" }) }).waitFor();
   assert.equal(await page.evaluate(() => document.documentElement.lang), "de");
-  assert.equal(await page.title(), german("page.title"));
+  assert.equal(await page.title(), `${german("page.title")} · mfad demo`);
   assert.equal(await page.getByRole("textbox").inputValue(), "Blau & grün");
   assert.equal(await isFocused(page.getByRole("textbox")), true);
   const cookie = (await context.cookies()).find(({ name }) => name === COOKIE);
@@ -128,7 +135,7 @@ story("another language is chosen by the keyboard, and what somebody was typing 
   // Without a step, the focus stays with the choice.
   await press(page, card(page, german("keys.title")), german("step.cancel"));
   await choose(page, german, "Français");
-  await page.getByRole("heading", { name: wordsOf("fr")("safety.none") }).waitFor();
+  await page.getByRole("heading", { name: wordsOf("fr")("safety.on") }).waitFor();
   await page.waitForFunction(() => document.activeElement?.getAttribute("aria-current") === "true");
   await page.goto(`${origin}/prompt/`);
   await page.getByRole("heading", { name: wordsOf("fr")("prompt.no_token") }).waitFor();
@@ -156,6 +163,7 @@ story("backup codes that are shown only once are not thrown away for another lan
 story("a token that was pasted is asked for again, as the page says beforehand, and the step goes on", async ({ page, origin }) => {
   const [english, dutch] = [wordsOf("en"), wordsOf("nl")];
   await page.route("**/auth/session", (route) => route.fulfill({ json: { signed_in: false, sign_in_url: null } }));
+  await withKey(page, origin);
   const token = await tokenOf(page, origin);
   const paste = async (say) => {
     await page.getByLabel(say("token.label")).fill(token);
@@ -164,11 +172,11 @@ story("a token that was pasted is asked for again, as the page says beforehand, 
   await page.goto(origin);
   await paste(english);
   await page.getByText(english("language.token")).waitFor();
-  await press(page, card(page, english("keys.title")), english("keys.add.heading"));
+  await press(page, card(page, english("keys.title")), english("keys.rename.heading", { name: "Blue" }));
   await page.getByRole("textbox").fill("Rood");
   await choose(page, english, "Nederlands");
   await paste(dutch);
-  await page.getByRole("heading", { name: dutch("keys.add.heading") }).waitFor();
+  await page.getByRole("heading", { name: dutch("keys.rename.heading", { name: "Blue" }) }).waitFor();
   assert.equal(await page.getByRole("textbox").inputValue(), "Rood");
   assert.doesNotMatch(await page.evaluate(() => JSON.stringify({ ...sessionStorage, ...localStorage })), /eyJ/);
 });
