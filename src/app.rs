@@ -337,6 +337,16 @@ fn store_problem(refused: OpenError) -> StartError {
             Exit::Config,
             "bring the key back from where you keep it; a new one would not open what is there",
         ),
+        OpenError::StoreLost { .. } => (
+            Exit::Config,
+            "bring a copy back with mfad restore: an empty store would leave everybody without a second factor. \
+             For a new one on purpose, move master.key and mfad.witness away first",
+        ),
+        OpenError::Doubted { .. } => (
+            Exit::Config,
+            "codes that were used since may be good in it. Put the right file back; or, to go on with this one, \
+             mfad restore --accept-rollback makes what may have been used void",
+        ),
         OpenError::MasterKey(MasterKeyError::Io { source, .. })
             if source.kind() != io::ErrorKind::PermissionDenied =>
         {
