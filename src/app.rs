@@ -268,12 +268,16 @@ pub fn open_store(
     master_key: Option<&MasterKeyFile>,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Store, StartError> {
-    let master_key = match master_key {
+    store::open(data_dir, &key_place(data_dir, master_key), entropy).map_err(store_problem)
+}
+
+/// Where the master key is, as the settings say.
+pub fn key_place(data_dir: &Path, master_key: Option<&MasterKeyFile>) -> MasterKeyPlace {
+    match master_key {
         Some(MasterKeyFile::Credential(path)) => MasterKeyPlace::Credential(path.clone()),
         Some(MasterKeyFile::Own(path)) => MasterKeyPlace::Own(path.clone()),
         None => MasterKeyPlace::Own(data_dir.join(MASTER_KEY)),
-    };
-    store::open(data_dir, &master_key, entropy).map_err(store_problem)
+    }
 }
 
 /// What signs, with a first key where the store is new. Closes the store where there is none to be had.
@@ -323,7 +327,8 @@ fn check_policy(tools: &Services) -> Result<(), StartError> {
     }
 }
 
-fn store_problem(refused: OpenError) -> StartError {
+/// What to say of a store that cannot be opened.
+pub fn store_problem(refused: OpenError) -> StartError {
     let (exit, hint) = match &refused {
         OpenError::InUse(_) => (
             Exit::Temporary,

@@ -14,7 +14,7 @@
 //! factor
 //! wire
 //! services config
-//! lockout audit people outbox policy clients session signing trust
+//! lockout audit people outbox policy clients session signing trust copies
 //! auth mail store server
 //! crypto words
 //! base
@@ -32,7 +32,8 @@
 //! - `lockout` counts misses, `audit` writes lines, `people` knows names and addresses and finds whom they
 //!   belong to, `outbox` holds notices until they leave. `policy` says who must have which factor, `trust`
 //!   knows the browsers that people trust, `clients` knows login services, `session` signs people in to the
-//!   settings page, `signing` keeps the keys that sign results and knows whose turn it is.
+//!   settings page, `signing` keeps the keys that sign results and knows whose turn it is. `copies` puts copies
+//!   of the store into files.
 //! - `auth` says who is calling, `mail` writes and sends letters, `store` keeps records, `server`
 //!   takes connections.
 //! - `crypto` seals and hashes. `words` holds what is said to people, in their languages. `base` knows nobody: time, randomness, identifiers, secrets, failures.
@@ -101,6 +102,7 @@ pub mod clients;
 pub mod commands;
 pub mod config;
 pub mod console;
+pub mod copies;
 pub mod crypto;
 pub mod demo;
 pub mod factor;

@@ -29,6 +29,12 @@ fn main() -> ExitCode {
         Command::Policy(place, command) => {
             logged(BESIDE_WORDS, || commands::policy(&place, command))
         }
+        Command::Backup(place, command) => {
+            logged(BESIDE_WORDS, || commands::backup(&place, &command))
+        }
+        Command::Restore(place, command) => {
+            logged(BESIDE_WORDS, || commands::restore(&place, &command))
+        }
         Command::Config(layers) => commands::print(&layers.describe()),
         Command::Openapi => match http::document_json() {
             Ok(document) => commands::print(&(document + "\n")),

@@ -1,10 +1,12 @@
 //! What the commands do, from checked settings to how the process ends.
 
+mod backup;
 mod check;
 mod demo;
 mod order;
 mod pam;
 mod policy;
+mod restore;
 mod serve;
 mod service;
 mod signing_key;
@@ -16,10 +18,12 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit};
 
 use crate::config::{Exit, Problem};
 
+pub use backup::backup;
 pub use check::check;
 pub use demo::demo;
 pub use pam::pam;
 pub use policy::policy;
+pub use restore::restore;
 pub use serve::serve;
 pub use service::service;
 pub use signing_key::signing_key;

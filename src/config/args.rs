@@ -6,7 +6,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use super::orders::{PolicyCommand, ServiceCommand, SigningKeyCommand};
+use super::orders::{BackupCommand, PolicyCommand, RestoreCommand, ServiceCommand, SigningKeyCommand};
 
 /// A multi-factor authentication server: one binary, one file.
 #[derive(Parser)]
@@ -49,6 +49,12 @@ pub(super) enum CliCommand {
     Policy(PolicyArgs),
     /// Tell and rotate the keys that sign results; through the running server, or on its store where none runs
     SigningKey(SigningKeyArgs),
+    /// Write a sealed copy of the store to a file, from the running server, or from its store where none runs
+    #[command(after_help = BACKUP_HELP)]
+    Backup(BackupArgs),
+    /// Bring a backup back, while no server runs; what may have been used since becomes void
+    #[command(after_help = RESTORE_HELP)]
+    Restore(RestoreArgs),
     /// Print the OpenAPI document of the HTTP interface
     Openapi,
     /// Ask a running server about the code that somebody typed: for pam_exec.so with expose_authtok
@@ -62,6 +68,16 @@ const SETTINGS_HELP: &str = "The file is TOML, its keys are the flags without th
     audience = [\"https://mfa.example.org\", \"mfa\"]\n\n\
     In a variable, several values are separated by commas. An empty variable counts as absent.\n\
     Secrets are read from files only, and these must be readable by nobody but their owner.";
+
+const BACKUP_HELP: &str = "The master key is not in the backup, and without it the backup restores nothing: keep a copy of the key, \
+    elsewhere.\nThe file appears under its name when all of it is on disk, and only its owner can read it:\n  \
+    mfad backup /var/backups/mfad-$(date +%F).backup --config /etc/mfad/mfad.toml";
+
+const RESTORE_HELP: &str = "The whole backup is checked before anything is changed, and the master key that it was made under must be in \
+    its place.\nThe store that was there stays beside the new one, as mfad.redb.before-restore-TIME.\n\n\
+    Used codes do not become good again. Void from then on: codes of apps up to the present moment, mailed codes, sign-ins \
+    under way, sessions of the settings page, trusted browsers; and unused backup codes, unless the store that was there \
+    can still be read and says which were used. Whose backup codes became void is told.";
 
 const PAM_HELP: &str = "In /etc/pam.d:\n  \
     auth required pam_exec.so expose_authtok /usr/bin/mfad pam \\\n      \
@@ -433,6 +449,24 @@ pub(super) struct SigningKeyArgs {
 
     #[command(subcommand)]
     pub(super) command: SigningKeyCommand,
+}
+
+#[derive(Args)]
+pub(super) struct BackupArgs {
+    #[command(flatten)]
+    pub(super) command: BackupCommand,
+
+    #[command(flatten, next_help_heading = STORE_HEADING)]
+    pub(super) place: PlaceArgs,
+}
+
+#[derive(Args)]
+pub(super) struct RestoreArgs {
+    #[command(flatten)]
+    pub(super) command: RestoreCommand,
+
+    #[command(flatten, next_help_heading = STORE_HEADING)]
+    pub(super) place: PlaceArgs,
 }
 
 #[derive(Args)]

@@ -12,7 +12,9 @@ use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches};
 
 use super::args::{Cli, CliCommand, DemoArgs, PamArgs, PlaceArgs, SettingsArgs};
 use super::file::{self, Entry, is_list};
-use super::orders::{PolicyCommand, ServiceCommand, SigningKeyCommand};
+use super::orders::{
+    BackupCommand, PolicyCommand, RestoreCommand, ServiceCommand, SigningKeyCommand,
+};
 use super::problem::{Exit, Problems};
 
 /// What the process finds around itself, so that tests can say what that is.
@@ -115,6 +117,8 @@ pub(super) enum Asked {
     Service(Layers, ServiceCommand),
     SigningKey(Layers, SigningKeyCommand),
     Policy(Layers, PolicyCommand),
+    Backup(Layers, BackupCommand),
+    Restore(Layers, RestoreCommand),
     Openapi,
     Pam(PamArgs),
 }
@@ -228,6 +232,12 @@ pub(super) fn read(
         CliCommand::Policy(args) => {
             let command = args.command.unwrap_or(PolicyCommand::Show { json: false });
             Asked::Policy(layers(orders(args.place, sources)?), command)
+        }
+        CliCommand::Backup(args) => {
+            Asked::Backup(layers(orders(args.place, sources)?), args.command)
+        }
+        CliCommand::Restore(args) => {
+            Asked::Restore(layers(orders(args.place, sources)?), args.command)
         }
         CliCommand::Openapi => Asked::Openapi,
         CliCommand::Pam(args) => Asked::Pam(args),

@@ -28,7 +28,9 @@ use std::ffi::OsString;
 
 pub use describe::{SettingRow, settings_table};
 pub use layers::{Layers, Refused, Source, Surroundings};
-pub use orders::{NewService, PolicyCommand, ServiceCommand, SigningKeyCommand};
+pub use orders::{
+    BackupCommand, NewService, PolicyCommand, RestoreCommand, ServiceCommand, SigningKeyCommand,
+};
 pub use problem::{Exit, Problem, Problems};
 pub use settings::{
     DemoSettings, IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, MasterKeyFile,
@@ -53,6 +55,10 @@ pub enum Command {
     SigningKey(StoreSettings, SigningKeyCommand),
     /// Tell and change the policy.
     Policy(StoreSettings, PolicyCommand),
+    /// Write a copy of the store.
+    Backup(StoreSettings, BackupCommand),
+    /// Bring a copy back.
+    Restore(StoreSettings, RestoreCommand),
     /// Print the OpenAPI document.
     Openapi,
     /// Ask a running server about a code on standard input.
@@ -85,6 +91,12 @@ pub fn read(
         }
         Asked::Policy(layers, command) => {
             Command::Policy(layers.store().map_err(Refused::Settings)?, command)
+        }
+        Asked::Backup(layers, command) => {
+            Command::Backup(layers.store().map_err(Refused::Settings)?, command)
+        }
+        Asked::Restore(layers, command) => {
+            Command::Restore(layers.store().map_err(Refused::Settings)?, command)
         }
         Asked::Openapi => Command::Openapi,
         Asked::Pam(args) => {

@@ -43,6 +43,8 @@ pub enum Order {
     SigningKeyList,
     /// Make a new key that signs results: [`Answer::SigningKeys`].
     SigningKeyRotate,
+    /// Give a copy of the store: [`Answer::Copy`], and the copy behind it.
+    Backup,
     /// Let the settings say one part of the policy again: [`Answer::Policy`].
     PolicyUnset {
         /// Which.
@@ -73,6 +75,8 @@ pub enum Answer {
     },
     /// The policy that holds now, part by part.
     Policy(Vec<policy::Part>),
+    /// A copy of the store comes behind this line.
+    Copy,
     /// The keys that sign results, the signing one first.
     SigningKeys(Vec<PublishedKey>),
 }

@@ -19,6 +19,7 @@
 //! opened. Copies are made from a snapshot, and come back as a new epoch.
 
 mod copy;
+mod each;
 mod engine;
 mod handle;
 mod meta;
