@@ -32,6 +32,7 @@ use crate::services::Services;
 use crate::session::{Client, Sessions, Way};
 use crate::signing::Signer;
 use crate::store::{self, MasterKeyPlace, OpenError, Store};
+use crate::timekeeper::Timekeeper;
 
 /// How often what has expired is removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -89,6 +90,13 @@ impl App {
             entropy.clone(),
         )?;
         let signer = signer(&store, clock.clone(), entropy.clone()).await?;
+        let timekeeper = match Timekeeper::open(store.clone(), clock.clone()) {
+            Ok(timekeeper) => timekeeper,
+            Err(failure) => {
+                store.close().await;
+                return Err(unreadable("clock", &failure));
+            }
+        };
         let sessions = Sessions::new(
             store.clone(),
             entropy.clone(),
@@ -100,6 +108,7 @@ impl App {
             clients: Doorkeeper::new(store.clone()),
             store,
             clock: clock.clone(),
+            timekeeper,
             entropy: entropy.clone(),
             verifier,
             mailer,
@@ -176,7 +185,11 @@ impl App {
         {
             tracing::error!(%panic, "the console did not end well");
         }
-        self.desk.tools.store.close().await;
+        let tools = &self.desk.tools;
+        if let Err(failure) = tools.timekeeper.write_down(true).await {
+            tracing::warn!(?failure, "the time could not be written down");
+        }
+        tools.store.close().await;
         served
     }
 }
@@ -249,7 +262,10 @@ async fn supervised<W: Future<Output = ()> + Send + 'static>(name: &str, work: i
 /// Removes what has expired, and lines of the audit that are older than they are kept. Signing keys
 /// that were removed are let go.
 async fn sweep(tools: &Services) -> Result<(), Failure> {
-    let now = tools.now();
+    tools.timekeeper.look();
+    tools.timekeeper.write_down(false).await?;
+    // A clock that is years ahead must not take with it what has to be remembered.
+    let now = tools.timekeeper.for_sweeping();
     tools.store.sweep(now).await?;
     while tools
         .store
@@ -319,12 +335,13 @@ fn check_policy(tools: &Services) -> Result<(), StartError> {
     match checked {
         Ok(Ok(())) => Ok(()),
         Ok(Err(cause)) => Err(StartError::new(Exit::Config, "policy", cause, BACK)),
-        Err(failure) => {
-            let hint = "restore a backup if the store is damaged";
-            let cause = format!("{failure:?}");
-            Err(StartError::new(Exit::Io, "policy", cause, hint))
-        }
+        Err(failure) => Err(unreadable("policy", &failure)),
     }
+}
+
+fn unreadable(what: &str, failure: &Failure) -> StartError {
+    let hint = "restore a backup if the store is damaged";
+    StartError::new(Exit::Io, what, format!("{failure:?}"), hint)
 }
 
 /// What to say of a store that cannot be opened.

@@ -14,7 +14,7 @@
 //! factor
 //! wire
 //! services config
-//! lockout audit people outbox policy clients session signing trust copies
+//! lockout audit people outbox policy clients session signing trust copies timekeeper
 //! auth mail store server
 //! crypto words
 //! base
@@ -33,7 +33,7 @@
 //!   belong to, `outbox` holds notices until they leave. `policy` says who must have which factor, `trust`
 //!   knows the browsers that people trust, `clients` knows login services, `session` signs people in to the
 //!   settings page, `signing` keeps the keys that sign results and knows whose turn it is. `copies` puts copies
-//!   of the store into files.
+//!   of the store into files, `timekeeper` knows whether the clock can be right.
 //! - `auth` says who is calling, `mail` writes and sends letters, `store` keeps records, `server`
 //!   takes connections.
 //! - `crypto` seals and hashes. `words` holds what is said to people, in their languages. `base` knows nobody: time, randomness, identifiers, secrets, failures.
@@ -119,6 +119,7 @@ pub mod services;
 pub mod session;
 pub mod signing;
 pub mod store;
+pub mod timekeeper;
 pub mod trust;
 pub mod wire;
 pub mod words;

@@ -12,6 +12,7 @@ use crate::policy::Policy;
 use crate::session::Sessions;
 use crate::signing::Signer;
 use crate::store::Store;
+use crate::timekeeper::Timekeeper;
 
 /// The tools. Clones share them.
 #[derive(Clone)]
@@ -20,6 +21,8 @@ pub struct Services {
     pub store: Store,
     /// What time it is. A request asks once and passes the answer on.
     pub clock: Arc<dyn Clock>,
+    /// Whether that can be right.
+    pub timekeeper: Timekeeper,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
     /// Who is calling.

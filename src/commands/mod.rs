@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod clock;
 mod demo;
 mod order;
 mod pam;
@@ -20,6 +21,7 @@ use crate::config::{Exit, Problem};
 
 pub use backup::backup;
 pub use check::check;
+pub use clock::clock;
 pub use demo::demo;
 pub use pam::pam;
 pub use policy::policy;

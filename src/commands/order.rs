@@ -36,6 +36,7 @@ pub(super) async fn carry_out(
         clock: Arc::new(SystemClock),
         entropy: Arc::new(OsEntropy),
         signer: None,
+        timekeeper: None,
         policy: Arc::new(place.policy.clone()),
     };
     let outcome = console::execute(&tools, order).await;

@@ -10,7 +10,7 @@ use crate::signing::{ROTATED_LATELY, Signer};
 use crate::store::{
     self, CopyError, OpenError, Placed, RestoreError, Restoring, Source, Store, begin_restore,
 };
-use crate::{login, people, session, trust};
+use crate::{login, people, session, timekeeper, trust};
 
 use super::{block_on, print, problem, report};
 
@@ -92,6 +92,7 @@ async fn heal(
     store: &Store,
     healing: &Healing,
 ) -> Result<(Vec<Voided>, Vec<Registered>), Failure> {
+    timekeeper::heal(store, healing.now).await?;
     let voided = factor::heal(store, healing).await?;
     let signer = Signer::open(store.clone(), Arc::new(SystemClock), Arc::new(OsEntropy)).await?;
     match signer.rotate().await {

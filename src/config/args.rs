@@ -6,7 +6,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use super::orders::{BackupCommand, PolicyCommand, RestoreCommand, ServiceCommand, SigningKeyCommand};
+use super::orders::{BackupCommand, ClockCommand, PolicyCommand, RestoreCommand, ServiceCommand, SigningKeyCommand};
 
 /// A multi-factor authentication server: one binary, one file.
 #[derive(Parser)]
@@ -55,6 +55,8 @@ pub(super) enum CliCommand {
     /// Bring a backup back, while no server runs; what may have been used since becomes void
     #[command(after_help = RESTORE_HELP)]
     Restore(RestoreArgs),
+    /// Say that the clock of this machine is right; through the running server, or on its store where none runs
+    Clock(ClockArgs),
     /// Print the OpenAPI document of the HTTP interface
     Openapi,
     /// Ask a running server about the code that somebody typed: for pam_exec.so with expose_authtok
@@ -449,6 +451,15 @@ pub(super) struct SigningKeyArgs {
 
     #[command(subcommand)]
     pub(super) command: SigningKeyCommand,
+}
+
+#[derive(Args)]
+pub(super) struct ClockArgs {
+    #[command(flatten, next_help_heading = STORE_HEADING)]
+    pub(super) place: PlaceArgs,
+
+    #[command(subcommand)]
+    pub(super) command: ClockCommand,
 }
 
 #[derive(Args)]

@@ -13,7 +13,7 @@ use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches};
 use super::args::{Cli, CliCommand, DemoArgs, PamArgs, PlaceArgs, SettingsArgs};
 use super::file::{self, Entry, is_list};
 use super::orders::{
-    BackupCommand, PolicyCommand, RestoreCommand, ServiceCommand, SigningKeyCommand,
+    BackupCommand, ClockCommand, PolicyCommand, RestoreCommand, ServiceCommand, SigningKeyCommand,
 };
 use super::problem::{Exit, Problems};
 
@@ -118,6 +118,7 @@ pub(super) enum Asked {
     SigningKey(Layers, SigningKeyCommand),
     Policy(Layers, PolicyCommand),
     Backup(Layers, BackupCommand),
+    Clock(Layers, ClockCommand),
     Restore(Layers, RestoreCommand),
     Openapi,
     Pam(PamArgs),
@@ -238,6 +239,9 @@ pub(super) fn read(
         }
         CliCommand::Restore(args) => {
             Asked::Restore(layers(orders(args.place, sources)?), args.command)
+        }
+        CliCommand::Clock(args) => {
+            Asked::Clock(layers(orders(args.place, sources)?), args.command)
         }
         CliCommand::Openapi => Asked::Openapi,
         CliCommand::Pam(args) => Asked::Pam(args),

@@ -29,7 +29,7 @@ use std::ffi::OsString;
 pub use describe::{SettingRow, settings_table};
 pub use layers::{Layers, Refused, Source, Surroundings};
 pub use orders::{
-    BackupCommand, NewService, PolicyCommand, RestoreCommand, ServiceCommand, SigningKeyCommand,
+    BackupCommand, ClockCommand, NewService, PolicyCommand, RestoreCommand, ServiceCommand, SigningKeyCommand,
 };
 pub use problem::{Exit, Problem, Problems};
 pub use settings::{
@@ -55,6 +55,8 @@ pub enum Command {
     SigningKey(StoreSettings, SigningKeyCommand),
     /// Tell and change the policy.
     Policy(StoreSettings, PolicyCommand),
+    /// Say what is thought of the clock.
+    Clock(StoreSettings, ClockCommand),
     /// Write a copy of the store.
     Backup(StoreSettings, BackupCommand),
     /// Bring a copy back.
@@ -97,6 +99,9 @@ pub fn read(
         }
         Asked::Restore(layers, command) => {
             Command::Restore(layers.store().map_err(Refused::Settings)?, command)
+        }
+        Asked::Clock(layers, command) => {
+            Command::Clock(layers.store().map_err(Refused::Settings)?, command)
         }
         Asked::Openapi => Command::Openapi,
         Asked::Pam(args) => {

@@ -89,6 +89,13 @@ pub enum SigningKeyCommand {
     Rotate,
 }
 
+/// What `mfad clock` is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum ClockCommand {
+    /// Believe the clock as it is now, where the server refuses it because it has seen later times: after a wrong year, say, that was believed
+    Accept,
+}
+
 /// What `mfad backup` is told.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct BackupCommand {

@@ -9,6 +9,7 @@ use crate::policy::{self, Policy};
 use crate::services::Services;
 use crate::signing::Signer;
 use crate::store::Store;
+use crate::timekeeper::{self, Timekeeper};
 
 use super::order::{Answer, Order};
 
@@ -26,6 +27,8 @@ pub struct Tools {
     pub entropy: Arc<dyn Entropy>,
     /// The policy of the settings.
     pub policy: Arc<Policy>,
+    /// The running server's, which must hear that the clock is believed; `None` where none runs.
+    pub timekeeper: Option<Timekeeper>,
     /// The running server's signer, which must learn of new keys; `None` where none runs.
     pub signer: Option<Signer>,
 }
@@ -50,6 +53,7 @@ impl From<&Services> for Tools {
             entropy: services.entropy.clone(),
             policy: services.policy.clone(),
             signer: Some(services.signer.clone()),
+            timekeeper: Some(services.timekeeper.clone()),
         }
     }
 }
@@ -113,6 +117,19 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
         Order::PolicySet { key, words } => {
             let policy = factor::set_policy(&tools.store, &tools.policy, key, words).await?;
             Ok(Answer::Policy(policy.parts()))
+        }
+        Order::ClockAccept => {
+            match &tools.timekeeper {
+                Some(timekeeper) => timekeeper.accept().await?,
+                None => {
+                    tools
+                        .store
+                        .write(move |tx| timekeeper::accept(tx, now))
+                        .await?
+                }
+            }
+            tracing::warn!(%now, "the clock is believed as it is, by order");
+            Ok(Answer::Done)
         }
         // What is behind this answer comes from whoever gives it.
         Order::Backup => Ok(Answer::Copy),

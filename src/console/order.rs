@@ -45,6 +45,8 @@ pub enum Order {
     SigningKeyRotate,
     /// Give a copy of the store: [`Answer::Copy`], and the copy behind it.
     Backup,
+    /// Believe the clock as it is: [`Answer::Done`].
+    ClockAccept,
     /// Let the settings say one part of the policy again: [`Answer::Policy`].
     PolicyUnset {
         /// Which.

@@ -31,6 +31,7 @@ impl Running {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
             signer: None,
+            timekeeper: None,
             policy: Arc::default(),
         };
         let console = Console::open(folder.path()).unwrap();

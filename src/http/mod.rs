@@ -12,6 +12,7 @@ mod sign_in;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware;
 
 use crate::auth;
 use crate::base::{Code, codes};
@@ -30,8 +31,12 @@ pub fn router(desk: Arc<Desk>, settings: EdgeSettings, extra: Router) -> Router 
     let (api, _) = document::routes().split_for_parts();
     let served = api
         .with_state(desk.clone())
-        .merge(health::routes(desk.clone()))
-        .merge(sign_in::routes(desk))
+        .merge(sign_in::routes(desk.clone()))
+        .layer(middleware::from_fn_with_state(
+            desk.tools.timekeeper.clone(),
+            edge::on_time,
+        ))
+        .merge(health::routes(desk))
         .merge(assets::routes())
         .merge(extra)
         .fallback(edge::not_found)

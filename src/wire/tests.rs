@@ -24,6 +24,7 @@ use crate::services::Services;
 use crate::session::{Sessions, Way};
 use crate::signing::Signer;
 use crate::store::{MasterKeyPlace, open};
+use crate::timekeeper::Timekeeper;
 
 const NOW: u64 = 1_800_000_000;
 const ISSUER: &str = "https://login.example.org";
@@ -76,6 +77,7 @@ impl House {
             policy: Arc::new(Policy::default()),
             recent_auth: None,
             origin: "https://mfa.example.com".into(),
+            timekeeper: Timekeeper::open(store.clone(), Arc::new(Still)).unwrap(),
             store,
             clock: Arc::new(Still),
             entropy: Arc::new(OsEntropy),

@@ -16,6 +16,7 @@ mod people;
 mod policy;
 mod process;
 mod readme;
+mod restore;
 mod services;
 mod session;
 mod signing;
