@@ -117,6 +117,7 @@ impl App {
             recent_auth: settings.recent_auth,
             origin: settings.public_url.origin().ascii_serialization().into(),
             service_name: settings.service_name.as_str().into(),
+            language: settings.language,
         };
         let relying_party = RelyingParty {
             id: settings.rp_id.clone(),

@@ -13,6 +13,7 @@ use crate::session::Sessions;
 use crate::signing::Signer;
 use crate::store::Store;
 use crate::timekeeper::Timekeeper;
+use crate::words::Language;
 
 /// The tools. Clones share them.
 #[derive(Clone)]
@@ -44,6 +45,8 @@ pub struct Services {
     pub origin: Arc<str>,
     /// The service, as people know it: at most 64 characters, no `:`.
     pub service_name: Arc<str>,
+    /// The language of whoever asks for none of ours.
+    pub language: Language,
 }
 
 impl Services {

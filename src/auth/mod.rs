@@ -30,7 +30,8 @@ pub use outbound::{Answer, DEADLINE, LONGEST_BODY, Outbound, OutboundError};
 pub use provider::Provider;
 pub(crate) use refusal::unavailable;
 pub use refusal::{
-    CODES, FORBIDDEN, INSUFFICIENT_USER_AUTHENTICATION, INVALID_TOKEN, UNAUTHENTICATED, no_token,
+    CODES, FORBIDDEN, INSUFFICIENT_USER_AUTHENTICATION, INVALID_TOKEN, ISSUER_AWAY,
+    UNAUTHENTICATED, no_token,
 };
 pub use settings::{
     ADMIN_SCOPE, AuthSetupError, IssuerSettings, KeySource, SHORTEST_SECRET, SigningAlgorithm,

@@ -117,15 +117,16 @@ impl From<Refusal> for Failure {
     }
 }
 
+/// What is said while the issuer does not answer.
+pub const ISSUER_AWAY: &str =
+    "The sign-in service cannot be reached at the moment. Try again shortly.";
+
 /// The failure for what the issuer must answer first.
 pub(crate) fn unavailable(
     retry_after: u64,
     cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> Failure {
-    Failure::new(
-        codes::UNAVAILABLE,
-        "The sign-in service cannot be reached at the moment. Try again shortly.",
-    )
-    .retry_after(retry_after)
-    .because(cause)
+    Failure::new(codes::UNAVAILABLE, ISSUER_AWAY)
+        .retry_after(retry_after)
+        .because(cause)
 }

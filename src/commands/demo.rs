@@ -16,6 +16,7 @@ use crate::demo::issuer::{SERVICE_CLIENT_ID, SETTINGS_CLIENT_ID};
 use crate::demo::{Demo, DemoSettings, MAIL_FROM};
 use crate::policy::Policy;
 use crate::server::Listener;
+use crate::words::Language;
 
 use super::serve::{address, fetch_keys, listen};
 use super::{asked_to_stop, block_on, problem, report};
@@ -193,6 +194,7 @@ fn server_settings(
         policy: Policy::default(),
         recent_auth: None,
         service_name: SERVICE_NAME.to_owned(),
+        language: Language::English,
         max_connections: 512,
         log: settings.log,
     }

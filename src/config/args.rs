@@ -333,6 +333,16 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) service_name: String,
 
+    /// The language of pages and mails for whoever asks for none that there is: en, nl, de, fr or es
+    #[arg(
+        long,
+        value_name = "LANGUAGE",
+        env = "MFAD_LANGUAGE",
+        hide_env_values = true,
+        default_value = "en"
+    )]
+    pub(super) language: String,
+
     /// How many connections are served at once; others wait
     #[arg(
         long,

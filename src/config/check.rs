@@ -10,6 +10,7 @@ use super::settings::{
     DemoSettings, LogConfig, LogFormat, LogLevel, MasterKeyFile, Settings, StoreSettings,
 };
 use crate::base::{ListenAddress, Secret, display_text};
+use crate::words::Language;
 
 /// The most connections that can be asked for: a descriptor each.
 const MOST_CONNECTIONS: usize = 65_536;
@@ -82,6 +83,7 @@ impl Check<'_> {
         self.can_mail_codes(store.as_ref().map(|store| &store.policy));
         let recent_auth = self.recent_auth();
         let service_name = self.service_name(&args.service_name);
+        let language = self.language(&args.language);
         let max_connections = self.max_connections(&args.max_connections);
         let log = log(
             &args.log,
@@ -104,6 +106,7 @@ impl Check<'_> {
             policy: store.policy,
             recent_auth,
             service_name: service_name?,
+            language: language?,
             max_connections: max_connections?,
             log: log?,
         })
@@ -186,6 +189,13 @@ impl Check<'_> {
             );
         }
         Some(name.to_owned())
+    }
+
+    fn language(&mut self, tag: &str) -> Option<Language> {
+        match tag.parse() {
+            Ok(language) => Some(language),
+            Err(unknown) => self.wrong("language", unknown.to_string(), "use one of these"),
+        }
     }
 
     fn max_connections(&mut self, text: &str) -> Option<usize> {

@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::base::{ListenAddress, Secret};
 use crate::policy::Policy;
+use crate::words::Language;
 
 /// All that `mfad serve` is told.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub struct Settings {
     pub recent_auth: Option<u64>,
     /// 1 to 64 visible characters without a colon.
     pub service_name: String,
+    /// The language of pages and mails for whoever asks for none of ours.
+    pub language: Language,
     /// How many connections are served at once, 1 to 65,536.
     pub max_connections: usize,
     /// How the log is written.

@@ -6,6 +6,7 @@ mod document;
 mod edge;
 mod headers;
 mod health;
+mod html;
 mod jwks;
 mod sign_in;
 
@@ -28,6 +29,7 @@ pub use edge::EdgeSettings;
 
 /// Everything that is served, for `desk`; `extra` routes pass the same edge.
 pub fn router(desk: Arc<Desk>, settings: EdgeSettings, extra: Router) -> Router {
+    let usual = desk.tools.language;
     let (api, _) = document::routes().split_for_parts();
     let served = api
         .with_state(desk.clone())
@@ -37,7 +39,7 @@ pub fn router(desk: Arc<Desk>, settings: EdgeSettings, extra: Router) -> Router 
             edge::on_time,
         ))
         .merge(health::routes(desk))
-        .merge(assets::routes())
+        .merge(assets::routes(usual))
         .merge(extra)
         .fallback(edge::not_found)
         .method_not_allowed_fallback(edge::method_not_allowed);

@@ -39,4 +39,4 @@ pub use pending::{MOST_PENDING, MOST_PENDING_OF_BROWSER, PENDING_SECONDS};
 pub use renew::Resumed;
 pub use rule::return_path;
 pub use service::{CODES, SIGN_IN_FAILED, Seen, Sessions};
-pub use sign_in::{Arrival, Departure, Unfinished};
+pub use sign_in::{Arrival, Departure, SENTENCE, Unfinished};

@@ -11,6 +11,10 @@ use super::rule::{HOME, Handle, Returned, error_word, return_path};
 use super::service::{RETRY_AFTER, SESSION, SIGN_IN_FAILED, Sessions};
 use crate::auth::{self, Expected, LEEWAY, Person, Provider, SignedIn};
 use crate::base::{Failure, Kind, Secret, Timestamp};
+use crate::words::{self, Language};
+
+/// The member of a failed sign-in that names the words for why.
+pub const SENTENCE: &str = "sentence";
 
 /// What is kept of the browser's word while it signs in, and of its sign-in's.
 const BROWSER: &str = "sign-in browser";
@@ -44,8 +48,9 @@ pub struct Unfinished {
     pub return_to: String,
 }
 
-fn failed(detail: &'static str) -> Failure {
-    Failure::new(SIGN_IN_FAILED, detail)
+/// A sign-in that did not succeed, for the reason that `words` holds under `key`.
+fn failed(key: &'static str) -> Failure {
+    Failure::new(SIGN_IN_FAILED, words::find(Language::English, key, None)).with(SENTENCE, key)
 }
 
 impl Sessions {
@@ -127,11 +132,7 @@ impl Sessions {
         returned: &Returned,
         now: Timestamp,
     ) -> Result<(Begun, bool), Failure> {
-        let unknown = || {
-            failed(
-                "This sign-in is over, took longer than ten minutes, or did not begin in this browser. Begin again.",
-            )
-        };
+        let unknown = || failed("sign_in.over");
         let browser = shown.and_then(Handle::read).ok_or_else(unknown)?;
         let state = returned.state.as_deref().and_then(Handle::read);
         let state = self.hash(&state.ok_or_else(unknown)?, STATE);
@@ -198,8 +199,7 @@ impl Sessions {
         tokens: &Tokens,
     ) -> Result<(Person, SignedIn), Failure> {
         let id_token = tokens.id.as_ref().ok_or_else(|| {
-            failed("The sign-in service did not say who you are. Its operator must look at this.")
-                .because("there is no ID token beside the access token")
+            failed("sign_in.nameless").because("there is no ID token beside the access token")
         })?;
         let expected = Expected {
             issuer: &client.issuer,
@@ -211,13 +211,8 @@ impl Sessions {
             .verifier
             .signed_in(id_token.expose(), &expected)
             .await
-            .map_err(|failure| {
-                but_away(
-                    failure,
-                    "The sign-in service's answer is not of this sign-in. Begin again.",
-                )
-            })?;
-        const NO_ACCESS: &str = "The sign-in service gave no access token that is good here. Its operator must look at this.";
+            .map_err(|failure| but_away(failure, "sign_in.not_this"))?;
+        const NO_ACCESS: &str = "sign_in.no_access";
         let person = self
             .verifier
             .caller(tokens.access.expose())
@@ -231,9 +226,7 @@ impl Sessions {
         let since = begun.begun_at.minus(LEEWAY);
         if begun.fresh && signed_in.auth_time.is_none_or(|at| at < since) {
             let why = "the ID token's auth_time is missing, or before this sign-in began";
-            return Err(
-                failed("The sign-in service did not ask you to sign in anew.").because(why),
-            );
+            return Err(failed("sign_in.not_anew").because(why));
         }
         Ok((person, signed_in))
     }
@@ -247,16 +240,13 @@ fn code_of(client: &Client, provider: &Provider, returned: Returned) -> Result<S
     };
     if !ours {
         let why = "iss is missing, or another issuer's";
-        let failure =
-            failed("This answer is not from the sign-in service that was asked. Begin again.");
+        let failure = failed("sign_in.foreign");
         return Err(failure.because(why));
     }
     match (returned.error.as_deref(), returned.code) {
         (None, Some(code)) => Ok(code.0),
-        (None, None) => Err(failed(
-            "The sign-in service sent you back without an answer. Begin again.",
-        )),
-        (Some("access_denied"), _) => Err(failed("The sign-in was cancelled.")),
+        (None, None) => Err(failed("sign_in.empty")),
+        (Some("access_denied"), _) => Err(failed("sign_in.cancelled")),
         (
             Some(
                 "login_required"
@@ -265,19 +255,14 @@ fn code_of(client: &Client, provider: &Provider, returned: Returned) -> Result<S
                 | "account_selection_required",
             ),
             _,
-        ) => Err(failed(
-            "The sign-in service needs you to sign in there first. Begin again.",
-        )),
+        ) => Err(failed("sign_in.there_first")),
         (Some(error @ ("server_error" | "temporarily_unavailable")), _) => Err(auth::unavailable(
             RETRY_AFTER,
             format!("the issuer answers {error}"),
         )),
         (Some(error), _) => {
             let why = format!("the issuer answers {}", error_word(error));
-            Err(
-                failed("The sign-in service refused this sign-in. Its operator must look at this.")
-                    .because(why),
-            )
+            Err(failed("sign_in.refused").because(why))
         }
     }
 }
@@ -285,20 +270,17 @@ fn code_of(client: &Client, provider: &Provider, returned: Returned) -> Result<S
 fn not_redeemed(error: NoTokens) -> Failure {
     match &error {
         NoTokens::Refused(word) if word == "invalid_grant" => {
-            failed("The sign-in service did not take its answer back. Begin again.").because(error)
+            failed("sign_in.not_taken").because(error)
         }
-        NoTokens::Refused(_) => failed(
-            "The sign-in service does not accept this server. Its operator must look at this.",
-        )
-        .because(error),
+        NoTokens::Refused(_) => failed("sign_in.server_refused").because(error),
         NoTokens::Away(_) => auth::unavailable(RETRY_AFTER, error),
     }
 }
 
-/// That the issuer is away stays what it is; all else gets this sentence.
-fn but_away(failure: Failure, detail: &'static str) -> Failure {
+/// That the issuer is away stays what it is; all else gets the sentence of `key`.
+fn but_away(failure: Failure, key: &'static str) -> Failure {
     if failure.code().kind == Kind::Unavailable {
         return failure;
     }
-    failed(detail).because(failure)
+    failed(key).because(failure)
 }

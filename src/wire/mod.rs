@@ -6,6 +6,7 @@ mod caller;
 mod calling_service;
 mod cookie;
 mod document;
+mod language;
 mod problem;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use document::{
     AuthorizationHeader, ChangeRefusals, HttpValidationError, Problem, ReadRefusals,
     ServiceHeaders, ValidationError,
 };
+pub use language::{LANGUAGE_COOKIE, asked_language, chosen_language};
 pub use problem::{CODES, METHOD_NOT_ALLOWED, Refused, TIMEOUT, problem, status};
 
 /// Bytes of a request's body at the most.

@@ -25,6 +25,7 @@ use crate::session::{Sessions, Way};
 use crate::signing::Signer;
 use crate::store::{MasterKeyPlace, open};
 use crate::timekeeper::Timekeeper;
+use crate::words::Language;
 
 const NOW: u64 = 1_800_000_000;
 const ISSUER: &str = "https://login.example.org";
@@ -84,6 +85,7 @@ impl House {
             verifier,
             mailer: None,
             service_name: "Example".into(),
+            language: Language::English,
         };
         let origin = Origin {
             request: RequestId::draw(&OsEntropy).unwrap(),

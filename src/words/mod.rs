@@ -50,6 +50,27 @@ pub fn sentences(language: Language) -> &'static Sentences {
     WORDS.get(&language).unwrap_or(&NONE)
 }
 
+/// Beginnings of keys whose words no script needs: the server says them itself.
+const OF_THE_SERVER: [&str; 2] = ["mail.", "sign_in."];
+
+/// What the pages' scripts say in `language`, as a module (ECMAScript) whose default export maps keys to text or to
+/// `{one, other}`.
+pub fn module(language: Language) -> String {
+    let for_scripts = |key: &&String| !OF_THE_SERVER.iter().any(|start| key.starts_with(start));
+    let members = sentences(language)
+        .iter()
+        .filter(|(key, _)| for_scripts(key));
+    let members: BTreeMap<_, _> = members.collect();
+    // All of JSON is also ECMAScript, since 2019.
+    let object = serde_json::to_string(&members).unwrap_or_default();
+    format!("export default {object};\n")
+}
+
+/// Whether there are words of that name.
+pub fn is_said(key: &str) -> bool {
+    sentences(Language::English).contains_key(key)
+}
+
 /// What `key` says in `language`, in the form for `count` where the sentence has forms; the key itself where
 /// there are no such words. Names in braces are left as they are: see [`fill`].
 pub fn find<'k>(language: Language, key: &'k str, count: Option<u64>) -> &'k str

@@ -21,3 +21,4 @@ mod services;
 mod session;
 mod signing;
 mod support;
+mod words;

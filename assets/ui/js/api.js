@@ -1,6 +1,11 @@
 // The only place that fetches.
 
-/** A refusal: `message` is the server's sentence, `body` all that it said. `status` is 0 where no answer came. */
+import { say } from "./words.js";
+
+/**
+ * A refusal: `message` is the server's sentence, which is in English and for those who write programs, `body` all that
+ * it said, and `code` its word for it. People read `inWords`. `status` is 0 where no answer came.
+ */
 export class Problem extends Error {
   constructor(status, body) {
     super(sentence(status, body));
@@ -17,8 +22,7 @@ function sentence(status, body) {
   if (typeof body?.detail === "string") {
     return body.retry_after ? `${body.detail} (Wait ${body.retry_after} s.)` : body.detail;
   }
-  if (status === 0) return "The server cannot be reached.";
-  return status === 404 ? "The server does not offer this." : `The server answered with status ${status}.`;
+  return status === 0 ? say("problem.unreachable") : say("problem.other", { status: String(status) });
 }
 
 /**

@@ -9,10 +9,11 @@ import { backupCodes } from "./factors/backup-codes.js";
 import { email } from "./factors/email.js";
 import { totp } from "./factors/totp.js";
 import { webauthn } from "./factors/webauthn.js";
-import { PATIENCE_MS, close, goThrough, holds, onOverview, place, refresh } from "./page.js";
+import { focusLanguages, offerLanguages, warnOfLanguages } from "./language.js";
+import { PATIENCE_MS, close, door, goThrough, holds, isHeld, onOverview, place, refresh } from "./page.js";
 import * as session from "./session.js";
 import { explain } from "./trouble.js";
-import { language, say } from "./words.js";
+import { say } from "./words.js";
 
 /** Somebody who comes back to the page after this long sees it anew. */
 const STALE_MS = 60_000;
@@ -130,6 +131,8 @@ async function show() {
   await refresh();
   screen(main);
   who();
+  // A token is nowhere but in this page's memory.
+  if (session.session.kind === "token") warnOfLanguages(say("language.token"));
 }
 
 async function start() {
@@ -151,9 +154,12 @@ async function start() {
 }
 
 session.onOver(over);
-document.documentElement.lang = language;
-document.title = say("page.title");
-document.querySelector("#brand").textContent = say("page.title");
+door("language", focusLanguages);
+offerLanguages(() => {
+  if (isHeld()) return false;
+  if (content.contains(main)) session.keepPlace(place() ?? { name: "language" });
+  return true;
+});
 
 // What a page shows only once is not there any more when somebody goes back to it.
 addEventListener("pagehide", () => {

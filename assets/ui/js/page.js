@@ -49,6 +49,14 @@ export const place = () => open && { name: open.name, detail: open.detail, field
 /** Whether something is on the screen that is never shown again. */
 export const holds = () => open?.holds ?? false;
 
+/** As `holds`; if so, somebody who would leave it behind is led back to it. */
+export function isHeld() {
+  if (!holds()) return false;
+  open.heading.focus();
+  announce(say("codes.first"));
+  return true;
+}
+
 /** Closes the open step and forgets what it showed. */
 export function close() {
   open?.close();
@@ -58,11 +66,7 @@ export function close() {
 export class Step {
   /** `within` is the row that it is about, `fields` gives what was typed so far, `left` is called when it is closed without having been done. */
   static enter(card, { heading, name, detail = null, within = null, fields = () => ({}), left = () => {} }) {
-    if (open?.holds) {
-      open.heading.focus();
-      announce(say("codes.first"));
-      return null;
-    }
+    if (isHeld()) return null;
     open?.close();
     const step = new Step();
     Object.assign(step, { card, name, detail, fields, left, opener: document.activeElement, holds: false });

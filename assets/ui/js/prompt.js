@@ -4,9 +4,12 @@
 import { ask } from "./api.js";
 import { countdown } from "./countdown.js";
 import { button, errorLine, h } from "./dom.js";
+import { offerLanguages } from "./language.js";
 import { isKnown, isUsable, way } from "./prompt/ways.js";
-import { inWords, language, say } from "./words.js";
+import { explainIn } from "./trouble.js";
+import { say } from "./words.js";
 
+const explain = explainIn(null);
 const TOKEN = /^#(prm_[a-z2-7]{26})$/;
 /** Waiting is shown after this, lest it flickers. */
 const PATIENCE_MS = 300;
@@ -21,6 +24,8 @@ const news = document.querySelector("#news");
 let token = null;
 /** What the server says of the sign-in. */
 let view = null;
+/** The way in front, and whether this browser is to be remembered: kept in the history while the page is loaded again. */
+let inFront = null;
 /** Ends what the step on the screen has under way. */
 let leave = () => {};
 let expiry = null;
@@ -70,8 +75,8 @@ function goBack(heading, returnTo) {
 function isOver(problem) {
   const back = problem.body?.return_to;
   if (problem.status === 404) end(say("prompt.worn_out"), say("prompt.worn_out.how"));
-  else if (problem.code === "challenge_expired") end(say("prompt.expired"), inWords(problem), back);
-  else if (problem.code === "challenge_closed") end(say("prompt.closed"), inWords(problem), back);
+  else if (problem.code === "challenge_expired") end(say("prompt.expired"), explain(problem), back);
+  else if (problem.code === "challenge_closed") end(say("prompt.closed"), explain(problem), back);
   else if (problem.body?.tries_left === 0) end(say("prompt.closed"), say("prompt.closed.tries"), back);
   else return false;
   return true;
@@ -100,8 +105,8 @@ function facts() {
     fact("prompt.returns_to", view.return_host));
 }
 
-const rememberBox = () => h("label", { class: "check" }, h("input", { type: "checkbox", id: "remember" }),
-  say("prompt.remember", { days: view.remember_days }));
+const rememberBox = (checked) => h("label", { class: "check" }, h("input", { type: "checkbox", id: "remember", checked }),
+  say("prompt.remember", { count: view.remember_days }));
 
 /** The sign-in, with one way of answering in front and the others behind a button. */
 function answering() {
@@ -148,6 +153,7 @@ function answering() {
 
   function front(chosen) {
     leave();
+    inFront = chosen?.method ?? null;
     const step = !chosen ? { parts: [h("p", { class: "note warn" }, say("prompt.nothing_left"))] }
       : chosen.lockedUntil > Date.now() ? locked(chosen) : chosen.open(deskOf(chosen));
     leave = step.stop ?? (() => {});
@@ -160,7 +166,7 @@ function answering() {
   function list(rest) {
     const choices = h("ul", { id: "others", hidden: true }, rest.map((other) => h("li", {}, isUsable(other.method)
       ? button(other.name, () => front(other), { kind: "second" })
-      : h("p", { class: "hint" }, `${other.name}: ${say("key.unsupported")}`))));
+      : h("p", { class: "hint" }, say("refused", { what: other.name, why: say("key.unsupported") })))));
     const toggle = h("button", {
       type: "button", class: "plain", "aria-expanded": "false", "aria-controls": "others",
       onclick() {
@@ -172,11 +178,14 @@ function answering() {
     others.replaceChildren(...(rest.length > 0 ? [toggle, choices] : []));
   }
 
-  const first = ways.find(({ method }) => isUsable(method));
+  const { way: before, remember } = history.state ?? {};
+  history.replaceState(null, "");
+  const usable = ways.filter(({ method }) => isUsable(method));
+  const first = usable.find(({ method }) => method === before) ?? usable[0];
   screen(say("prompt.title"), facts(),
     view.started_elsewhere && h("p", { class: "note warn", role: "alert" }, say("prompt.elsewhere")),
-    first && view.may_remember && rememberBox(), place, others,
-    h("div", { class: "end" }, button(say("prompt.cancel"), cancel, { kind: "plain", error, explain: inWords }), error));
+    first && view.may_remember && rememberBox(remember), place, others,
+    h("div", { class: "end" }, button(say("prompt.cancel"), cancel, { kind: "plain", error, explain }), error));
   front(first);
 }
 
@@ -200,7 +209,7 @@ async function open() {
   } catch (problem) {
     clearTimeout(patience);
     const retry = button(say("prompt.retry"), open);
-    screen(say("prompt.failed"), h("p", { role: "alert" }, inWords(problem)), h("p", {}, retry));
+    screen(say("prompt.failed"), h("p", { role: "alert" }, explain(problem)), h("p", {}, retry));
     return retry.focus();
   } finally {
     clearTimeout(patience);
@@ -219,7 +228,9 @@ function start() {
   else end(say("prompt.no_token"), say("prompt.no_token.how"));
 }
 
-document.documentElement.lang = language;
+offerLanguages(() => {
+  history.replaceState({ way: inFront, remember: content.querySelector("#remember")?.checked ?? false }, "");
+});
 // Another sign-in's address, typed over this one's.
 addEventListener("hashchange", start);
 start();

@@ -50,7 +50,7 @@ function show(way, { act, kind, deed }) {
   }
   const error = errorLine();
   const said = h("p", { class: "hint", role: "status" });
-  const use = button(say("prove.webauthn.use", { act }), async () => {
+  const use = button(say("prove.webauthn.use"), async () => {
     try {
       said.textContent = say("prove.webauthn.waiting");
       const code = await proofByKey();

@@ -4,7 +4,7 @@
 import { ask } from "./api.js";
 
 const API = "/api/v1/me/mfa";
-/** Where somebody was when they went to sign in again: names of steps and what was typed into them, never a secret. */
+/** Where somebody was when they went to sign in again, or chose another language: names of steps and what was typed into them, never a secret. */
 const PLACE = "mfad.place";
 const PLACE_MS = 15 * 60 * 1000;
 
@@ -77,7 +77,8 @@ export async function signOut() {
   return gone?.end_session_url ?? null;
 }
 
-function keepPlace(place) {
+/** Keeps where somebody is until the page is loaded again. */
+export function keepPlace(place) {
   try {
     sessionStorage.setItem(PLACE, JSON.stringify({ ...place, at: Date.now() }));
   } catch {
@@ -85,7 +86,7 @@ function keepPlace(place) {
   }
 }
 
-/** Where somebody was before they signed in again; once. */
+/** Where somebody was before the page was loaded again; once. */
 export function takePlace() {
   try {
     const place = JSON.parse(sessionStorage.getItem(PLACE));

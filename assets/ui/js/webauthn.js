@@ -1,6 +1,6 @@
 // What a browser does with a security key: the server's JSON in, JSON out, and sentences where it fails.
 
-import { say } from "./words.js";
+import { isSaid, say } from "./words.js";
 
 /** Whether this browser, at this address, can use security keys. */
 export function isOffered() {
@@ -10,8 +10,7 @@ export function isOffered() {
 /** A ceremony that failed; `stopped` where we ended it ourselves. */
 export class KeyTrouble extends Error {
   constructor(deed, name) {
-    const words = [`key.${deed}.${name}`, `key.${name}`].map((key) => [key, say(key)]).find(([key, said]) => said !== key);
-    super(words?.[1] ?? say("key.other"));
+    super(say([`key.${deed}.${name}`, `key.${name}`].find(isSaid) ?? "key.other"));
     this.stopped = name === "AbortError";
   }
 }

@@ -1,37 +1,62 @@
-// All that the pages say, in the reader's language where there is one of theirs.
+// All that the pages say. The server has chosen the language, wrote it into the page, and has its words under
+// ./words: what assets/words holds for it, without what only mails say.
 
-import en from "./words/en.js";
+/** The language of `say`. */
+export const language = document.documentElement.lang;
 
-const LANGUAGES = { en };
+const { default: words } = await import(`./words/${language}.js`);
 
-/** The language of `say`, for the `lang` of the page. */
-export const language = (navigator.languages ?? []).map((tag) => tag.split("-")[0].toLowerCase())
-  .find((tag) => Object.hasOwn(LANGUAGES, tag)) ?? "en";
-
-/** The reader's own kind of that language: how they write dates and lists. */
+/** The reader's own kind of that language: how they write dates, numbers and lists. */
 export const locale = (navigator.languages ?? []).find((tag) => tag.toLowerCase().split("-")[0] === language) ?? language;
 
-const find = (key) => LANGUAGES[language][key] ?? en[key];
-
-/** What `key` says, `{name}` being `values.name`; the key itself where nobody wrote anything. */
-export function say(key, values = {}) {
-  const words = find(key) ?? key;
-  if (typeof words === "function") return words(values);
-  return words.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
-}
+const forms = new Intl.PluralRules(language);
+const numbers = new Intl.NumberFormat(locale);
+const lists = new Intl.ListFormat(locale);
 
 /** Whether there are words of that name. */
-export const isSaid = (key) => find(key) !== undefined;
+export const isSaid = (key) => Object.hasOwn(words, key);
 
-/** A refusal in words: by its code, or else as the server says it. `here` names the words that a page has of its own. */
-export function inWords(problem, here = null) {
+/** What `key` says, in the form for `values.count` where it has forms; the key itself where nobody wrote anything. */
+function find(key, { count }) {
+  const said = isSaid(key) ? words[key] : key;
+  return typeof said === "string" ? said : said[forms.select(count)] ?? said.other;
+}
+
+/** What `key` says, `{name}` being `values.name`. */
+export function say(key, values = {}) {
+  return find(key, values).replace(/\{(\w+)\}/g, (all, name) => {
+    const value = values[name] ?? all;
+    return typeof value === "number" ? numbers.format(value) : value;
+  });
+}
+
+/** How long somebody has to wait: in minutes where seconds would be many. */
+const wait = (seconds) => (seconds > 90 ? minutes(seconds) : say("wait.seconds", { count: seconds }));
+const minutes = (seconds) => say("wait.minutes", { count: Math.max(1, Math.round(seconds / 60)) });
+
+/** From so many on downwards somebody who is signed in hears how many tries are left. */
+const FEW_TRIES = 3;
+
+/** A wrong answer: by what the server saw of the phone's clock, or how often it may still be tried. */
+function wrong(key, { tries_left: left, clock_offset_seconds: offset }, here) {
+  if (here && offset) return say(offset > 0 ? "here.clock.fast" : "here.clock.slow", { wait: minutes(Math.abs(offset)) });
+  const counted = typeof left === "number" && (!here || left <= FEW_TRIES);
+  return counted ? `${say(key)} ${say("tries", { count: left })}` : say(key);
+}
+
+/** A refusal in words, by its code. `here` names the words that a page has of its own. */
+export function inWords(problem, here) {
   const name = problem.status === 0 ? "unreachable" : problem.code;
   const key = [`${here}.${name}`, `problem.${name}`].find(isSaid);
-  return key ? say(key, problem.body ?? {}) : problem.message;
+  const body = problem.body ?? {};
+  if (!key) return say("problem.other", { status: String(problem.status) });
+  if (name === "wrong_code" || name === "webauthn_failed") return wrong(key, body, here);
+  if (name === "rate_limited" && body.retry_after) return say("problem.rate_limited.wait", { wait: wait(body.retry_after) });
+  return say(key, body);
 }
 
 /** `one, two and three`, as the language joins them. */
-export const joined = (items) => new Intl.ListFormat(locale).format(items);
+export const joined = (items) => lists.format(items);
 
 /** Seconds as a clock shows them: `1:05`. */
 export function clock(seconds) {

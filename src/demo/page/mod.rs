@@ -23,6 +23,7 @@ use super::mailbox::Mailbox;
 use super::persona::Persona;
 use super::problem;
 use crate::base::Clock;
+use crate::words::{self, Language};
 
 const MOST_BODY_BYTES: usize = 1024;
 
@@ -61,8 +62,10 @@ const FILES: &[(&str, &str, &str)] = &[
     part!("/demo/ui/dom.js", JS, "ui/js/dom.js"),
     part!("/demo/ui/webauthn.js", JS, "ui/js/webauthn.js"),
     part!("/demo/ui/words.js", JS, "ui/js/words.js"),
-    part!("/demo/ui/words/en.js", JS, "ui/js/words/en.js"),
 ];
+
+/// The demo's own pages are for those who write programs, and in English alone.
+const WORDS: &str = "/demo/ui/words/en.js";
 
 #[derive(Clone)]
 struct Page {
@@ -85,8 +88,10 @@ pub fn routes(issuer: Arc<Issuer>, mailbox: Mailbox, clock: Arc<dyn Clock>) -> R
             clock,
         });
     let slash = get(async || Redirect::permanent("/demo"));
+    let words = words::module(Language::English);
+    let words = get(async move || ([(CONTENT_TYPE, JS)], words));
     FILES.iter().fold(
-        api.route("/demo/", slash),
+        api.route("/demo/", slash).route(WORDS, words),
         |router, &(path, kind, content)| {
             router.route(path, get(async move || ([(CONTENT_TYPE, kind)], content)))
         },

@@ -2,44 +2,47 @@
 
 use url::form_urlencoded;
 
-use super::super::assets;
+use super::super::{assets, html};
 use crate::session::LOGIN_PATH;
+use crate::words::{self, Language};
 
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
+const PAGE: &str = r#"<!doctype html>
+<html lang="{{language}}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{{say sign_in.failed}}</title>
+<link rel="icon" href="{{icon}}">
+<link rel="stylesheet" href="{{style}}">
+</head>
+<body class="prompt">
+<main class="card">
+<h1>{{say sign_in.failed}}</h1>
+<div id="content">
+<p role="alert">{{sentence}}</p>
+<p><a class="button" href="{{again}}">{{say session.again}}</a></p>
+<p><a href="/">{{say sign_in.settings}}</a></p>
+</div>
+</main>
+</body>
+</html>
+"#;
 
-/// Says why in our own words, and leads to a new sign-in that would end at `return_to`.
-pub(super) fn page(title: &str, sentence: &str, return_to: &str) -> String {
+/// Says in `language` what `key` says, and leads to a new sign-in that would end at `return_to`.
+pub(super) fn page(language: Language, key: &str, return_to: &str) -> String {
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("return", return_to)
         .finish();
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
-         <link rel=\"icon\" href=\"{icon}\">\n<link rel=\"stylesheet\" href=\"{style}\">\n\
-         </head>\n<body class=\"prompt\">\n<main class=\"card\">\n<h1>{title}</h1>\n<div id=\"content\">\n\
-         <p role=\"alert\">{sentence}</p>\n\
-         <p><a class=\"button\" href=\"{LOGIN_PATH}?{query}\">Sign in again</a></p>\n\
-         <p><a href=\"/\">To the settings page</a></p>\n</div>\n</main>\n</body>\n</html>\n",
-        title = escape(title),
-        sentence = escape(sentence),
-        query = escape(&query),
-        icon = assets::address("icon.svg"),
-        style = assets::address("app.css"),
-    )
+    let said = |key: &str| html::escape(words::find(language, key, None));
+    html::fill(PAGE, |name| match name {
+        "language" => Some(language.to_string()),
+        "icon" => Some(assets::address("icon.svg")),
+        "style" => Some(assets::address("app.css")),
+        "sentence" => Some(said(key)),
+        "again" => Some(html::escape(&format!("{LOGIN_PATH}?{query}"))),
+        _ => Some(said(name.strip_prefix("say ")?)),
+    })
 }
 
 #[cfg(test)]
@@ -47,14 +50,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_is_text_and_the_way_on_is_a_query() {
-        let page = page("A <b>", "\"it's\" <script>", "/a?b=c&d=<x>\"");
-        assert!(page.contains("<h1>A &lt;b&gt;</h1>"), "{page}");
+    fn it_is_said_in_the_readers_language_and_the_way_on_is_a_query() {
+        let page = page(Language::French, "sign_in.cancelled", "/a?b=c&d=<x>\"");
+        assert!(page.contains("<html lang=\"fr\">"), "{page}");
         assert!(
-            page.contains("&quot;it&#39;s&quot; &lt;script&gt;"),
+            page.contains("<h1>La connexion n’a pas abouti</h1>"),
+            "{page}"
+        );
+        assert!(
+            page.contains("<p role=\"alert\">La connexion a été annulée.</p>"),
             "{page}"
         );
         let link = "href=\"/auth/login?return=%2Fa%3Fb%3Dc%26d%3D%3Cx%3E%22\"";
         assert!(page.contains(link), "{page}");
+        assert!(!page.contains("{{"), "{page}");
     }
 }

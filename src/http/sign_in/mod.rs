@@ -14,17 +14,19 @@ use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-use super::edge;
+use super::{assets, edge};
+use crate::auth::ISSUER_AWAY;
 use crate::base::{Failure, Kind};
 use crate::factor::Desk;
 use crate::mail::Address;
 use crate::session::{
-    CALLBACK_PATH, LOGIN_PATH, PENDING_SECONDS, Seen, Unfinished, Way, return_path,
+    CALLBACK_PATH, LOGIN_PATH, PENDING_SECONDS, SENTENCE, Seen, Unfinished, Way, return_path,
 };
 use crate::wire::{
-    Refused, SESSION_COOKIE, SIGN_IN_COOKIE, bearer_token, clear_cookie, cookie, from_own_page,
-    set_cookie, status,
+    Refused, SESSION_COOKIE, SIGN_IN_COOKIE, asked_language, bearer_token, clear_cookie, cookie,
+    from_own_page, set_cookie, status,
 };
+use crate::words::{Language, is_said};
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
@@ -49,7 +51,8 @@ fn goes_there(method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
     Err(Failure::new(
         crate::auth::FORBIDDEN,
         "This address is for a browser's whole window.",
-    ))
+    )
+    .with(SENTENCE, "sign_in.window"))
 }
 
 /// The values of a query parameter; the last one counts, as nothing but convenience hangs on them.
@@ -73,8 +76,25 @@ fn with_cookies(response: &mut Response, cookies: Vec<HeaderValue>) {
     }
 }
 
+/// The name of the words that tell a person why.
+fn sentence(failure: &Failure) -> String {
+    let mut members = failure.members().iter();
+    let named = members.find(|(name, _)| *name == SENTENCE);
+    if let Some(key) = named.and_then(|(_, key)| key.as_str()) {
+        return key.to_owned();
+    }
+    if failure.detail() == ISSUER_AWAY {
+        return "sign_in.away".to_owned();
+    }
+    let by_code = format!("problem.{}", failure.code().name);
+    match is_said(&by_code) {
+        true => by_code,
+        false => "problem.internal".to_owned(),
+    }
+}
+
 /// A page that says why, and has a way to begin again.
-fn dead_end(failure: &Failure, return_to: &str) -> Response {
+fn dead_end(failure: &Failure, language: Language, return_to: &str) -> Response {
     let code = failure.code();
     match (code.kind, failure.cause()) {
         (Kind::Internal, _) => tracing::error!(?failure, "fault"),
@@ -82,9 +102,10 @@ fn dead_end(failure: &Failure, return_to: &str) -> Response {
         (_, Some(_)) => tracing::warn!(?failure, "a sign-in to the settings page did not succeed"),
         (_, None) => tracing::debug!(?failure, "refused"),
     }
-    let page = dead_end::page(code.title, failure.detail(), return_to);
+    let page = dead_end::page(language, &sentence(failure), return_to);
     let html = [(axum::http::header::CONTENT_TYPE, "text/html; charset=utf-8")];
-    let mut response = (status(code.kind), html, page).into_response();
+    let response = (status(code.kind), html, page).into_response();
+    let mut response = assets::in_language(response, language);
     let headers = response.headers_mut();
     headers.extend(
         failure
@@ -105,6 +126,7 @@ async fn login(
     if !matches!(tools.sessions.way(), Way::Client(_)) {
         return edge::not_found().await;
     }
+    let language = asked_language(&headers).unwrap_or(tools.language);
     let query = query.unwrap_or_default();
     let asked = parameter(&query, "return").unwrap_or_default();
     let return_to = return_path(&asked);
@@ -121,7 +143,7 @@ async fn login(
     };
     begun
         .await
-        .unwrap_or_else(|failure| dead_end(&failure, return_to))
+        .unwrap_or_else(|failure| dead_end(&failure, language, return_to))
 }
 
 /// Takes the browser back from the issuer.
@@ -135,8 +157,9 @@ async fn callback(
     if !matches!(tools.sessions.way(), Way::Client(_)) {
         return edge::not_found().await;
     }
+    let language = asked_language(&headers).unwrap_or(tools.language);
     if let Err(failure) = goes_there(&method, &headers) {
-        return dead_end(&failure, "/");
+        return dead_end(&failure, language, "/");
     }
     let shown = cookie(&headers, SIGN_IN_COOKIE);
     let former = cookie(&headers, SESSION_COOKIE);
@@ -156,9 +179,9 @@ async fn callback(
             };
             cookies().and_then(|cookies| see_other(&arrival.return_to, cookies))
         }
-        Err(Unfinished { failure, return_to }) => return dead_end(&failure, &return_to),
+        Err(Unfinished { failure, return_to }) => return dead_end(&failure, language, &return_to),
     };
-    arrived.unwrap_or_else(|failure| dead_end(&failure, "/"))
+    arrived.unwrap_or_else(|failure| dead_end(&failure, language, "/"))
 }
 
 fn shown(seen: &Seen) -> Map<String, Value> {

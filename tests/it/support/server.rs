@@ -16,6 +16,7 @@ use mfad::console::{self, Answer, Order, Tools};
 use mfad::factor::{Desk, set_policy, unset_policy};
 use mfad::policy::{self, Key, Policy};
 use mfad::server::Listener;
+use mfad::words::Language;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -45,6 +46,8 @@ pub struct Options {
     pub verify_clients: Vec<String>,
     /// How people come to the settings page, if not with a token to paste.
     pub ui_auth: Option<UiAuth>,
+    /// The language of whoever asks for none.
+    pub language: Language,
 }
 
 /// Makes routes that are served beside the server's own.
@@ -116,6 +119,7 @@ impl Server {
             policy: options.policy,
             recent_auth: options.recent_auth,
             service_name: "Example".to_owned(),
+            language: options.language,
             max_connections: 512,
             log: LogConfig {
                 format: LogFormat::Json,

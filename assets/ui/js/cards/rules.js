@@ -16,7 +16,7 @@ export function rules() {
         policy.grace_until && sentence("policy.grace", { date: on(policy.grace_until) }),
         kinds.length > 0 ? say("policy.allowed", { list: joined(kinds) }) : say("policy.allowed.none"),
         policy.email === "recovery" && say("policy.email.recovery"),
-        say(policy.trusted_device_days > 0 ? "policy.trusted" : "policy.trusted.none", { days: policy.trusted_device_days }),
+        say(policy.trusted_device_days > 0 ? "policy.trusted" : "policy.trusted.none", { count: policy.trusted_device_days }),
       ];
       list.replaceChildren(...lines.filter(Boolean).map((line) => h("li", {}, line)));
     },

@@ -70,7 +70,7 @@ export function backupCodes() {
       const few = set.remaining <= FEW_CODES;
       card.show({
         on: few ? "trouble" : true,
-        state: say("codes.left", set),
+        state: say(set.remaining > 0 ? "codes.left" : "codes.left.none", set),
         words: [h("p", {}, say(few ? "codes.few" : "codes.what")), set.created_at && h("p", {}, say("codes.made"), " ", on(set.created_at))],
         actions: [opener(say("codes.renew"), "backup_codes.renew", renew)],
       });

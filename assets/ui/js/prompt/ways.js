@@ -3,9 +3,11 @@
 
 import { countdown } from "../countdown.js";
 import { button, codeForm, errorLine, h } from "../dom.js";
+import { explainIn } from "../trouble.js";
 import * as webauthn from "../webauthn.js";
-import { inWords, say } from "../words.js";
+import { say } from "../words.js";
 
+const explain = explainIn(null);
 const WAYS = { totp, email, webauthn: key, backup_code: backupCode };
 
 /** Whether this page knows the way. */
@@ -16,7 +18,7 @@ export const isUsable = (method) => method !== "webauthn" || webauthn.isOffered(
 export const way = (method, view) => WAYS[method](view);
 
 const codeBox = (desk, options) => codeForm({
-  act: say("prompt.continue"), explain: inWords, deed: (code) => desk.answer({ code }), ...options,
+  act: say("prompt.continue"), explain, deed: (code) => desk.answer({ code }), ...options,
 });
 
 function totp() {
@@ -69,7 +71,7 @@ function email(view) {
       } catch (problem) {
         if (problem.code === "rate_limited" && problem.body.retry_after) return tell(say("prompt.email.recent"), problem.body.retry_after);
         said.textContent = "";
-        error.textContent = inWords(problem);
+        error.textContent = explain(problem);
         again.disabled = false;
       }
     }
@@ -97,7 +99,7 @@ function key() {
       } finally {
         said.textContent = "";
       }
-    }, { kind: "wide", error, explain: inWords });
+    }, { kind: "wide", error, explain });
     return { parts: [h("p", { class: "hint" }, say("prompt.webauthn.hint")), use, said, error], stop: () => ceremony.abort() };
   };
 }
