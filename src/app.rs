@@ -20,6 +20,7 @@ use crate::config::{
     UiAuth,
 };
 use crate::console::{self, Console, Tools};
+use crate::copies::Schedule;
 use crate::crypto::MasterKeyError;
 use crate::factor::{Desk, RelyingParty, let_hold};
 use crate::http::{self, EdgeSettings};
@@ -36,6 +37,8 @@ use crate::timekeeper::Timekeeper;
 
 /// How often what has expired is removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// How often it is looked whether a copy of the store is due.
+const COPY_INTERVAL: Duration = Duration::from_secs(60);
 /// How long what broke waits before it begins anew.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
 /// Lines of the audit that one transaction removes.
@@ -70,6 +73,7 @@ pub struct App {
     limits: Limits,
     edge: EdgeSettings,
     console: Option<Console>,
+    copies: Option<Schedule>,
 }
 
 impl App {
@@ -154,6 +158,7 @@ impl App {
                 entropy,
             },
             console: console(&settings.data_dir),
+            copies: settings.copies.clone().map(Schedule::of),
         })
     }
 
@@ -168,10 +173,13 @@ impl App {
         stop: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let router = http::router(self.desk.clone(), self.edge, extra);
-        let background = tokio::spawn(background(self.desk.clone()));
+        let background = tokio::spawn(background(self.desk.clone(), self.copies.clone()));
         let (stop_console, console_stopped) = oneshot::channel::<()>();
         let console = self.console.map(|console| {
-            let tools = Tools::from(&self.desk.tools);
+            let tools = Tools {
+                copies: self.copies,
+                ..Tools::from(&self.desk.tools)
+            };
             tokio::spawn(console.serve(tools, async move {
                 // Dropped or sent: both mean the end.
                 let _ = console_stopped.await;
@@ -208,7 +216,7 @@ fn console(data_dir: &Path) -> Option<Console> {
 }
 
 /// What goes on beside the requests, each by itself, until it is dropped.
-async fn background(desk: Arc<Desk>) {
+async fn background(desk: Arc<Desk>, copies: Option<Schedule>) {
     let tools = desk.tools.clone();
     let outbox = supervised("outbox", {
         let tools = tools.clone();
@@ -236,6 +244,23 @@ async fn background(desk: Arc<Desk>) {
             }
         }
     });
+    let copying = supervised("copies", {
+        let tools = tools.clone();
+        move || {
+            let (tools, copies) = (tools.clone(), copies.clone());
+            async move {
+                let Some(copies) = copies else {
+                    return std::future::pending().await;
+                };
+                loop {
+                    if let Err(failure) = copies.make_due(&tools.store, tools.now()).await {
+                        tracing::error!(?failure, "the copy of the store that is due was not made");
+                    }
+                    tokio::time::sleep(COPY_INTERVAL).await;
+                }
+            }
+        }
+    });
     let unfinished = supervised("unfinished sign-ins", move || {
         let desk = desk.clone();
         async move { login::tell_of_unfinished(&desk).await }
@@ -244,7 +269,7 @@ async fn background(desk: Arc<Desk>) {
         let verifier = tools.verifier.clone();
         async move { verifier.keep_fresh().await }
     });
-    tokio::join!(outbox, sweeping, unfinished, keys);
+    tokio::join!(outbox, sweeping, copying, unfinished, keys);
 }
 
 /// Runs what never ends, and begins it anew should it panic.

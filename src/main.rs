@@ -29,9 +29,7 @@ fn main() -> ExitCode {
         Command::Policy(place, command) => {
             logged(BESIDE_WORDS, || commands::policy(&place, command))
         }
-        Command::Clock(place, command) => {
-            logged(BESIDE_WORDS, || commands::clock(&place, command))
-        }
+        Command::Clock(place, command) => logged(BESIDE_WORDS, || commands::clock(&place, command)),
         Command::Backup(place, command) => {
             logged(BESIDE_WORDS, || commands::backup(&place, &command))
         }

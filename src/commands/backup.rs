@@ -144,10 +144,7 @@ async fn write(place: &StoreSettings, command: &BackupCommand) -> Result<(), Sta
     Ok(())
 }
 
-fn of_file(
-    store: &Store,
-    target: &mut Target,
-) -> Result<(crate::base::Timestamp, u64), CopyError> {
+fn of_file(store: &Store, target: &mut Target) -> Result<(crate::base::Timestamp, u64), CopyError> {
     let now = SystemClock.now();
     let rows = store.copy(now, &mut |piece| target.write(&piece))?;
     Ok((now, rows))

@@ -37,6 +37,7 @@ pub(super) async fn carry_out(
         entropy: Arc::new(OsEntropy),
         signer: None,
         timekeeper: None,
+        copies: None,
         policy: Arc::new(place.policy.clone()),
     };
     let outcome = console::execute(&tools, order).await;

@@ -88,10 +88,7 @@ fn void_tables() -> Vec<&'static str> {
 }
 
 /// Makes void what may have been used, and has another key sign.
-async fn heal(
-    store: &Store,
-    healing: &Healing,
-) -> Result<(Vec<Voided>, Vec<Registered>), Failure> {
+async fn heal(store: &Store, healing: &Healing) -> Result<(Vec<Voided>, Vec<Registered>), Failure> {
     timekeeper::heal(store, healing.now).await?;
     let voided = factor::heal(store, healing).await?;
     let signer = Signer::open(store.clone(), Arc::new(SystemClock), Arc::new(OsEntropy)).await?;
@@ -112,7 +109,10 @@ fn names(restoring: &Restoring, voided: &[Voided]) -> Result<Vec<String>, Failur
                 Some(profile) => {
                     let username = profile.username.map(|name| format!(" ({name})"));
                     let username = username.unwrap_or_default();
-                    format!("{} at {}{username}: {codes}", profile.subject, profile.issuer)
+                    format!(
+                        "{} at {}{username}: {codes}",
+                        profile.subject, profile.issuer
+                    )
                 }
                 None => format!("somebody of whom nothing else is known: {codes}"),
             };

@@ -6,7 +6,9 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use super::orders::{BackupCommand, ClockCommand, PolicyCommand, RestoreCommand, ServiceCommand, SigningKeyCommand};
+use super::orders::{
+    BackupCommand, ClockCommand, PolicyCommand, RestoreCommand, ServiceCommand, SigningKeyCommand,
+};
 
 /// A multi-factor authentication server: one binary, one file.
 #[derive(Parser)]
@@ -342,6 +344,35 @@ pub(super) struct SettingsArgs {
         default_value = "en"
     )]
     pub(super) language: String,
+
+    /// A folder that exists, into which the server writes a copy of the store by itself, sealed like those of mfad backup; none where it is not set. The master key is not in it
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "MFAD_BACKUP_DIR",
+        hide_env_values = true
+    )]
+    pub(super) backup_dir: Option<String>,
+
+    /// How often it writes one: 1h to 720h
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "MFAD_BACKUP_EVERY",
+        hide_env_values = true,
+        default_value = "24h"
+    )]
+    pub(super) backup_every: String,
+
+    /// How many of these copies stay, 1 to 1000; older ones are removed
+    #[arg(
+        long,
+        value_name = NUMBER,
+        env = "MFAD_BACKUP_KEEP",
+        hide_env_values = true,
+        default_value = "7"
+    )]
+    pub(super) backup_keep: String,
 
     /// How many connections are served at once; others wait
     #[arg(

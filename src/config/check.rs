@@ -82,6 +82,7 @@ impl Check<'_> {
         let ca_file = self.ca_file();
         self.can_mail_codes(store.as_ref().map(|store| &store.policy));
         let recent_auth = self.recent_auth();
+        let copies = self.copies();
         let service_name = self.service_name(&args.service_name);
         let language = self.language(&args.language);
         let max_connections = self.max_connections(&args.max_connections);
@@ -105,6 +106,7 @@ impl Check<'_> {
             ca_file,
             policy: store.policy,
             recent_auth,
+            copies,
             service_name: service_name?,
             language: language?,
             max_connections: max_connections?,

@@ -240,9 +240,7 @@ pub(super) fn read(
         CliCommand::Restore(args) => {
             Asked::Restore(layers(orders(args.place, sources)?), args.command)
         }
-        CliCommand::Clock(args) => {
-            Asked::Clock(layers(orders(args.place, sources)?), args.command)
-        }
+        CliCommand::Clock(args) => Asked::Clock(layers(orders(args.place, sources)?), args.command),
         CliCommand::Openapi => Asked::Openapi,
         CliCommand::Pam(args) => Asked::Pam(args),
     })

@@ -29,7 +29,8 @@ use std::ffi::OsString;
 pub use describe::{SettingRow, settings_table};
 pub use layers::{Layers, Refused, Source, Surroundings};
 pub use orders::{
-    BackupCommand, ClockCommand, NewService, PolicyCommand, RestoreCommand, ServiceCommand, SigningKeyCommand,
+    BackupCommand, ClockCommand, NewService, PolicyCommand, RestoreCommand, ServiceCommand,
+    SigningKeyCommand,
 };
 pub use problem::{Exit, Problem, Problems};
 pub use settings::{

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use url::Url;
 
 use crate::base::{ListenAddress, Secret};
+use crate::copies::Plan;
 use crate::policy::Policy;
 use crate::words::Language;
 
@@ -40,6 +41,8 @@ pub struct Settings {
     pub service_name: String,
     /// The language of pages and mails for whoever asks for none of ours.
     pub language: Language,
+    /// Which copies of the store are made by themselves; `None` for none.
+    pub copies: Option<Plan>,
     /// How many connections are served at once, 1 to 65,536.
     pub max_connections: usize,
     /// How the log is written.

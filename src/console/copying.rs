@@ -23,7 +23,11 @@ const PIECE: usize = 64 * 1024;
 ///
 /// # Errors
 /// [`CopyError`], where it is not whole.
-pub(super) async fn give(store: &Store, now: Timestamp, to: &mut UnixStream) -> Result<(), CopyError> {
+pub(super) async fn give(
+    store: &Store,
+    now: Timestamp,
+    to: &mut UnixStream,
+) -> Result<(), CopyError> {
     let (pieces, mut made) = mpsc::channel::<Vec<u8>>(AHEAD);
     let copied = {
         let store = store.clone();

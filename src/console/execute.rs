@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::base::{Clock, Entropy, Failure};
 use crate::clients::{self, ServiceKey};
+use crate::copies::{self, Schedule};
 use crate::factor;
 use crate::policy::{self, Policy};
 use crate::services::Services;
@@ -11,7 +12,7 @@ use crate::signing::Signer;
 use crate::store::Store;
 use crate::timekeeper::{self, Timekeeper};
 
-use super::order::{Answer, Order};
+use super::order::{Answer, Order, Status};
 
 /// Services that one answer tells of.
 const PAGE: usize = 100;
@@ -29,6 +30,8 @@ pub struct Tools {
     pub policy: Arc<Policy>,
     /// The running server's, which must hear that the clock is believed; `None` where none runs.
     pub timekeeper: Option<Timekeeper>,
+    /// The running server's, which knows how the copies go that are due; `None` where none are, or none runs.
+    pub copies: Option<Schedule>,
     /// The running server's signer, which must learn of new keys; `None` where none runs.
     pub signer: Option<Signer>,
 }
@@ -54,6 +57,7 @@ impl From<&Services> for Tools {
             policy: services.policy.clone(),
             signer: Some(services.signer.clone()),
             timekeeper: Some(services.timekeeper.clone()),
+            copies: None,
         }
     }
 }
@@ -117,6 +121,21 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
         Order::PolicySet { key, words } => {
             let policy = factor::set_policy(&tools.store, &tools.policy, key, words).await?;
             Ok(Answer::Policy(policy.parts()))
+        }
+        Order::Status => {
+            let (id, progress) = tools.store.progress()?;
+            let last = tools.store.read(copies::last)?;
+            let clock = match &tools.timekeeper {
+                Some(timekeeper) => timekeeper.clone(),
+                None => Timekeeper::open(tools.store.clone(), tools.clock.clone())?,
+            };
+            Ok(Answer::Status(Status {
+                store: data_encoding::HEXLOWER.encode(&id),
+                epoch: progress.epoch,
+                last_copy: last.map(|last| last.made_at),
+                clock: clock.health().err(),
+                copies: tools.copies.as_ref().and_then(Schedule::trouble),
+            }))
         }
         Order::ClockAccept => {
             match &tools.timekeeper {

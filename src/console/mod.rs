@@ -22,7 +22,7 @@ mod tests;
 pub use client::{Undone, fetch_copy, send};
 pub use copying::remember;
 pub use execute::{Tools, execute};
-pub use order::{Answer, Fault, Order, Refusal};
+pub use order::{Answer, Fault, Order, Refusal, Status};
 pub use socket::Console;
 
 use std::path::{Path, PathBuf};

@@ -16,8 +16,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
-use super::execute::{Tools, execute};
 use super::copying;
+use super::execute::{Tools, execute};
 use super::order::{Answer, Fault, Order, Refusal, Reply};
 use super::{DEADLINE, LONGEST_ANSWER, LONGEST_ORDER, socket_path};
 

@@ -32,6 +32,7 @@ impl Running {
             entropy: Arc::new(OsEntropy),
             signer: None,
             timekeeper: None,
+            copies: None,
             policy: Arc::default(),
         };
         let console = Console::open(folder.path()).unwrap();

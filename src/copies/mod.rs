@@ -3,8 +3,10 @@
 
 mod file;
 mod record;
+mod schedule;
 mod service;
 
 pub use file::{CopyFile, FileError, ends_whole};
 pub use record::LastCopy;
+pub use schedule::{Plan, Schedule};
 pub use service::{last, note};

@@ -293,7 +293,11 @@ fn term_of(sealed: &[u8]) -> Result<u32, SealError> {
     }
 }
 
-pub(super) fn open_under(key: &aead::Key, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+pub(super) fn open_under(
+    key: &aead::Key,
+    aad: &[u8],
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, SealError> {
     let body = sealed.get(HEADER_LEN..).ok_or(SealError::Layout)?;
     let (nonce, text) = body
         .split_first_chunk::<{ aead::NONCE_LEN }>()

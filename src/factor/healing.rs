@@ -2,8 +2,8 @@
 //! was made must not be good again: what is known to be used is taken over from the store that was there,
 //! and where that is not known, what may have been used is void.
 
-use crate::base::{PersonKey, Timestamp};
 use crate::base::Failure;
+use crate::base::{PersonKey, Timestamp};
 use crate::lockout;
 use crate::store::Store;
 

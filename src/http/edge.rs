@@ -96,7 +96,8 @@ pub(super) async fn on_time(
         .any(|start| request.uri().path().starts_with(start));
     match timekeeper.health() {
         Err(why) if judged => {
-            let told = "The server's clock is wrong, so nothing can be judged until it is set right.";
+            let told =
+                "The server's clock is wrong, so nothing can be judged until it is set right.";
             let failure = Failure::new(codes::UNAVAILABLE, told).retry_after(10);
             problem(&failure.because(why))
         }

@@ -44,7 +44,6 @@ pub const OPEN_TABLES: &[&str] = &[
     record::LastFinished::TABLE,
 ];
 
-
 /// The challenge was open for longer than five minutes.
 pub const CHALLENGE_EXPIRED: Code = Code {
     name: "challenge_expired",

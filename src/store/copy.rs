@@ -106,9 +106,7 @@ pub fn write(
 ) -> Result<u64, CopyError> {
     let meta = meta::read_from(snapshot).map_err(engine)?;
     let Some((store, progress)) = meta.known else {
-        return Err(CopyError::Store(Failure::internal(
-            "the store has no name",
-        )));
+        return Err(CopyError::Store(Failure::internal("the store has no name")));
     };
     let copy: [u8; 16] = entropy.bytes().map_err(CopyError::Store)?;
     let head = CopyHead {
@@ -400,7 +398,9 @@ impl Passing {
                 self.left = u64::MAX;
             }
             if self.left > 0 {
-                let skipped = bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+                let skipped = bytes
+                    .len()
+                    .min(usize::try_from(self.left).unwrap_or(usize::MAX));
                 self.left -= skipped as u64;
                 bytes = bytes.get(skipped..).unwrap_or_default();
                 self.ended = self.left == 0 && self.last;

@@ -14,8 +14,8 @@ use tokio::sync::{Notify, oneshot};
 use crate::base::{Entropy, Failure, Timestamp};
 use crate::crypto::{OutsideKey, Sealer};
 
-use super::engine::{Opener, Snapshot};
 use super::copy::{self, CopyError};
+use super::engine::{Opener, Snapshot};
 use super::meta::{self, Progress, StoreId};
 use super::tx::{Read, SnapshotReader, Tx, engine_failure, storage_unavailable};
 use super::witness::Witness;

@@ -1,6 +1,8 @@
 //! What a store says of itself: its format, its keys, which store it is, and how far it has come.
 
-use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, TableDefinition, TableError, WriteTransaction,
+};
 
 use crate::base::{Entropy, Failure};
 

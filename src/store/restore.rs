@@ -121,7 +121,13 @@ pub fn begin(
         // As it was last used here, or not at all: what is older knows of nothing that was used since.
         Source::Copy(_) if held => {
             let opened = witness().and_then(|witness| {
-                open_witnessed(&path, opener(&path), &master, entropy.clone(), Some(witness))
+                open_witnessed(
+                    &path,
+                    opener(&path),
+                    &master,
+                    entropy.clone(),
+                    Some(witness),
+                )
             });
             match opened {
                 Ok(store) => Some(store),

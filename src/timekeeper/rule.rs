@@ -90,8 +90,7 @@ impl Watch {
     }
 
     fn due(&self, passed: u64) -> Timestamp {
-        self.believed
-            .plus(passed.saturating_sub(self.believed_at))
+        self.believed.plus(passed.saturating_sub(self.believed_at))
     }
 }
 

@@ -94,14 +94,17 @@ impl Timekeeper {
         let standing = seen.watch.look(now, self.passed());
         let believed = seen.watch.believed();
         match (seen.standing, standing) {
-            (Standing::Behind(_), Standing::Behind(_)) | (Standing::Ahead(_), Standing::Ahead(_)) => {}
+            (Standing::Behind(_), Standing::Behind(_))
+            | (Standing::Ahead(_), Standing::Ahead(_)) => {}
             (_, Standing::Behind(seconds)) => {
                 tracing::error!(%now, %believed, seconds, "the clock is before what was seen already; nothing is judged until it is right");
             }
             (_, Standing::Ahead(seconds)) => {
                 tracing::warn!(%now, %believed, seconds, "the clock has leapt forward; nothing is swept away by it for an hour");
             }
-            (Standing::Behind(_), Standing::Right) => tracing::info!(%now, "the clock is right again"),
+            (Standing::Behind(_), Standing::Right) => {
+                tracing::info!(%now, "the clock is right again")
+            }
             _ => {}
         }
         seen.standing = standing;
@@ -142,7 +145,10 @@ impl Timekeeper {
             None => true,
         };
         if due {
-            self.shared.store.write(move |tx| accept(tx, believed)).await?;
+            self.shared
+                .store
+                .write(move |tx| accept(tx, believed))
+                .await?;
             self.seen().written = Some(believed);
         }
         Ok(())

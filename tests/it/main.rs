@@ -5,6 +5,7 @@
 mod access;
 mod api;
 mod canary;
+mod clock;
 mod crash;
 mod disk;
 mod house;

@@ -7,6 +7,9 @@ use std::path::Path;
 use axum::http::Method;
 use serde_json::{Value, json};
 
+use mfad::base::Clock;
+use mfad::copies::{Plan, Schedule};
+
 use crate::session::options;
 use crate::support::browser::Browser;
 use crate::support::process::{files_below, now, write_secret};
@@ -192,19 +195,13 @@ async fn sessions_end_with_a_restore_and_the_next_codes_are_good() {
     };
     browser.overview().await.refused(401, "unauthenticated");
     assert_eq!(browser.session().await["signed_in"], false);
-    assert_eq!(
-        browser.ask(Method::GET, "/auth/session").await.status,
-        200
-    );
+    assert_eq!(browser.ask(Method::GET, "/auth/session").await.status, 200);
 
     let alice = server.alice();
     let disable = "/api/v1/me/mfa/totp/disable";
     for ahead in [0, 30] {
         let code = app.code(server.clock.unix() + ahead);
-        alice
-            .code(disable, &code)
-            .await
-            .refused(400, "wrong_code");
+        alice.code(disable, &code).await.refused(400, "wrong_code");
     }
     server.clock.forward(60);
     let code = app.code(server.clock.unix());
@@ -274,14 +271,24 @@ async fn a_copy_that_is_not_whole_or_not_ours_is_refused_and_nothing_changes() {
     // Never over another file, unless that is asked for.
     let mut again = order(&site, "backup", &[&copy]);
     again.ends_with(USAGE).await;
-    assert!(again.stderr().contains("is there already"), "{}", again.stderr());
-    order(&site, "backup", &[&copy, "--force"]).ends_with(0).await;
+    assert!(
+        again.stderr().contains("is there already"),
+        "{}",
+        again.stderr()
+    );
+    order(&site, "backup", &[&copy, "--force"])
+        .ends_with(0)
+        .await;
     let mut nowhere = order(&site, "backup", &["/nowhere/at/all"]);
     nowhere.ends_with(IO).await;
     // Not under a running server.
     let mut busy = order(&site, "restore", &[&copy]);
     busy.ends_with(TEMPORARY).await;
-    assert!(busy.stderr().contains("stop the server"), "{}", busy.stderr());
+    assert!(
+        busy.stderr().contains("stop the server"),
+        "{}",
+        busy.stderr()
+    );
     server.stop().await;
 
     let whole = fs::read(&copy).unwrap();
@@ -446,7 +453,11 @@ fn every_table_is_either_kept_or_void_after_a_restore() {
     void.extend(mfad::login::OPEN_TABLES);
     void.extend(mfad::session::OPEN_TABLES);
     void.extend(mfad::trust::OPEN_TABLES);
-    let mut known: Vec<String> = KEPT.iter().chain(&void).map(|it| (*it).to_owned()).collect();
+    let mut known: Vec<String> = KEPT
+        .iter()
+        .chain(&void)
+        .map(|it| (*it).to_owned())
+        .collect();
     // Found by a key, beside the table of the keys.
     known.push("webauthn owner".to_owned());
     known.sort();
@@ -463,5 +474,112 @@ fn every_table_is_either_kept_or_void_after_a_restore() {
         }
     }
     drawn.sort();
-    assert_eq!(drawn, known, "say whether a new table is void after a restore");
+    assert_eq!(
+        drawn, known,
+        "say whether a new table is void after a restore"
+    );
+}
+
+#[tokio::test]
+async fn copies_are_made_when_they_are_due_and_the_oldest_go() {
+    const HOUR: u64 = 3600;
+    let server = Server::start().await;
+    let alice = server.alice();
+    App::scan(&alice.post(ENABLE).await.ok());
+    let folder = tempfile::tempdir().unwrap();
+    let schedule = Schedule::of(Plan {
+        folder: folder.path().to_owned(),
+        every: 24 * HOUR,
+        keep: 2,
+    });
+    let store = &server.desk.tools.store;
+    let due = async || {
+        let made = schedule.make_due(store, server.clock.now()).await;
+        made.map(|made| made.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()))
+    };
+    let names = || {
+        let names = files_below(folder.path()).into_keys();
+        let names = names.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    fs::write(folder.path().join("of-others.txt"), "stays").unwrap();
+    let first = due().await.unwrap().unwrap();
+    assert_eq!(first, "mfad-20261124T120000Z.backup");
+    server.clock.forward(24 * HOUR - 1);
+    assert_eq!(due().await.unwrap(), None);
+    server.clock.forward(1);
+    let second = due().await.unwrap().unwrap();
+    // A clock that is years ahead for a while makes one, and keeps none from being made afterwards.
+    server.clock.forward(10 * 365 * 24 * HOUR);
+    let ahead = due().await.unwrap().unwrap();
+    assert_eq!(names(), [&second, &ahead, "of-others.txt"]);
+    server.clock.back(10 * 365 * 24 * HOUR);
+    assert_eq!(due().await.unwrap(), None);
+    server.clock.forward(24 * HOUR);
+    let third = due().await.unwrap().unwrap();
+    server.clock.forward(24 * HOUR);
+    let fourth = due().await.unwrap().unwrap();
+    assert_eq!(names(), [&third, &fourth, &ahead, "of-others.txt"]);
+
+    // It is said when one cannot be made, until one is.
+    let kept = folder.path().to_owned();
+    drop(folder);
+    server.clock.forward(24 * HOUR);
+    schedule
+        .make_due(store, server.clock.now())
+        .await
+        .unwrap_err();
+    assert!(schedule.trouble().unwrap().contains("No such file"));
+    fs::create_dir(&kept).unwrap();
+    schedule.make_due(store, server.clock.now()).await.unwrap();
+    assert_eq!(schedule.trouble(), None);
+    fs::remove_dir_all(&kept).unwrap();
+}
+
+#[tokio::test]
+async fn a_server_makes_its_copies_by_itself_and_check_tells_of_them() {
+    let mut site = Site::new().await;
+    let mut process = site.run("check");
+    process.ends_with(0).await;
+    let folder = site.path("copies");
+    fs::create_dir(&folder).unwrap();
+    site.set("backup-dir", folder.to_str().unwrap());
+    let mut server = site.serve().await;
+    server
+        .says("a copy", |log| {
+            log.contains("a copy of the store was made").then_some(())
+        })
+        .await;
+    let mut process = site.run("check");
+    process.ends_with(0).await;
+    let said = process.stdout();
+    for words in [
+        "note: store ",
+        ", epoch 1",
+        "note: the last backup was made ",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    server.stop().await;
+    let copies = files_below(&folder);
+    let (copy, _) = copies.first_key_value().unwrap();
+    restore(&site, &[copy.to_str().unwrap()]).await;
+
+    // Where it cannot, it serves all the same.
+    fs::remove_dir_all(&folder).unwrap();
+    let server = site.serve().await;
+    server
+        .says("trouble", |log| {
+            log.contains("that is due was not made").then_some(())
+        })
+        .await;
+    let mut process = site.run("check");
+    process.ends_with(IO).await;
+    let said = process.stdout();
+    assert!(
+        said.contains("failed: the backup that was due") && said.contains("epoch 2"),
+        "{said}"
+    );
+    let ready = Client::new(server.address(), None).get("/readyz").await;
+    assert_eq!(ready.status, 200, "{}", ready.text);
 }

@@ -28,8 +28,8 @@ pub use assertion::{
 pub use webauthn_rs::prelude::PublicKeyCredential as AssertionResponse;
 
 pub use http::routes;
-pub use service::heal;
 pub use relying_party::{RelyingParty, RelyingPartyError, SecurityKeys};
+pub use service::heal;
 
 /// The browser's answer does not hold.
 pub const WEBAUTHN_FAILED: Code = Code {

@@ -118,6 +118,7 @@ impl Server {
             ca_file: None,
             policy: options.policy,
             recent_auth: options.recent_auth,
+            copies: None,
             service_name: "Example".to_owned(),
             language: options.language,
             max_connections: 512,
