@@ -49,6 +49,10 @@ fn not_started(
 async fn open_store(settings: &Settings) -> Exit {
     // Made by whoever runs the check, it would belong to the wrong user.
     if !store::exists(&settings.data_dir) {
+        let key = app::key_place(&settings.data_dir, settings.master_key.as_ref());
+        if let Err(lost) = store::let_begin(&settings.data_dir, &key) {
+            return not_started("store", app::store_problem(lost));
+        }
         println!(
             "note: there is no store in {} yet; the first start makes it",
             settings.data_dir.display()

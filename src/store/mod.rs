@@ -31,6 +31,8 @@ mod witness;
 mod writer;
 
 #[cfg(test)]
+mod copy_tests;
+#[cfg(test)]
 mod power_cut;
 #[cfg(test)]
 mod tests;
@@ -38,7 +40,7 @@ mod tests;
 pub use copy::{CopyError, CopyHead, Passing};
 pub use handle::Store;
 pub use meta::{Progress, StoreId};
-pub use open::{MasterKeyPlace, OpenError, exists, open};
+pub use open::{MasterKeyPlace, OpenError, exists, let_begin, open};
 pub use restore::{Placed, RestoreError, Restoring, Source, begin as begin_restore};
 pub use table::{Key, Record};
 pub use tx::{Order, Read, Scan, Tx};

@@ -124,18 +124,7 @@ pub fn open(
     let _alone = alone_in(folder, &path)?;
     let new = is_missing(&path)?;
     if new {
-        let begun = !is_missing(&unfinished(&path))?;
-        if Witness::stands_in(folder) {
-            return Err(lost(path, "the witness"));
-        }
-        // Only a first start that was broken off leaves a key of ours without a store.
-        if let MasterKeyPlace::Own(key) = master
-            && key.parent() == Some(folder)
-            && !begun
-            && !is_missing(key)?
-        {
-            return Err(lost(path, "the master key"));
-        }
+        let_begin(folder, master)?;
         mark_begun(folder, &path)?;
     }
     let master = master_key(&path, new, master, &*entropy)?;
@@ -146,6 +135,28 @@ pub fn open(
     let witness_key = master.witness_key().map_err(OpenError::Start)?;
     let witness = Witness::of(folder, witness_key, entropy.clone());
     open_witnessed(&path, opener(&path), &master, entropy, Some(witness))
+}
+
+/// Whether a first store may be made in `folder`: not where there was one.
+///
+/// # Errors
+/// [`OpenError::StoreLost`] where what stands there belongs to a store that is gone; where the folder cannot be read.
+pub fn let_begin(folder: &Path, master: &MasterKeyPlace) -> Result<(), OpenError> {
+    let path = folder.join(FILE_NAME);
+    if Witness::stands_in(folder) {
+        return Err(lost(path, "the witness"));
+    }
+    // Only a first start that was broken off leaves a key of ours without a store.
+    match master {
+        MasterKeyPlace::Own(key)
+            if key.parent() == Some(folder)
+                && is_missing(&unfinished(&path))?
+                && !is_missing(key)? =>
+        {
+            Err(lost(path, "the master key"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn lost(store: PathBuf, beside: &'static str) -> OpenError {

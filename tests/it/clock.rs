@@ -88,6 +88,8 @@ async fn a_start_far_before_the_newest_record_waits_for_the_clock() {
     let alice = server.alice();
     is_behind(&server, &alice).await;
     server.clock.forward(right);
+    // The issuer's keys were fetched by the wrong time.
+    server.desk.tools.verifier.prime().await.unwrap();
     is_right(&server).await;
     server
         .alice()
@@ -139,7 +141,12 @@ async fn years_ahead_and_back_again_nothing_is_swept_away_and_locks_stay() {
     is_right(&server).await;
     let alice = server.alice();
     alice.code(REPLACE, "000000").await.refused(429, "locked");
-    assert_eq!(alice.get(events).await.ok()["events"], before);
+    // But for the line of this last one, all is as it was.
+    let after = alice.get(events).await.ok()["events"].clone();
+    assert_eq!(
+        after.as_array().unwrap()[1..],
+        before.as_array().unwrap()[..]
+    );
     server.clock.forward(30);
     alice.code(REPLACE, &used).await.refused(400, "wrong_code");
 }

@@ -201,6 +201,11 @@ impl Server {
         shown.unwrap()
     }
 
+    /// Has the clock believed, wherever it stands, as `mfad clock accept` does.
+    pub async fn accept_clock(&self) {
+        self.desk.tools.timekeeper.accept().await.unwrap();
+    }
+
     /// Where the store is.
     pub fn data_dir(&self) -> &Path {
         &self.settings.data_dir
