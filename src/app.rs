@@ -1,5 +1,8 @@
 //! Composition: settings become a running server.
 
+mod supervision;
+
+use std::convert::Infallible;
 use std::fs;
 use std::future::Future;
 use std::io;
@@ -8,16 +11,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::audit;
 use crate::auth::{self, IssuerSettings, Outbound, Verifier};
-use crate::base::{Clock, Entropy, Failure};
+use crate::base::{Clock, Entropy, Failure, ListenAddress};
 use crate::clients::Doorkeeper;
 use crate::config::{
-    Exit, IssuerConfig, KeySource, MasterKeyFile, Problem, Settings, SmtpConfig, SmtpSecurity,
-    UiAuth,
+    Exit, IssuerConfig, KeySource, LogConfig, MasterKeyFile, Problem, Settings, SmtpConfig,
+    SmtpSecurity, UiAuth,
 };
 use crate::console::{self, Console, Tools};
 use crate::copies::Schedule;
@@ -26,14 +29,17 @@ use crate::factor::{Desk, RelyingParty, let_hold};
 use crate::http::{self, EdgeSettings};
 use crate::login;
 use crate::mail::{Mailer, Security, SmtpSettings};
+use crate::metrics::Metrics;
 use crate::outbox;
 use crate::policy::{self, OPERATORS_SHUT_OUT};
-use crate::server::{self, Limits, Listener};
+use crate::server::{self, Limits, Listener, Routes, Supervisor, Tls, TlsError};
 use crate::services::Services;
 use crate::session::{Client, Sessions, Way};
 use crate::signing::Signer;
 use crate::store::{self, MasterKeyPlace, OpenError, Store};
 use crate::timekeeper::Timekeeper;
+
+pub use supervision::supervisor;
 
 /// How often what has expired is removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -41,6 +47,10 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 const COPY_INTERVAL: Duration = Duration::from_secs(60);
 /// How long what broke waits before it begins anew.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
+/// How many may ask at once for what is counted.
+const WATCHERS: usize = 16;
+/// How long new settings wait for the issuer's keys before they hold.
+const PRIMING: Duration = Duration::from_secs(5);
 /// Lines of the audit that one transaction removes.
 const PRUNED: usize = 256;
 /// The name of the master key in the data folder.
@@ -73,7 +83,38 @@ pub struct App {
     limits: Limits,
     edge: EdgeSettings,
     console: Option<Console>,
-    copies: Option<Schedule>,
+    supervisor: Supervisor,
+    watchdog: Option<Duration>,
+    tls: Option<Tls>,
+    fixed: Fixed,
+    reloads: Option<mpsc::Receiver<Box<Settings>>>,
+    watched_at: Option<Listener>,
+}
+
+/// What holds until the process ends, whatever the settings say later.
+#[derive(PartialEq)]
+struct Fixed {
+    listen: ListenAddress,
+    metrics_listen: Option<ListenAddress>,
+    data_dir: PathBuf,
+    master_key: Option<MasterKeyFile>,
+    max_connections: usize,
+    speaks_tls: bool,
+    log: LogConfig,
+}
+
+impl Fixed {
+    fn of(settings: &Settings) -> Self {
+        Fixed {
+            listen: settings.listen.clone(),
+            metrics_listen: settings.metrics_listen.clone(),
+            data_dir: settings.data_dir.clone(),
+            master_key: settings.master_key.clone(),
+            max_connections: settings.max_connections,
+            speaks_tls: settings.tls.is_some(),
+            log: settings.log,
+        }
+    }
 }
 
 impl App {
@@ -86,8 +127,8 @@ impl App {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<App, StartError> {
-        let verifier = verifier(settings, clock.clone())?;
-        let mailer = mailer(settings, clock.clone())?;
+        let tls = settings.tls.clone().map(Tls::read).transpose();
+        let tls = tls.map_err(tls_problem)?;
         let store = open_store(
             &settings.data_dir,
             settings.master_key.as_ref(),
@@ -101,65 +142,58 @@ impl App {
                 return Err(unreadable("clock", &failure));
             }
         };
-        let sessions = Sessions::new(
-            store.clone(),
-            entropy.clone(),
-            verifier.clone(),
-            way(settings),
-        );
-        let tools = Services {
-            sessions,
-            clients: Doorkeeper::new(store.clone()),
+        let metrics = Metrics::new();
+        store.count_in(&metrics);
+        let base = Base {
+            metrics,
             store,
-            clock: clock.clone(),
-            timekeeper,
-            entropy: entropy.clone(),
-            verifier,
-            mailer,
             signer,
-            policy: Arc::new(settings.policy.clone()),
-            recent_auth: settings.recent_auth,
-            origin: settings.public_url.origin().ascii_serialization().into(),
-            service_name: settings.service_name.as_str().into(),
-            language: settings.language,
+            clock,
+            timekeeper,
+            entropy,
         };
-        let relying_party = RelyingParty {
-            id: settings.rp_id.clone(),
-            origins: settings.origins.clone(),
+        let (desk, edge) = match assemble(settings, &base).await {
+            Ok(assembled) => assembled,
+            Err(refused) => {
+                base.store.close().await;
+                return Err(refused);
+            }
         };
-        let desk = Desk::new(tools, &relying_party).map_err(|e| {
-            StartError::new(
-                Exit::Config,
-                "rp-id",
-                e,
-                "set --rp-id to the host of --public-url, or leave it out",
-            )
-        })?;
-        if let Err(refused) = check_policy(&desk.tools) {
-            desk.tools.store.close().await;
-            return Err(refused);
-        }
-        // The next start compares with it; this one may go on without.
-        let settings_policy = desk.tools.policy.clone();
-        let store = &desk.tools.store;
-        let held = store.write(move |tx| policy::hold(tx, &settings_policy));
-        if let Err(failure) = held.await {
-            tracing::warn!(?failure, "the policy in effect could not be noted");
-        }
         Ok(App {
             desk,
             limits: Limits {
                 connections: settings.max_connections,
                 ..Limits::default()
             },
-            edge: EdgeSettings {
-                https: settings.public_url.scheme() == "https",
-                clock,
-                entropy,
-            },
+            edge,
             console: console(&settings.data_dir),
-            copies: settings.copies.clone().map(Schedule::of),
+            tls,
+            fixed: Fixed::of(settings),
+            reloads: None,
+            supervisor: Supervisor::default(),
+            watchdog: None,
+            watched_at: None,
         })
+    }
+
+    /// Tells `supervisor` how it goes, and feeds its watchdog, where that wants to hear something within `watchdog`.
+    pub fn supervised_by(mut self, supervisor: Supervisor, watchdog: Option<Duration>) -> Self {
+        self.supervisor = supervisor;
+        self.watchdog = watchdog;
+        self
+    }
+
+    /// Takes up the settings that arrive in `reloads` while it runs. What holds until the process ends is passed
+    /// over with a word in the log, and settings that cannot be taken up change nothing.
+    pub fn with_reloads(mut self, reloads: mpsc::Receiver<Box<Settings>>) -> Self {
+        self.reloads = Some(reloads);
+        self
+    }
+
+    /// Serves what is counted on a listener of its own.
+    pub fn watched_at(mut self, listener: Option<Listener>) -> Self {
+        self.watched_at = listener;
+        self
     }
 
     /// Serves on `listener` until `stop`, then drains, and closes the store. `extra` routes are served beside our own.
@@ -172,35 +206,234 @@ impl App {
         extra: Router,
         stop: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        let router = http::router(self.desk.clone(), self.edge, extra);
-        let background = tokio::spawn(background(self.desk.clone(), self.copies.clone()));
+        let store = self.desk.tools.store.clone();
+        let timekeeper = self.desk.tools.timekeeper.clone();
+        let (tools, tools_now) = watch::channel(Tools::from(&self.desk.tools));
         let (stop_console, console_stopped) = oneshot::channel::<()>();
         let console = self.console.map(|console| {
-            let tools = Tools {
-                copies: self.copies,
-                ..Tools::from(&self.desk.tools)
-            };
-            tokio::spawn(console.serve(tools, async move {
+            tokio::spawn(console.serve(tools_now, async move {
                 // Dropped or sent: both mean the end.
                 let _ = console_stopped.await;
             }))
         });
-        let served = server::serve(listener, router, self.limits, stop).await;
-        // Notices that have not left stay in the outbox.
-        background.abort();
+        let fed = tokio::spawn(supervision::feed(
+            self.supervisor.clone(),
+            self.watchdog,
+            store.clone(),
+        ));
+        let supervisor = self.supervisor.clone();
+        let stop = async move {
+            stop.await;
+            supervisor.stopping();
+        };
+        let router = http::router(self.desk.clone(), self.edge, extra.clone());
+        let routes = Routes::new(router);
+        let served = server::serve(
+            listener,
+            self.tls.clone(),
+            routes.clone(),
+            self.limits,
+            stop,
+        );
+        let watched = Routes::new(http::watch_router(self.desk.clone()));
+        let watch = watch_over(self.watched_at, watched.clone());
+        let running = Running {
+            desk: self.desk,
+            routes,
+            watched,
+            extra,
+            tools,
+            tls: self.tls,
+            fixed: self.fixed,
+            supervisor: self.supervisor.clone(),
+        };
+        // Whoever connects from now on waits in the kernel's queue for no more than a moment.
+        self.supervisor.ready();
+        let served = tokio::select! {
+            served = served => served,
+            never = running.keep(self.reloads) => match never {},
+            never = watch => match never {},
+        };
         drop(stop_console);
         if let Some(console) = console
             && let Err(panic) = console.await
         {
             tracing::error!(%panic, "the console did not end well");
         }
-        let tools = &self.desk.tools;
-        if let Err(failure) = tools.timekeeper.write_down(true).await {
+        if let Err(failure) = timekeeper.write_down(true).await {
             tracing::warn!(?failure, "the time could not be written down");
         }
-        tools.store.close().await;
+        // A store that is closed answers nobody.
+        fed.abort();
+        store.close().await;
         served
     }
+}
+
+/// What runs, and is replaced as a whole when the settings change.
+struct Running {
+    desk: Arc<Desk>,
+    routes: Routes,
+    watched: Routes,
+    extra: Router,
+    tools: watch::Sender<Tools>,
+    tls: Option<Tls>,
+    fixed: Fixed,
+    supervisor: Supervisor,
+}
+
+impl Running {
+    /// Does what goes on beside the requests, and takes up new settings, until it is dropped. Notices that have
+    /// not left then stay in the outbox.
+    async fn keep(mut self, mut reloads: Option<mpsc::Receiver<Box<Settings>>>) -> Infallible {
+        loop {
+            let settings = tokio::select! {
+                () = background(self.desk.clone(), self.tls.clone()) => continue,
+                Some(settings) = next(&mut reloads) => settings,
+            };
+            match self.take_up(&settings).await {
+                Ok(()) => tracing::info!("the settings were read again and are in effect"),
+                Err(StartError { problem, .. }) => {
+                    tracing::error!(%problem, "the new settings cannot be taken up; those from before go on");
+                }
+            }
+            self.supervisor.ready();
+        }
+    }
+
+    async fn take_up(&mut self, settings: &Settings) -> Result<(), StartError> {
+        if Fixed::of(settings) != self.fixed {
+            tracing::warn!(
+                "of the changed settings, listen, metrics-listen, data-dir, master-key-file, max-connections, log, log-format and \
+                 whether TLS is spoken hold from the next start on"
+            );
+        }
+        let tools = &self.desk.tools;
+        let base = Base {
+            store: tools.store.clone(),
+            signer: tools.signer.clone(),
+            timekeeper: self.desk.tools.timekeeper.clone(),
+            clock: tools.clock.clone(),
+            entropy: tools.entropy.clone(),
+            metrics: tools.metrics.clone(),
+        };
+        let (desk, edge) = assemble(settings, &base).await?;
+        if let (Some(tls), Some(files)) = (&self.tls, &settings.tls) {
+            tls.reload(files.clone()).map_err(tls_problem)?;
+        }
+        // So that the first to ask does not wait; those who come meanwhile still meet what ran before.
+        let primed = tokio::time::timeout(PRIMING, desk.tools.verifier.prime()).await;
+        if !matches!(primed, Ok(Ok(()))) {
+            tracing::warn!("the issuer's keys cannot be had yet; trying again");
+        }
+        self.routes
+            .replace(http::router(desk.clone(), edge, self.extra.clone()));
+        self.watched.replace(http::watch_router(desk.clone()));
+        self.tools.send_replace(Tools::from(&desk.tools));
+        self.desk = desk;
+        Ok(())
+    }
+}
+
+/// Serves what is counted, where somebody wants to know.
+async fn watch_over(listener: Option<Listener>, routes: Routes) -> Infallible {
+    if let Some(listener) = listener {
+        let limits = Limits {
+            connections: WATCHERS,
+            ..Limits::default()
+        };
+        let served = server::serve(listener, None, routes, limits, std::future::pending());
+        if let Err(error) = served.await {
+            tracing::error!(%error, "what is counted is no longer served");
+        }
+    }
+    std::future::pending().await
+}
+
+async fn next(reloads: &mut Option<mpsc::Receiver<Box<Settings>>>) -> Option<Box<Settings>> {
+    reloads.as_mut()?.recv().await
+}
+
+/// What outlives a change of settings.
+struct Base {
+    metrics: Metrics,
+    store: Store,
+    signer: Signer,
+    clock: Arc<dyn Clock>,
+    timekeeper: Timekeeper,
+    entropy: Arc<dyn Entropy>,
+}
+
+/// Everything that answers requests, over what is there already.
+async fn assemble(
+    settings: &Settings,
+    base: &Base,
+) -> Result<(Arc<Desk>, EdgeSettings), StartError> {
+    let Base {
+        metrics,
+        store,
+        signer,
+        clock,
+        timekeeper,
+        entropy,
+    } = base;
+    let verifier = verifier(settings, clock.clone())?;
+    let sessions = Sessions::new(
+        store.clone(),
+        entropy.clone(),
+        verifier.clone(),
+        way(settings),
+    );
+    let mailer = mailer(settings, clock.clone())?;
+    if let Some(mailer) = &mailer {
+        mailer.count_in(metrics);
+    }
+    let tools = Services {
+        sessions,
+        clients: Doorkeeper::new(store.clone()),
+        store: store.clone(),
+        clock: clock.clone(),
+        timekeeper: timekeeper.clone(),
+        copies: settings.copies.clone().map(Schedule::of),
+        entropy: entropy.clone(),
+        verifier,
+        mailer,
+        metrics: metrics.clone(),
+        signer: signer.clone(),
+        policy: Arc::new(settings.policy.clone()),
+        recent_auth: settings.recent_auth,
+        origin: settings.public_url.origin().ascii_serialization().into(),
+        service_name: settings.service_name.as_str().into(),
+        language: settings.language,
+        brand: Arc::new(settings.brand.clone()),
+    };
+    let relying_party = RelyingParty {
+        id: settings.rp_id.clone(),
+        origins: settings.origins.clone(),
+    };
+    let desk = Desk::new(tools, &relying_party).map_err(|e| {
+        StartError::new(
+            Exit::Config,
+            "rp-id",
+            e,
+            "set --rp-id to the host of --public-url, or leave it out",
+        )
+    })?;
+    check_policy(&desk.tools)?;
+    // The next start compares with it; this one may go on without.
+    let policy = desk.tools.policy.clone();
+    let held = store.write(move |tx| policy::hold(tx, &policy));
+    if let Err(failure) = held.await {
+        tracing::warn!(?failure, "the policy in effect could not be noted");
+    }
+    let edge = EdgeSettings {
+        https: settings.public_url.scheme() == "https",
+        trusted_proxies: settings.trusted_proxies.as_slice().into(),
+        metrics: metrics.clone(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+    };
+    Ok((desk, edge))
 }
 
 /// Where orders from the command line are taken. A server without it is still a server.
@@ -216,7 +449,7 @@ fn console(data_dir: &Path) -> Option<Console> {
 }
 
 /// What goes on beside the requests, each by itself, until it is dropped.
-async fn background(desk: Arc<Desk>, copies: Option<Schedule>) {
+async fn background(desk: Arc<Desk>, tls: Option<Tls>) {
     let tools = desk.tools.clone();
     let outbox = supervised("outbox", {
         let tools = tools.clone();
@@ -247,9 +480,9 @@ async fn background(desk: Arc<Desk>, copies: Option<Schedule>) {
     let copying = supervised("copies", {
         let tools = tools.clone();
         move || {
-            let (tools, copies) = (tools.clone(), copies.clone());
+            let tools = tools.clone();
             async move {
-                let Some(copies) = copies else {
+                let Some(copies) = &tools.copies else {
                     return std::future::pending().await;
                 };
                 loop {
@@ -269,7 +502,16 @@ async fn background(desk: Arc<Desk>, copies: Option<Schedule>) {
         let verifier = tools.verifier.clone();
         async move { verifier.keep_fresh().await }
     });
-    tokio::join!(outbox, sweeping, copying, unfinished, keys);
+    let certificate = supervised("TLS certificate", move || {
+        let tls = tls.clone();
+        async move {
+            match &tls {
+                Some(tls) => tls.keep_fresh().await,
+                None => std::future::pending().await,
+            }
+        }
+    });
+    tokio::join!(outbox, sweeping, copying, unfinished, keys, certificate);
 }
 
 /// Runs what never ends, and begins it anew should it panic.
@@ -423,6 +665,11 @@ pub fn store_problem(refused: OpenError) -> StartError {
         OpenError::Start(_) => (Exit::Io, "try again; the system is short of something"),
     };
     StartError::new(exit, "store", refused, hint)
+}
+
+fn tls_problem(error: TlsError) -> StartError {
+    let hint = "give the full chain in PEM, and the key that belongs to its first certificate";
+    StartError::new(Exit::Config, "tls-cert-file", error, hint)
 }
 
 fn outbound(ca_file: Option<&PathBuf>) -> Result<Outbound, StartError> {

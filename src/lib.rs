@@ -16,7 +16,7 @@
 //! services config
 //! lockout audit people outbox policy clients session signing trust copies timekeeper
 //! auth mail store server
-//! crypto words
+//! brand crypto words metrics
 //! base
 //! ```
 //!
@@ -36,7 +36,8 @@
 //!   of the store into files, `timekeeper` knows whether the clock can be right.
 //! - `auth` says who is calling, `mail` writes and sends letters, `store` keeps records, `server`
 //!   takes connections.
-//! - `crypto` seals and hashes. `words` holds what is said to people, in their languages. `base` knows nobody: time, randomness, identifiers, secrets, failures.
+//! - `crypto` seals and hashes. `words` holds what is said to people, in their languages. `metrics` counts.
+//!   `brand` knows which logos and colours pages can wear. `base` knows nobody: time, randomness, identifiers, secrets, failures.
 //!
 //! Rooms have the same shelves, where they need them: `rule.rs` (what is true: pure, the time an
 //! argument), `service.rs` (what is done, within a transaction), `record.rs` (what is kept),
@@ -98,6 +99,7 @@ pub mod app;
 pub mod audit;
 pub mod auth;
 pub mod base;
+pub mod brand;
 pub mod clients;
 pub mod commands;
 pub mod config;
@@ -111,6 +113,7 @@ pub mod lockout;
 pub mod log;
 pub mod login;
 pub mod mail;
+pub mod metrics;
 pub mod outbox;
 pub mod people;
 pub mod policy;

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use mfad::config::{self, Command, Exit, LogConfig, LogFormat, LogLevel, Surroundings};
+use mfad::config::{
+    self, Command, Exit, LogConfig, LogFormat, LogLevel, Problems, Refused, Settings, Surroundings,
+};
 use mfad::{commands, http, log};
 
 /// The log of commands that give orders: a person reads it, beside the words of the command itself.
@@ -17,7 +19,7 @@ fn main() -> ExitCode {
         Err(refused) => return refused.report().into(),
     };
     let exit = match command {
-        Command::Serve(settings) => logged(settings.log, || commands::serve(&settings)),
+        Command::Serve(settings) => logged(settings.log, || commands::serve(&settings, again)),
         Command::Demo(settings) => logged(settings.log, || commands::demo(&settings)),
         Command::Check(settings) => logged(settings.log, || commands::check(&settings)),
         Command::Service(place, command) => {
@@ -44,9 +46,25 @@ fn main() -> ExitCode {
                 Exit::Io
             }
         },
+        Command::Man(into) => commands::manual(into.as_deref()),
+        Command::Completions(shell) => commands::print(&config::completions(shell)),
         Command::Pam(settings) => commands::pam(&settings),
     };
     exit.into()
+}
+
+/// The settings of `mfad serve`, read anew.
+fn again() -> Result<Box<Settings>, Problems> {
+    match config::read(std::env::args_os(), &Surroundings::of_this_process()) {
+        Ok(Command::Serve(settings)) => Ok(settings),
+        Err(Refused::Settings(problems)) => Err(problems),
+        // The arguments are those that this process was started with, so this is no command of another kind.
+        Ok(_) | Err(Refused::Usage(_)) => {
+            let mut problems = Problems::default();
+            problems.add("arguments", "they cannot be read", "start the server anew");
+            Err(problems)
+        }
+    }
 }
 
 fn logged(config: LogConfig, run: impl FnOnce() -> Exit) -> Exit {

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use crate::auth::Verifier;
 use crate::base::{Clock, Entropy, Timestamp};
+use crate::brand::Brand;
 use crate::clients::Doorkeeper;
+use crate::copies::Schedule;
 use crate::crypto::Sealer;
 use crate::mail::Mailer;
+use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::session::Sessions;
 use crate::signing::Signer;
@@ -24,6 +27,8 @@ pub struct Services {
     pub clock: Arc<dyn Clock>,
     /// Whether that can be right.
     pub timekeeper: Timekeeper,
+    /// The copies of the store that are made by themselves.
+    pub copies: Option<Schedule>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
     /// Who is calling.
@@ -32,6 +37,8 @@ pub struct Services {
     pub sessions: Sessions,
     /// Which login service is calling.
     pub clients: Doorkeeper,
+    /// What is counted.
+    pub metrics: Metrics,
     /// How mail leaves; `None` where no SMTP server is set.
     pub mailer: Option<Mailer>,
     /// Signs the results of verifications.
@@ -47,6 +54,8 @@ pub struct Services {
     pub service_name: Arc<str>,
     /// The language of whoever asks for none of ours.
     pub language: Language,
+    /// How the pages look, where they point to for help, and whom mails name.
+    pub brand: Arc<Brand>,
 }
 
 impl Services {

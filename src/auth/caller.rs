@@ -4,6 +4,7 @@ use super::claims::Claims;
 use super::refusal::FORBIDDEN;
 use super::settings::IssuerSettings;
 use crate::base::{Failure, Timestamp, display_text};
+use crate::words::Language;
 
 /// The longest address that is kept, in bytes (RFC 5321 section 4.5.3.1.3, without the brackets).
 const LONGEST_ADDRESS: usize = 254;
@@ -44,6 +45,8 @@ pub struct Person {
     pub username: Option<String>,
     /// `name`, fit to be shown.
     pub name: Option<String>,
+    /// The language of `locale`, where it is one that is spoken here.
+    pub language: Option<Language>,
     /// The client that the token was issued to.
     pub client: Option<String>,
     /// What the token is good for: the words of `scope` and `scp`, each once, 64 at the most. Those of more than 128
@@ -163,6 +166,7 @@ impl Caller {
                 .name
                 .as_deref()
                 .and_then(|name| display_text(name, LONGEST_WORD)),
+            language: claims.locale,
             client: claims
                 .client_id
                 .as_deref()

@@ -5,6 +5,7 @@ use serde::de::{Deserializer, IgnoredAny};
 
 use super::refusal::{Refusal, quote};
 use crate::base::Timestamp;
+use crate::words::Language;
 
 /// How far an issuer's clock may be from ours, in seconds.
 pub const LEEWAY: u64 = 30;
@@ -49,6 +50,8 @@ pub(super) struct Claims {
     pub gty: Option<Words>,
     pub preferred_username: Option<String>,
     pub name: Option<String>,
+    #[serde(default, deserialize_with = "spoken")]
+    pub locale: Option<Language>,
     pub email: Option<String>,
     #[serde(default, deserialize_with = "verified")]
     pub email_verified: Option<bool>,
@@ -109,6 +112,22 @@ pub(super) fn verified<'de, D: Deserializer<'de>>(
         Some(Flag::Bool(flag)) => Some(flag),
         Some(Flag::Text(text)) => Some(text == "true"),
         Some(Flag::Other(_)) => Some(false),
+    })
+}
+
+/// The language of a tag, if it is spoken here; whatever is no tag says nothing, and costs nobody their token.
+pub(super) fn spoken<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Language>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Locale {
+        Tag(String),
+        Other(IgnoredAny),
+    }
+    Ok(match Option::<Locale>::deserialize(deserializer)? {
+        Some(Locale::Tag(tag)) => Language::of_tag(&tag),
+        None | Some(Locale::Other(_)) => None,
     })
 }
 

@@ -6,10 +6,11 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 
 use super::caller::{LONGEST_WORD, word};
-use super::claims::{LEEWAY, LONGEST_SUBJECT, Words, present};
+use super::claims::{LEEWAY, LONGEST_SUBJECT, Words, present, spoken};
 use super::refusal::{Refusal, quote};
 use super::settings::SigningAlgorithm;
 use crate::base::{Timestamp, display_text};
+use crate::words::Language;
 
 /// What `typ` or `token_use` among the claims says of a token that is none of these.
 const OTHER_KINDS: &[&str] = &[
@@ -52,6 +53,8 @@ pub struct SignedIn {
     pub acr: Option<String>,
     /// `name`, fit to be shown.
     pub name: Option<String>,
+    /// The language of `locale`, where it is one that is spoken here.
+    pub language: Option<Language>,
     /// `preferred_username`, fit to be shown.
     pub username: Option<String>,
     /// `email`, as the issuer has it.
@@ -75,6 +78,8 @@ pub(super) struct IdClaims {
     amr: Option<Words>,
     acr: Option<String>,
     name: Option<String>,
+    #[serde(default, deserialize_with = "spoken")]
+    locale: Option<Language>,
     preferred_username: Option<String>,
     email: Option<String>,
     #[serde(default, deserialize_with = "present")]
@@ -143,6 +148,7 @@ impl IdClaims {
                 .collect(),
             acr: self.acr.as_deref().and_then(word),
             name: shown(self.name),
+            language: self.locale,
             username: shown(self.preferred_username),
             email: self.email.as_deref().and_then(word),
             subject: self.sub,

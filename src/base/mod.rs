@@ -18,4 +18,4 @@ pub use listen::{ListenAddress, ListenAddressError, is_this_machine};
 pub use peer::PeerAddr;
 pub use secret::Secret;
 pub use text::display_text;
-pub use time::{Clock, SystemClock, Timestamp};
+pub use time::{Clock, SystemClock, Timestamp, monotonic};

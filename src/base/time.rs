@@ -68,6 +68,14 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// How far the machine's monotonic clock is: for whoever reads that clock too, and for nothing else.
+pub fn monotonic() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let whole = u64::try_from(now.tv_sec).unwrap_or_default();
+    let part = u32::try_from(now.tv_nsec).unwrap_or_default();
+    Duration::new(whole, part)
+}
+
 /// Where the time comes from. One request asks once.
 pub trait Clock: Send + Sync + 'static {
     /// The present moment.

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::base::{Clock, Entropy, Failure, ListenAddress, OsEntropy, SystemClock};
 use crate::clients::{Sends, Service};
 use crate::config::{
-    self, Exit, IssuerConfig, KeySource, Settings, SmtpConfig, SmtpSecurity, UiAuth,
+    self, Exit, IssuerConfig, KeySource, Settings, SmtpConfig, SmtpSecurity, Supervision, UiAuth,
 };
 use crate::console::{self, Order, Tools};
 use crate::demo::issuer::{SERVICE_CLIENT_ID, SETTINGS_CLIENT_ID};
@@ -163,6 +163,9 @@ fn server_settings(
     demo: &Demo,
 ) -> Settings {
     Settings {
+        metrics_listen: None,
+        tls: None,
+        trusted_proxies: Vec::new(),
         listen: settings.listen.clone(),
         public_url: public_url.clone(),
         rp_id: "localhost".to_owned(),
@@ -196,7 +199,9 @@ fn server_settings(
         copies: None,
         service_name: SERVICE_NAME.to_owned(),
         language: Language::English,
+        brand: settings.brand.clone(),
         max_connections: 512,
         log: settings.log,
+        supervision: Supervision::default(),
     }
 }

@@ -4,6 +4,7 @@ mod backup;
 mod check;
 mod clock;
 mod demo;
+mod manual;
 mod order;
 mod pam;
 mod policy;
@@ -23,6 +24,7 @@ pub use backup::backup;
 pub use check::check;
 pub use clock::clock;
 pub use demo::demo;
+pub use manual::manual;
 pub use pam::pam;
 pub use policy::policy;
 pub use restore::restore;
@@ -45,8 +47,8 @@ fn problem(subject: &str, cause: impl ToString, hint: &str) -> Problem {
 }
 
 /// Prints all of `text`; whoever reads it may stop early.
-pub fn print(text: &str) -> Exit {
-    match write_out(text) {
+pub fn print(text: impl AsRef<[u8]>) -> Exit {
+    match write_out(text.as_ref()) {
         Ok(()) => Exit::Ok,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
         Err(error) => {
@@ -56,9 +58,9 @@ pub fn print(text: &str) -> Exit {
     }
 }
 
-fn write_out(text: &str) -> io::Result<()> {
+fn write_out(text: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    out.write_all(text)?;
     out.flush()
 }
 

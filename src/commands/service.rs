@@ -96,7 +96,7 @@ async fn remove(place: &StoreSettings, id: String) -> Result<Exit, StartError> {
 fn hand_over(id: &str, key: &Secret<String>, done: &str) -> Exit {
     let line = Secret::new(format!("{}\n", key.expose()));
     eprintln!("{done}");
-    match write_out(line.expose()) {
+    match write_out(line.expose().as_bytes()) {
         Ok(()) => {
             eprintln!("The key is shown this once; keep it where the service alone can read it.");
             Exit::Ok

@@ -4,8 +4,13 @@
 //!
 //! Values stay text here, so that all that is wrong with them can be told at once.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 
+use super::brand::BrandArgs;
+use super::manual::Shell;
+use super::network::NetworkArgs;
 use super::orders::{
     BackupCommand, ClockCommand, PolicyCommand, RestoreCommand, ServiceCommand, SigningKeyCommand,
 };
@@ -61,6 +66,19 @@ pub(super) enum CliCommand {
     Clock(ClockArgs),
     /// Print the OpenAPI document of the HTTP interface
     Openapi,
+    /// Print the manual page, for man
+    Man {
+        /// Write it into that folder instead, with a page for each command beside it
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+    },
+    /// Print what a shell needs to complete command lines of mfad
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
     /// Ask a running server about the code that somebody typed: for pam_exec.so with expose_authtok
     #[command(after_help = PAM_HELP)]
     Pam(PamArgs),
@@ -82,6 +100,10 @@ const RESTORE_HELP: &str = "The whole backup is checked before anything is chang
     Used codes do not become good again. Void from then on: codes of apps up to the present moment, mailed codes, sign-ins \
     under way, sessions of the settings page, trusted browsers; and unused backup codes, unless the store that was there \
     can still be read and says which were used. Whose backup codes became void is told.";
+const COMPLETIONS_HELP: &str = "Where they belong, unless the package has put them there:\n  \
+    mfad completions bash > /usr/share/bash-completion/completions/mfad\n  \
+    mfad completions zsh > /usr/share/zsh/vendor-completions/_mfad\n  \
+    mfad completions fish > /usr/share/fish/vendor_completions.d/mfad.fish";
 
 const PAM_HELP: &str = "In /etc/pam.d:\n  \
     auth required pam_exec.so expose_authtok /usr/bin/mfad pam \\\n      \
@@ -95,15 +117,8 @@ pub(super) struct SettingsArgs {
     #[command(flatten)]
     pub(super) file: FileArgs,
 
-    /// Where to listen: host:port, or unix:/path for a proxy on this machine
-    #[arg(
-        long,
-        value_name = "ADDR",
-        env = "MFAD_LISTEN",
-        hide_env_values = true,
-        default_value = "127.0.0.1:8080"
-    )]
-    pub(super) listen: String,
+    #[command(flatten)]
+    pub(super) network: NetworkArgs,
 
     /// The address that browsers see: https, or http for localhost. A host name and no IP address, because security keys are bound to names
     #[arg(
@@ -374,6 +389,9 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) backup_keep: String,
 
+    #[command(flatten)]
+    pub(super) brand: BrandArgs,
+
     /// How many connections are served at once; others wait
     #[arg(
         long,
@@ -530,6 +548,9 @@ pub(super) struct DemoArgs {
     /// A folder that keeps what you do; without it a temporary one that goes at the end
     #[arg(long, value_name = "DIR")]
     pub(super) data_dir: Option<String>,
+
+    #[command(flatten)]
+    pub(super) brand: BrandArgs,
 
     #[command(flatten)]
     pub(super) log: LogArgs,

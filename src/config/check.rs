@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{DemoArgs, LogArgs};
+use super::brand;
 use super::files;
 use super::layers::{Layers, Source};
 use super::problem::Problems;
@@ -71,8 +72,11 @@ impl Check<'_> {
     fn settings(&mut self) -> Option<Settings> {
         let layers = self.layers;
         let args = &layers.args;
-        let listen = self.listen(&args.listen);
+        let listen = self.listen();
         let public_url = self.public_url(&args.public_url);
+        let metrics_listen = self.metrics_listen();
+        let tls = self.tls(listen.as_ref(), public_url.as_ref());
+        let trusted_proxies = self.trusted_proxies();
         let origins = self.origins(public_url.as_ref(), &args.origin);
         let rp_id = self.rp_id(public_url.as_ref(), &origins, args.rp_id.as_deref());
         let store = self.store();
@@ -85,6 +89,7 @@ impl Check<'_> {
         let copies = self.copies();
         let service_name = self.service_name(&args.service_name);
         let language = self.language(&args.language);
+        let brand = brand::brand(&args.brand, |id| subject(layers, id), &mut self.problems);
         let max_connections = self.max_connections(&args.max_connections);
         let log = log(
             &args.log,
@@ -95,6 +100,9 @@ impl Check<'_> {
         let store = store?;
         Some(Settings {
             listen: listen?,
+            metrics_listen,
+            tls,
+            trusted_proxies,
             public_url: public_url?,
             rp_id: rp_id?,
             origins,
@@ -109,8 +117,10 @@ impl Check<'_> {
             copies,
             service_name: service_name?,
             language: language?,
+            brand: brand?,
             max_connections: max_connections?,
             log: log?,
+            supervision: layers.supervision.clone(),
         })
     }
 
@@ -123,18 +133,6 @@ impl Check<'_> {
             master_key,
             policy: policy?,
         })
-    }
-
-    fn listen(&mut self, text: &str) -> Option<ListenAddress> {
-        match text.parse::<ListenAddress>() {
-            Ok(listen) => Some(listen),
-            Err(error) => self.wrong(
-                "listen",
-                format!("{text:?} is no address to listen on: {error}"),
-                "use 127.0.0.1:8080 or unix:/run/mfad/mfad.sock behind a proxy on this machine, \
-                 0.0.0.0:8080 for others",
-            ),
-        }
     }
 
     pub(super) fn path(&mut self, id: &str, text: &str) -> Option<PathBuf> {
@@ -281,6 +279,7 @@ fn log(
 pub(super) fn demo(args: &DemoArgs, terminal: bool) -> Result<DemoSettings, Problems> {
     let mut problems = Problems::default();
     let flag = |id: &str| id.replace('_', "-");
+    let brand = brand::brand(&args.brand, flag, &mut problems);
     let log = log(&args.log, terminal, flag, &mut problems);
     let listen = match args.listen.parse::<ListenAddress>() {
         Ok(listen @ ListenAddress::Tcp { .. }) if listen.is_local() => Some(listen),
@@ -301,10 +300,11 @@ pub(super) fn demo(args: &DemoArgs, terminal: bool) -> Result<DemoSettings, Prob
             None
         }
     };
-    match (listen, log) {
-        (Some(listen), Some(log)) => Ok(DemoSettings {
+    match (listen, brand, log) {
+        (Some(listen), Some(brand), Some(log)) => Ok(DemoSettings {
             listen,
             data_dir: args.data_dir.as_ref().map(PathBuf::from),
+            brand,
             log,
         }),
         _ => Err(problems),

@@ -18,6 +18,8 @@ const LONGEST_SECRET: u64 = 64 * 1024;
 const LONGEST_BUNDLE: u64 = 4 << 20;
 /// Reading, writing and running, by the group and by others.
 const OTHERS: u32 = 0o077;
+/// The same for others, and writing by the group, which may read what a group of its own is for.
+const EVERYBODY: u32 = 0o027;
 
 fn unreadable(path: &Path, error: &io::Error) -> Refused {
     Refused {
@@ -29,6 +31,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Refused {
 fn open_to_nobody_else(
     file: &File,
     path: &Path,
+    forbidden: u32,
     credentials: Option<&Path>,
 ) -> Result<(), Refused> {
     let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
@@ -38,7 +41,7 @@ fn open_to_nobody_else(
             hint: "name the file that holds the secret".to_owned(),
         });
     }
-    if metadata.permissions().mode() & OTHERS != 0 && !is_handed_over(path, credentials) {
+    if metadata.permissions().mode() & forbidden != 0 && !is_handed_over(path, credentials) {
         return Err(Refused {
             cause: format!("{} can be read by other users", path.display()),
             hint: format!("chmod 600 {}", path.display()),
@@ -51,13 +54,19 @@ fn open_to_nobody_else(
 /// a container's runtime has handed over is, whatever its mode.
 pub(super) fn closed_to_others(path: &Path, credentials: Option<&Path>) -> Result<(), Refused> {
     let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-    open_to_nobody_else(&file, path, credentials)
+    open_to_nobody_else(&file, path, OTHERS, credentials)
+}
+
+/// The same for a file that its group may read, as Debian's `ssl-cert` does.
+pub(super) fn closed_to_everybody(path: &Path, credentials: Option<&Path>) -> Result<(), Refused> {
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    open_to_nobody_else(&file, path, EVERYBODY, credentials)
 }
 
 /// What a secret's file holds, without the line's end at its end. Never empty.
 pub(super) fn secret(path: &Path, credentials: Option<&Path>) -> Result<Secret<Vec<u8>>, Refused> {
     let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-    open_to_nobody_else(&file, path, credentials)?;
+    open_to_nobody_else(&file, path, OTHERS, credentials)?;
     // Room for all of it at once, or growing would leave copies behind.
     let mut bytes = Vec::with_capacity(LONGEST_SECRET as usize + 1);
     let length = file
@@ -75,6 +84,15 @@ pub(super) fn secret(path: &Path, credentials: Option<&Path>) -> Result<Secret<V
         });
     }
     Ok(Secret::new(text.to_vec()))
+}
+
+/// The first `most` bytes of a file.
+pub(super) fn head(path: &Path, most: u64) -> Result<Vec<u8>, Refused> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(most).read_to_end(&mut bytes))
+        .map_err(|error| unreadable(path, &error))?;
+    Ok(bytes)
 }
 
 /// Whether the file holds certificates, and nothing that fails to be one.

@@ -12,10 +12,12 @@ use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches};
 
 use super::args::{Cli, CliCommand, DemoArgs, PamArgs, PlaceArgs, SettingsArgs};
 use super::file::{self, Entry, is_list};
+use super::manual::Shell;
 use super::orders::{
     BackupCommand, ClockCommand, PolicyCommand, RestoreCommand, ServiceCommand, SigningKeyCommand,
 };
 use super::problem::{Exit, Problems};
+use super::settings::Supervision;
 
 /// What the process finds around itself, so that tests can say what that is.
 pub struct Surroundings<'a> {
@@ -87,6 +89,7 @@ pub struct Layers {
     /// `$CREDENTIALS_DIRECTORY`.
     pub(super) credentials: Option<PathBuf>,
     pub(super) terminal: bool,
+    pub(super) supervision: Supervision,
 }
 
 impl Layers {
@@ -121,6 +124,8 @@ pub(super) enum Asked {
     Clock(Layers, ClockCommand),
     Restore(Layers, RestoreCommand),
     Openapi,
+    Man(Option<PathBuf>),
+    Completions(Shell),
     Pam(PamArgs),
 }
 
@@ -218,6 +223,7 @@ pub(super) fn read(
         values: values(&layered),
         credentials: surroundings.path("CREDENTIALS_DIRECTORY"),
         terminal: surroundings.terminal,
+        supervision: Supervision::of(surroundings),
     };
     Ok(match Cli::from_arg_matches(&layered)?.command {
         CliCommand::Serve(args) => Asked::Serve(layers((args, sources))),
@@ -242,6 +248,8 @@ pub(super) fn read(
         }
         CliCommand::Clock(args) => Asked::Clock(layers(orders(args.place, sources)?), args.command),
         CliCommand::Openapi => Asked::Openapi,
+        CliCommand::Man { into } => Asked::Man(into),
+        CliCommand::Completions { shell } => Asked::Completions(shell),
         CliCommand::Pam(args) => Asked::Pam(args),
     })
 }

@@ -6,6 +6,7 @@
 //! place: its field in `args`.
 
 mod args;
+mod brand;
 mod check;
 mod describe;
 mod duration;
@@ -13,21 +14,26 @@ mod file;
 mod files;
 mod issuer;
 mod layers;
+mod manual;
+mod network;
 mod orders;
 mod pam;
 mod policy;
 mod problem;
 mod settings;
 mod smtp;
+mod supervision;
 #[cfg(test)]
 mod tests;
 mod ui;
 mod web;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 pub use describe::{SettingRow, settings_table};
 pub use layers::{Layers, Refused, Source, Surroundings};
+pub use manual::{Shell, completions, manual_page, write_manual};
 pub use orders::{
     BackupCommand, ClockCommand, NewService, PolicyCommand, RestoreCommand, ServiceCommand,
     SigningKeyCommand,
@@ -35,7 +41,7 @@ pub use orders::{
 pub use problem::{Exit, Problem, Problems};
 pub use settings::{
     DemoSettings, IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, MasterKeyFile,
-    PamSettings, Settings, SmtpConfig, SmtpSecurity, StoreSettings, UiAuth,
+    PamSettings, Settings, SmtpConfig, SmtpSecurity, StoreSettings, Supervision, UiAuth,
 };
 
 use layers::Asked;
@@ -64,6 +70,10 @@ pub enum Command {
     Restore(StoreSettings, RestoreCommand),
     /// Print the OpenAPI document.
     Openapi,
+    /// Print the manual page ([`manual_page`]), or write all pages into that folder ([`write_manual`]).
+    Man(Option<PathBuf>),
+    /// Print a shell's completions, as [`completions`] writes them.
+    Completions(Shell),
     /// Ask a running server about a code on standard input.
     Pam(PamSettings),
 }
@@ -105,6 +115,8 @@ pub fn read(
             Command::Clock(layers.store().map_err(Refused::Settings)?, command)
         }
         Asked::Openapi => Command::Openapi,
+        Asked::Man(folder) => Command::Man(folder),
+        Asked::Completions(shell) => Command::Completions(shell),
         Asked::Pam(args) => {
             let user = surroundings.get(pam::USER);
             Command::Pam(pam::settings(&args, user).map_err(Refused::Settings)?)

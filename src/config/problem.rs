@@ -66,7 +66,8 @@ impl fmt::Display for Problem {
 pub struct Problems(pub Vec<Problem>);
 
 impl Problems {
-    pub(super) fn add(
+    /// Adds a problem.
+    pub fn add(
         &mut self,
         subject: impl Into<String>,
         cause: impl Into<String>,

@@ -1,12 +1,16 @@
 //! The settings, checked: plain values that other rooms' types are made from.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use url::Url;
 
 use crate::base::{ListenAddress, Secret};
+use crate::brand::Brand;
 use crate::copies::Plan;
 use crate::policy::Policy;
+use crate::server::{TlsFiles, TrustedProxy};
 use crate::words::Language;
 
 /// All that `mfad serve` is told.
@@ -14,6 +18,12 @@ use crate::words::Language;
 pub struct Settings {
     /// Where to listen. A socket from systemd wins over it.
     pub listen: ListenAddress,
+    /// Where what is counted is served, over plain HTTP; `None` where nobody wants to know.
+    pub metrics_listen: Option<ListenAddress>,
+    /// Certificate and key, where the server speaks TLS itself.
+    pub tls: Option<TlsFiles>,
+    /// Proxies in front that are believed on where a request came from.
+    pub trusted_proxies: Vec<TrustedProxy>,
     /// What browsers see: scheme, host and port alone; its path is `/`.
     pub public_url: Url,
     /// The WebAuthn RP ID: the host of each origin or a parent domain of it.
@@ -43,10 +53,23 @@ pub struct Settings {
     pub language: Language,
     /// Which copies of the store are made by themselves; `None` for none.
     pub copies: Option<Plan>,
+    /// How the pages look, where they point to for help, and whom mails name.
+    pub brand: Brand,
     /// How many connections are served at once, 1 to 65,536.
     pub max_connections: usize,
     /// How the log is written.
     pub log: LogConfig,
+    /// Who started the server, where that is somebody who wants to hear of it.
+    pub supervision: Supervision,
+}
+
+/// What a service manager says of itself to whom it starts: `sd_notify(3)`, `sd_watchdog_enabled(3)`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Supervision {
+    /// Where it listens (`NOTIFY_SOCKET`): a path, or `@` and a name.
+    pub notify_socket: Option<OsString>,
+    /// After how long a silence it ends us (`WATCHDOG_USEC`). Never zero, and there only where `notify_socket` is.
+    pub watchdog: Option<Duration>,
 }
 
 /// Where a server's store is, for whoever gives it orders.
@@ -187,6 +210,8 @@ pub struct DemoSettings {
     pub listen: ListenAddress,
     /// A folder to keep; without it a temporary one.
     pub data_dir: Option<PathBuf>,
+    /// How the pages look, where they point to for help, and whom mails name.
+    pub brand: Brand,
     /// How the log is written.
     pub log: LogConfig,
 }

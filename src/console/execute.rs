@@ -57,7 +57,7 @@ impl From<&Services> for Tools {
             policy: services.policy.clone(),
             signer: Some(services.signer.clone()),
             timekeeper: Some(services.timekeeper.clone()),
-            copies: None,
+            copies: services.copies.clone(),
         }
     }
 }

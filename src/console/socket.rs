@@ -12,6 +12,7 @@ use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
@@ -65,8 +66,8 @@ impl Console {
         })
     }
 
-    /// Carries out orders until `stop`; those under way are finished, within 2 s.
-    pub async fn serve(self, tools: Tools, stop: impl Future<Output = ()>) {
+    /// Carries out orders until `stop`, with the tools of the moment; those under way are finished, within 2 s.
+    pub async fn serve(self, tools: watch::Receiver<Tools>, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         let mut under_way = JoinSet::new();
         loop {
@@ -77,7 +78,7 @@ impl Console {
                 Some(_) = under_way.join_next() => {}
                 arrived = self.listener.accept(), if !full => match arrived {
                     Ok((stream, _)) => {
-                        let tools = tools.clone();
+                        let tools = tools.borrow().clone();
                         under_way.spawn(async move { take(stream, &tools).await });
                     }
                     Err(error) => {

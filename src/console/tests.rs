@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::socket::may_order;
@@ -37,7 +37,7 @@ impl Running {
         };
         let console = Console::open(folder.path()).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = tokio::spawn(console.serve(tools.clone(), async move {
+        let served = tokio::spawn(console.serve(watch::channel(tools.clone()).1, async move {
             let _ = stopped.await;
         }));
         Running {

@@ -6,12 +6,13 @@ use crate::audit::{self, Actor, Event, Origin, Outcome};
 use crate::auth::Person;
 use crate::base::{Code, DeviceId, Failure, PersonKey, Timestamp};
 use crate::lockout;
-use crate::mail::{Address, Content, FactorAdded, FactorRemoved, Letter, Occasion};
+use crate::mail::{Address, Content, FactorAdded, FactorRemoved, Letter, Occasion, Thing};
 use crate::outbox;
-use crate::people;
+use crate::people::{self, Wish};
 use crate::store::{Read, Tx};
 use crate::trust;
 use crate::wire::Me;
+use crate::words::Language;
 
 use super::{Desk, Device, Factor};
 
@@ -75,6 +76,8 @@ pub struct By {
     pub actor: Actor,
     /// From where.
     pub origin: Origin,
+    /// In which language.
+    pub wish: Wish,
 }
 
 impl From<&Me> for By {
@@ -84,6 +87,7 @@ impl From<&Me> for By {
             person: Some(me.person.clone()),
             actor: Actor::Person,
             origin: me.origin,
+            wish: me.wish,
         }
     }
 }
@@ -108,6 +112,8 @@ pub struct Deed<'a, 'tx> {
     pub actor: Actor,
     /// From where.
     pub origin: Origin,
+    /// In which language it was asked for, be it by a stranger.
+    wish: Wish,
     /// When: one moment for the whole deed.
     pub now: Timestamp,
     /// With which kind of factor the person proved themselves, once they have.
@@ -130,7 +136,7 @@ impl Desk {
         T: Send + 'static,
         F: Fn(&mut Deed<'_, '_>) -> Result<T, Refusal> + Send + 'static,
     {
-        self.run(by.into(), work, move |deed, outcome| {
+        self.run(by.into(), action, work, true, move |deed, outcome| {
             let reason = outcome.map(|failure| failure.code().name.to_owned());
             audit::append(deed.tx, &deed.line(action, reason))
         })
@@ -151,17 +157,31 @@ impl Desk {
         T: Send + 'static,
         F: Fn(&mut Deed<'_, '_>) -> Result<T, Refusal> + Send + 'static,
     {
-        self.run(by.into(), work, move |deed, outcome| match outcome {
-            Some(failure) => audit::append(
-                deed.tx,
-                &deed.line(action, Some(failure.code().name.to_owned())),
-            ),
-            None => Ok(()),
-        })
+        self.run(
+            by.into(),
+            action,
+            work,
+            false,
+            move |deed, outcome| match outcome {
+                Some(failure) => audit::append(
+                    deed.tx,
+                    &deed.line(action, Some(failure.code().name.to_owned())),
+                ),
+                None => Ok(()),
+            },
+        )
         .await
     }
 
-    async fn run<T, F, A>(self: &Arc<Self>, by: By, work: F, record: A) -> Result<T, Failure>
+    /// `counts` says whether it is counted when it is done; when it is refused it always is.
+    async fn run<T, F, A>(
+        self: &Arc<Self>,
+        by: By,
+        action: &'static str,
+        work: F,
+        counts: bool,
+        record: A,
+    ) -> Result<T, Failure>
     where
         T: Send + 'static,
         F: Fn(&mut Deed<'_, '_>) -> Result<T, Refusal> + Send + 'static,
@@ -170,11 +190,12 @@ impl Desk {
         let desk = self.clone();
         let now = self.tools.now();
         self.budget.take((by.key, by.actor.clone()), now)?;
-        self.tools
+        let (outcome, factor) = self
+            .tools
             .store
             .write(move |tx| {
                 if let Some(person) = &by.person {
-                    people::meet(tx, desk.tools.keys(), by.key, person, now)?;
+                    people::meet(tx, desk.tools.keys(), by.key, person, by.wish, now)?;
                 }
                 let mut deed = Deed {
                     desk: &desk,
@@ -183,6 +204,7 @@ impl Desk {
                     asker: by.person.as_ref(),
                     actor: by.actor.clone(),
                     origin: by.origin,
+                    wish: by.wish,
                     now,
                     proved_with: None,
                     device: None,
@@ -193,9 +215,19 @@ impl Desk {
                     Err(Refusal::Broken(failure)) => return Err(failure),
                 };
                 record(&mut deed, outcome.as_ref().err())?;
-                Ok(outcome)
+                let factor = deed.proved_with;
+                Ok((outcome, factor))
             })
-            .await?
+            .await?;
+        match &outcome {
+            Err(failure) => {
+                let reason = Some(failure.code().name);
+                self.tools.metrics.happened(action, reason, factor);
+            }
+            Ok(_) if counts => self.tools.metrics.happened(action, None, factor),
+            Ok(_) => {}
+        }
+        outcome
     }
 }
 
@@ -239,8 +271,10 @@ impl Deed<'_, '_> {
         let name = device.name.clone();
         self.tell(|occasion| FactorAdded {
             occasion,
-            kind: factor.words(),
-            name: &name,
+            factor: Thing {
+                kind: factor.kind(),
+                name: Some(&name),
+            },
         })?;
         self.desk
             .factors
@@ -274,8 +308,10 @@ impl Deed<'_, '_> {
         let name = device.name.clone();
         let notice = |occasion| FactorRemoved {
             occasion,
-            kind: factor.words(),
-            name: &name,
+            factor: Thing {
+                kind: factor.kind(),
+                name: Some(&name),
+            },
             by_operator: false,
         };
         self.tell_also(notified, notice)
@@ -309,9 +345,34 @@ impl Deed<'_, '_> {
         let tools = &self.desk.tools;
         if tools.mailer.is_some() {
             let nobody = NOBODY.parse::<Address>().map_err(Failure::internal)?;
-            Letter::compose(nobody, &content(self.occasion()), &*tools.entropy)?;
+            Letter::compose(
+                nobody,
+                &content(self.occasion()),
+                self.language()?,
+                &*tools.entropy,
+            )?;
         }
         Ok(())
+    }
+
+    /// The language that the person is written to in.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) fn language(&self) -> Result<Language, Failure> {
+        people::language(self.tx, self.person, self.wish, self.desk.tools.language)
+    }
+
+    /// Whoever asked has just proved to be the person: the language that they chose on the page, if they did, is the
+    /// person's choice.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn note_choice(&mut self) -> Result<(), Failure> {
+        match self.wish.chosen {
+            Some(language) => people::choose(self.tx, self.person, language),
+            None => Ok(()),
+        }
     }
 
     fn occasion<'c>(&self) -> Occasion<'c>
@@ -320,7 +381,7 @@ impl Deed<'_, '_> {
     {
         Occasion {
             service_name: &self.desk.tools.service_name,
-            contact: None,
+            contact: self.desk.tools.brand.contact.as_deref(),
             at: self.now,
             // A proxy on this machine is not where the person is.
             ip: self.origin.ip.filter(|ip| !ip.is_loopback()),
@@ -346,10 +407,10 @@ impl Deed<'_, '_> {
         }
         addresses.sort();
         addresses.dedup();
-        let content = content(self.occasion());
+        let (content, language) = (content(self.occasion()), self.language()?);
         let letters = addresses
             .into_iter()
-            .map(|address| Letter::compose(address, &content, &*desk.tools.entropy))
+            .map(|address| Letter::compose(address, &content, language, &*desk.tools.entropy))
             .collect::<Result<_, _>>()?;
         if !outbox::put(self.tx, self.person, letters, self.now)? {
             tracing::warn!(

@@ -15,7 +15,7 @@ use crate::audit::{self, Actor, Event, Outcome};
 use crate::auth::Person;
 use crate::base::{Failure, PersonKey, Timestamp, Violation};
 use crate::lockout::{self, Standing};
-use crate::mail::FactorUnlocked;
+use crate::mail::{FactorUnlocked, Thing};
 use crate::policy;
 use crate::store::Read;
 use crate::trust;
@@ -218,10 +218,10 @@ async fn unlock(
         deed.prove(&answer, BackupCodes::Taken)?;
         lockout::clear(deed.tx, deed.person, kind)?;
         trust::forget_all(deed.tx, deed.person)?;
-        let kind = factor.words();
+        let factor = Thing { kind, name: None };
         Ok(deed.tell(|occasion| FactorUnlocked {
             occasion,
-            kind,
+            factor,
             by_operator: false,
         })?)
     })

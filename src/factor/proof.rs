@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 use crate::base::Failure;
 use crate::crypto::{BackupCode, TypedCode, typed_code};
 use crate::lockout::{self, DISABLING_MISSES, FREE_MISSES, Standing};
-use crate::mail::{BackupCodeUsed, FactorDisabled, FactorLocked};
+use crate::mail::{BackupCodeUsed, FactorDisabled, FactorLocked, Thing};
 
 use super::deed::{Deed, Refusal, refuse};
 use super::{
@@ -168,14 +168,16 @@ impl Deed<'_, '_> {
             return Ok(wrong(None));
         }
         let tally = lockout::miss(self.tx, self.person, factor.kind(), self.now)?;
-        let kind = factor.words();
+        let factor = Thing {
+            kind: factor.kind(),
+            name: None,
+        };
         match (tally.misses(), tally.standing(self.now)) {
             (DISABLING_MISSES, _) => {
                 let wrong = u64::from(DISABLING_MISSES);
                 self.tell(|occasion| FactorDisabled {
                     occasion,
-                    kind,
-                    name: kind,
+                    factor,
                     wrong,
                 })?;
             }
@@ -183,7 +185,7 @@ impl Deed<'_, '_> {
             (FREE_MISSES, Standing::Locked(until)) => {
                 self.tell(|occasion| FactorLocked {
                     occasion,
-                    kind,
+                    factor,
                     until,
                 })?;
             }
@@ -202,17 +204,19 @@ impl Deed<'_, '_> {
             return Ok(());
         }
         let tally = lockout::miss_in_vain(self.tx, self.person, factor.kind(), self.now)?;
-        let kind = factor.words();
+        let factor = Thing {
+            kind: factor.kind(),
+            name: None,
+        };
         match (tally.misses(), tally.standing(self.now)) {
             (FREE_MISSES, Standing::Locked(until)) => self.tell_nobody(|occasion| FactorLocked {
                 occasion,
-                kind,
+                factor,
                 until,
             }),
             (DISABLING_MISSES, _) => self.tell_nobody(|occasion| FactorDisabled {
                 occasion,
-                kind,
-                name: kind,
+                factor,
                 wrong: u64::from(DISABLING_MISSES),
             }),
             _ => Ok(()),

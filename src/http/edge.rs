@@ -14,6 +14,8 @@ use tracing::Instrument;
 
 use crate::audit::Origin;
 use crate::base::{Clock, Entropy, Failure, PeerAddr, RequestId, codes};
+use crate::metrics::Metrics;
+use crate::server::{self, TrustedProxy};
 use crate::timekeeper::Timekeeper;
 use crate::wire::{METHOD_NOT_ALLOWED, TIMEOUT, problem};
 
@@ -27,6 +29,10 @@ const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 pub struct EdgeSettings {
     /// Whether browsers reach us over HTTPS, and shall remember it.
     pub https: bool,
+    /// Whose word is taken on where a request came from.
+    pub trusted_proxies: Arc<[TrustedProxy]>,
+    /// Where requests are counted.
+    pub metrics: Metrics,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Draws the names of requests.
@@ -51,11 +57,9 @@ async fn name(State(settings): State<EdgeSettings>, mut request: Request, next: 
         Ok(id) => id,
         Err(failure) => return problem(&failure),
     };
-    let peer = request
-        .extensions()
-        .get::<PeerAddr>()
-        .and_then(|peer| peer.0);
-    let ip = peer.map(|peer| peer.ip().to_canonical());
+    let peer = request.extensions().get::<PeerAddr>().copied();
+    let peer = peer.unwrap_or(PeerAddr(None));
+    let ip = server::client(peer, request.headers(), &settings.trusted_proxies);
     request.extensions_mut().insert(Origin { request: id, ip });
     let method = request.method().clone();
     let path = request
@@ -65,11 +69,16 @@ async fn name(State(settings): State<EdgeSettings>, mut request: Request, next: 
         .to_owned();
     let ip = ip.map_or_else(|| "-".to_owned(), |ip| ip.to_string());
     let span = tracing::info_span!("request", %id, %method, path, ip);
+    let path = &path;
     async {
         let started = tokio::time::Instant::now();
         let mut response = next.run(request).await;
         let status = response.status().as_u16();
-        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let took = started.elapsed();
+        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        settings
+            .metrics
+            .answered(method.as_str(), path, status, took);
         match status {
             500.. => tracing::warn!(status, ms, "answered"),
             // Reading that went well is the bulk, and tells nothing.

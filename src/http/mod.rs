@@ -4,11 +4,13 @@
 mod assets;
 mod document;
 mod edge;
+mod face;
 mod headers;
 mod health;
 mod html;
 mod jwks;
 mod sign_in;
+mod watch;
 
 use std::sync::Arc;
 
@@ -26,20 +28,25 @@ use crate::wire;
 
 pub use document::{document, document_json};
 pub use edge::EdgeSettings;
+pub use watch::watch_router;
+
+use face::Face;
 
 /// Everything that is served, for `desk`; `extra` routes pass the same edge.
 pub fn router(desk: Arc<Desk>, settings: EdgeSettings, extra: Router) -> Router {
     let usual = desk.tools.language;
+    let face = Arc::new(Face::new(&desk.tools.service_name, &desk.tools.brand));
     let (api, _) = document::routes().split_for_parts();
     let served = api
         .with_state(desk.clone())
-        .merge(sign_in::routes(desk.clone()))
+        .merge(sign_in::routes(desk.clone(), face.clone()))
         .layer(middleware::from_fn_with_state(
             desk.tools.timekeeper.clone(),
             edge::on_time,
         ))
         .merge(health::routes(desk))
-        .merge(assets::routes(usual))
+        .merge(assets::routes(usual, &face))
+        .merge(face::routes(face))
         .merge(extra)
         .fallback(edge::not_found)
         .method_not_allowed_fallback(edge::method_not_allowed);

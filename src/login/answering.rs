@@ -106,6 +106,7 @@ fn pass(
     remember: bool,
 ) -> Result<Outcome, Refusal> {
     let desk = deed.desk;
+    deed.note_choice()?;
     let device_token = if remember && challenge.reason == Reason::Login {
         remember_browser(deed, challenge, policy)?
     } else {

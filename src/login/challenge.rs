@@ -4,6 +4,7 @@ use crate::audit::{Actor, Origin};
 use crate::base::{ChallengeId, Failure, PersonKey, Timestamp};
 use crate::clients::Service;
 use crate::factor::{By, Deed, Desk, Refusal, refuse};
+use crate::people::Wish;
 use crate::services::Services;
 use crate::store::Tx;
 
@@ -26,6 +27,8 @@ pub fn by(challenge_service: &str, whom: PersonKey, context: &Context, origin: O
             ip: context.ip,
             ..origin
         },
+        // Of the person's language a service says nothing.
+        wish: Wish::default(),
     }
 }
 

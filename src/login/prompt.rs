@@ -14,7 +14,6 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::audit::Origin;
 use crate::base::{ChallengeId, Failure};
 use crate::factor::Desk;
 use crate::people;
@@ -93,11 +92,12 @@ struct GoBack {
     return_to: String,
 }
 
-fn handle(desk: &Desk, prompt: &str, origin: Origin) -> Result<Handle, Failure> {
+fn handle(desk: &Desk, prompt: &str, Asker(origin, wish): &Asker) -> Result<Handle, Failure> {
     let found = challenge::of_prompt(desk, prompt)?;
     // What the person does here, they do from where they are.
-    let mut handle = Handle::new(found, origin);
-    handle.by.origin = origin;
+    let mut handle = Handle::new(found, *origin);
+    handle.by.origin = *origin;
+    handle.by.wish = *wish;
     Ok(handle)
 }
 
@@ -150,10 +150,10 @@ fn way_back(
     responses((status = 200, description = "The sign-in that waits", body = PromptView), ChangeRefusals))]
 async fn open(
     Route(desk): Route<Arc<Desk>>,
-    Asker(origin): Asker,
+    asker: Asker,
     Body(request): Body<PromptRequest>,
 ) -> Result<Json<PromptView>, Refused> {
-    let handle = handle(&desk, &request.prompt, origin)?;
+    let handle = handle(&desk, &request.prompt, &asker)?;
     let challenge = &handle.challenge;
     let now = desk.tools.now();
     if let Some(why) = closed(challenge, now) {
@@ -194,7 +194,7 @@ async fn open(
             remember_days: policy.trusted_device_days,
             expires_at: challenge.expires_at.to_string(),
             return_host: return_host.clone(),
-            started_elsewhere: elsewhere(challenge.context.ip, origin.ip),
+            started_elsewhere: elsewhere(challenge.context.ip, asker.0.ip),
         })
     })?;
     Ok(Json(view))
@@ -221,10 +221,10 @@ fn is_public(ip: IpAddr) -> bool {
     responses((status = 200, description = "A code is on its way", body = CodeSent), ChangeRefusals))]
 async fn mail(
     Route(desk): Route<Arc<Desk>>,
-    Asker(origin): Asker,
+    asker: Asker,
     Body(request): Body<PromptRequest>,
 ) -> Result<Json<CodeSent>, Refused> {
-    let handle = handle(&desk, &request.prompt, origin)?;
+    let handle = handle(&desk, &request.prompt, &asker)?;
     let sent = mail_code(desk, handle.clone()).await;
     Ok(Json(
         sent.map_err(|failure| with_way_back(failure, &handle))?,
@@ -236,10 +236,10 @@ async fn mail(
     responses((status = 200, description = "What the browser is to do", body = KeyOptions), ChangeRefusals))]
 async fn begin_key(
     Route(desk): Route<Arc<Desk>>,
-    Asker(origin): Asker,
+    asker: Asker,
     Body(request): Body<PromptRequest>,
 ) -> Result<Json<KeyOptions>, Refused> {
-    let handle = handle(&desk, &request.prompt, origin)?;
+    let handle = handle(&desk, &request.prompt, &asker)?;
     let begun = answering::begin_key(&desk, &handle).await;
     let public_key = begun.map_err(|failure| with_way_back(failure, &handle))?;
     Ok(Json(KeyOptions { public_key }))
@@ -285,10 +285,10 @@ impl FromBody for PromptAnswer {
     responses((status = 200, description = "The answer was right: go back", body = GoBack), ChangeRefusals))]
 async fn answer(
     Route(desk): Route<Arc<Desk>>,
-    Asker(origin): Asker,
+    asker: Asker,
     Body(request): Body<PromptAnswer>,
 ) -> Result<Json<GoBack>, Refused> {
-    let handle = handle(&desk, &request.prompt, origin)?;
+    let handle = handle(&desk, &request.prompt, &asker)?;
     let offered = handle.challenge.prompt.as_ref();
     let remember = request.answer.remember && offered.is_some_and(|back| back.may_remember);
     let answered = answering::answer(&desk, &handle, request.answer.how, remember).await;
@@ -315,10 +315,10 @@ async fn answer(
     responses((status = 200, description = "It is given up: go back", body = GoBack), ChangeRefusals))]
 async fn cancel(
     Route(desk): Route<Arc<Desk>>,
-    Asker(origin): Asker,
+    asker: Asker,
     Body(request): Body<PromptRequest>,
 ) -> Result<Json<GoBack>, Refused> {
-    let handle = handle(&desk, &request.prompt, origin)?;
+    let handle = handle(&desk, &request.prompt, &asker)?;
     let cancelled = answering::cancel(&desk, &handle).await;
     let challenge = cancelled.map_err(|failure| with_way_back(failure, &handle))?;
     let return_to = way_back(handle.id, &challenge, Some("access_denied"))?;

@@ -7,6 +7,7 @@ use crate::audit::{Actor, Origin};
 use crate::base::{Failure, RequestId};
 use crate::factor::{By, Desk};
 use crate::mail::SignInUnfinished;
+use crate::people::Wish;
 use crate::store::{Order, Scan};
 
 use super::record::{LastFinished, Unfinished};
@@ -49,6 +50,7 @@ async fn round(desk: &Arc<Desk>) -> Result<(), Failure> {
                 request: RequestId::draw(&*tools.entropy)?,
                 ip: unfinished.ip,
             },
+            wish: Wish::default(),
         };
         let told = desk.act(by, "login.unfinished", move |deed| {
             // Finished while we looked, or told of already.

@@ -8,6 +8,7 @@ use super::address::Address;
 use super::notice::Content;
 use super::template::Template;
 use crate::base::{Entropy, Failure, MessageId};
+use crate::words::Language;
 
 /// One letter, in words and in HTML. Its body may hold a code: `Debug` shows
 /// only the identifier and the masked address.
@@ -18,6 +19,9 @@ pub struct Letter {
     pub id: MessageId,
     /// Whom we write to.
     pub to: Address,
+    /// In which language.
+    #[serde(default)]
+    pub language: Language,
     /// One line.
     pub subject: String,
     /// The words for text programs, LF at the end of lines.
@@ -27,19 +31,21 @@ pub struct Letter {
 }
 
 impl Letter {
-    /// Writes `content` to `to`.
+    /// Writes `content` to `to`, in `language`.
     ///
     /// # Errors
     /// `internal` where the template cannot be rendered, and as [`Entropy::fill`].
     pub fn compose(
         to: Address,
         content: &impl Content,
+        language: Language,
         entropy: &dyn Entropy,
     ) -> Result<Letter, Failure> {
-        let rendered = Template::of(content)?;
+        let rendered = Template::of(content, language)?;
         Ok(Letter {
             id: MessageId::draw(entropy)?,
             to,
+            language,
             subject: rendered.subject,
             text: rendered.text,
             html: rendered.html,
@@ -69,7 +75,7 @@ mod tests {
             minutes: 5,
         };
         let to: Address = "alice@example.com".parse().unwrap();
-        let letter = Letter::compose(to, &content, &OsEntropy).unwrap();
+        let letter = Letter::compose(to, &content, Language::German, &OsEntropy).unwrap();
         assert!(letter.text.contains("481516") && letter.html.contains("481516"));
         let shown = format!("{letter:?}");
         assert!(
@@ -79,5 +85,10 @@ mod tests {
         assert!(!letter.subject.contains("481516"), "gateways log subjects");
         let json = serde_json::to_string(&letter).unwrap();
         assert!(serde_json::from_str::<Letter>(&json).unwrap() == letter);
+        // One that waited in the outbox while the server learned other languages.
+        let mut older: serde_json::Value = serde_json::from_str(&json).unwrap();
+        older.as_object_mut().unwrap().remove("language");
+        let older: Letter = serde_json::from_value(older).unwrap();
+        assert_eq!(older.language, Language::English);
     }
 }

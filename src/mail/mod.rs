@@ -14,6 +14,7 @@ mod settings;
 mod smtp;
 mod template;
 mod trouble;
+mod values;
 mod wire;
 
 #[cfg(test)]
@@ -25,9 +26,10 @@ pub use letter::Letter;
 pub use notice::{
     BackupCodeUsed, BackupCodesRegenerated, CodeLetter, Content, FactorAdded, FactorDisabled,
     FactorLocked, FactorRemoved, FactorReplaced, FactorUnlocked, FactorsReset, Occasion, Purpose,
-    SignInUnfinished, TrustedDeviceCopied,
+    SignInUnfinished, Thing, TrustedDeviceCopied,
 };
 pub use settings::{Security, SettingsError, SmtpSettings};
 pub use smtp::Mailer;
 pub use template::{Rendered, Template};
 pub use trouble::{CODES, EMAIL_REFUSED, SendError, Stage, Trouble};
+pub use values::Values;

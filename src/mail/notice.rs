@@ -1,34 +1,40 @@
-//! What we write to people about. One struct a letter; its fields are what its template may use.
+//! What we write to people about. One struct a letter; its fields are the values of its sentences.
 
 use std::net::IpAddr;
 
-use serde::{Serialize, Serializer};
-use time::OffsetDateTime;
-
+use super::values::{Said, Values};
 use crate::base::Timestamp;
+use crate::words::Language;
 
-/// The values of one letter and the template that puts them into words.
-pub trait Content: Serialize {
-    /// The folder under `assets/mail`.
-    const TEMPLATE: &'static str;
+/// One letter, as far as it does not depend on who reads it.
+pub trait Content {
+    /// Its sentences are those under `mail.<NAME>.…`, besides those that all letters say.
+    const NAME: &'static str;
+    /// The files `<LAYOUT>.txt` and `<LAYOUT>.html` under `assets/mail`, which put its sentences in order.
+    const LAYOUT: &'static str;
+
+    /// What takes the places in its sentences, in the words of `language`.
+    fn values(&self, language: Language) -> Values;
+
+    /// The sentences that say what happened: what stands behind `mail.<NAME>.` in their keys.
+    fn news(&self) -> &'static [&'static str];
 }
 
+/// So few backup codes are so few that new ones should be made.
+const FEW_LEFT: u64 = 3;
+
 /// What a code is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// To show that the address is the person's.
-    #[serde(rename = "turn on email codes")]
     TurnOn,
     /// To allow a change.
-    #[serde(rename = "confirm a change to your security settings")]
     Change,
     /// To finish signing in.
-    #[serde(rename = "finish signing in")]
     SignIn,
 }
 
 /// A six-digit code.
-#[derive(Serialize)]
 pub struct CodeLetter<'a> {
     /// The service, as people know it.
     pub service_name: &'a str,
@@ -43,38 +49,93 @@ pub struct CodeLetter<'a> {
 }
 
 impl Content for CodeLetter<'_> {
-    const TEMPLATE: &'static str = "code";
+    const NAME: &'static str = "code";
+    const LAYOUT: &'static str = "code";
+
+    fn values(&self, language: Language) -> Values {
+        let purpose = match self.purpose {
+            Purpose::TurnOn => "turn_on",
+            Purpose::Change => "change",
+            Purpose::SignIn => "sign_in",
+        };
+        let mut values = Values::default();
+        self.service_name.say("service_name", language, &mut values);
+        self.contact.say("contact", language, &mut values);
+        self.code.say("code", language, &mut values);
+        purpose.say("purpose", language, &mut values);
+        self.minutes.say("minutes", language, &mut values);
+        values
+    }
+
+    fn news(&self) -> &'static [&'static str] {
+        match self.purpose {
+            Purpose::TurnOn => &["news.turn_on"],
+            Purpose::Change => &["news.change"],
+            Purpose::SignIn => &["news.sign_in"],
+        }
+    }
+}
+
+/// The second factor that a letter is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Thing<'a> {
+    /// Of which kind: `totp`.
+    pub kind: &'a str,
+    /// What the person calls it, where they have several of the kind or it says more.
+    pub name: Option<&'a str>,
 }
 
 /// Where and when something happened that a person is told of.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug)]
 pub struct Occasion<'a> {
     /// The service, as people know it.
     pub service_name: &'a str,
     /// Whom to tell when something is wrong.
     pub contact: Option<&'a str>,
     /// When.
-    #[serde(serialize_with = "moment")]
     pub at: Timestamp,
     /// From which address, where known.
     pub ip: Option<IpAddr>,
 }
 
+impl Occasion<'_> {
+    fn values(&self, language: Language) -> Values {
+        let mut values = Values::default();
+        self.service_name.say("service_name", language, &mut values);
+        self.contact.say("contact", language, &mut values);
+        self.at.say("at", language, &mut values);
+        self.ip.say("ip", language, &mut values);
+        values
+    }
+}
+
 macro_rules! notices {
-    ($($(#[$doc:meta])* $name:ident = $template:literal {
+    ($($(#[$doc:meta])* $name:ident = $word:literal {
         $($(#[$field_doc:meta])* $field:ident: $type:ty,)*
-    })*) => {$(
+    } says |$letter:ident| $news:expr;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Serialize)]
+        #[derive(Clone, Copy, Debug)]
         pub struct $name<'a> {
             /// Where and when.
-            #[serde(flatten)]
             pub occasion: Occasion<'a>,
             $($(#[$field_doc])* pub $field: $type,)*
         }
 
         impl Content for $name<'_> {
-            const TEMPLATE: &'static str = $template;
+            const NAME: &'static str = $word;
+            const LAYOUT: &'static str = "notice";
+
+            fn values(&self, language: Language) -> Values {
+                #[allow(unused_mut, reason = "some letters say nothing but where and when")]
+                let mut values = self.occasion.values(language);
+                $(self.$field.say(stringify!($field), language, &mut values);)*
+                values
+            }
+
+            fn news(&self) -> &'static [&'static str] {
+                let $letter = self;
+                $news
+            }
         }
     )*};
 }
@@ -82,96 +143,86 @@ macro_rules! notices {
 notices! {
     /// A second factor was added.
     FactorAdded = "factor_added" {
-        /// What sort, in words: `authenticator app`.
-        kind: &'a str,
-        /// What the person calls it.
-        name: &'a str,
-    }
+        /// Which.
+        factor: Thing<'a>,
+    } says |_letter| &["news"];
 
     /// A second factor was removed.
     FactorRemoved = "factor_removed" {
-        /// What sort, in words.
-        kind: &'a str,
-        /// What the person called it.
-        name: &'a str,
+        /// Which.
+        factor: Thing<'a>,
         /// Whether an operator did it.
         by_operator: bool,
-    }
+    } says |letter| match letter.by_operator {
+        true => &["news.by_operator"],
+        false => &["news"],
+    };
 
     /// A second factor took the place of another of its sort.
     FactorReplaced = "factor_replaced" {
-        /// What sort, in words.
-        kind: &'a str,
-        /// What the person calls the new one.
-        name: &'a str,
-    }
+        /// The new one.
+        factor: Thing<'a>,
+    } says |_letter| &["news"];
 
     /// An operator removed all second factors.
-    FactorsReset = "factors_reset" {}
+    FactorsReset = "factors_reset" {} says |_letter| &["news"];
 
     /// A new set of backup codes took the place of the old one.
-    BackupCodesRegenerated = "backup_codes_regenerated" {}
+    BackupCodesRegenerated = "backup_codes_regenerated" {} says |_letter| &["news"];
 
     /// A backup code was used.
     BackupCodeUsed = "backup_code_used" {
         /// How many are left.
         left: u64,
-    }
+    } says |letter| match letter.left {
+        0 => &["news", "left.none"],
+        1..=FEW_LEFT => &["news", "left.few"],
+        _ => &["news", "left"],
+    };
 
     /// Too many wrong codes: the factor has to wait.
     FactorLocked = "factor_locked" {
-        /// What sort, in words.
-        kind: &'a str,
+        /// Which.
+        factor: Thing<'a>,
         /// Until when.
-        #[serde(serialize_with = "moment")]
         until: Timestamp,
-    }
+    } says |_letter| &["news"];
 
     /// A wait, or a factor that had been disabled, was ended before its time.
     FactorUnlocked = "factor_unlocked" {
-        /// What sort, in words.
-        kind: &'a str,
+        /// Which.
+        factor: Thing<'a>,
         /// Whether an operator did it, rather than another factor of the person's.
         by_operator: bool,
-    }
+    } says |letter| match letter.by_operator {
+        true => &["news.by_operator"],
+        false => &["news"],
+    };
 
     /// Far too many wrong codes: the factor is off until it is set up anew.
     FactorDisabled = "factor_disabled" {
-        /// What sort, in words.
-        kind: &'a str,
-        /// What the person calls it.
-        name: &'a str,
+        /// Which.
+        factor: Thing<'a>,
         /// How many wrong codes in a row.
         wrong: u64,
-    }
+    } says |letter| match letter.occasion.contact {
+        Some(_) => &["news", "help.contact"],
+        None => &["news", "help"],
+    };
 
     /// Somebody passed the first step of a sign-in and not the second. `ip` of the occasion is what the login
     /// service says of whoever tried.
     SignInUnfinished = "sign_in_unfinished" {
         /// Where they tried to sign in: the login service or the app, as people know it.
         service: &'a str,
-    }
+    } says |letter| match letter.occasion.ip {
+        Some(_) => &["news.ip"],
+        None => &["news"],
+    };
 
     /// The token of a remembered browser was shown a second time, so the browser was forgotten.
     TrustedDeviceCopied = "trusted_device_copied" {
         /// Who was to remember it: the login service, as people know it.
         service: &'a str,
-    }
-}
-
-/// `24 November 2026, 12:00 UTC`.
-fn moment<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    let words = i64::try_from(at.unix())
-        .ok()
-        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
-        .map(|at| {
-            let (day, month, year) = (at.day(), at.month(), at.year());
-            format!(
-                "{day} {month} {year}, {:02}:{:02} UTC",
-                at.hour(),
-                at.minute()
-            )
-        })
-        .unwrap_or_else(|| at.to_string());
-    serializer.serialize_str(&words)
+    } says |_letter| &["news"];
 }

@@ -1,7 +1,7 @@
 //! The way out: letters to the mail server.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, UNIX_EPOCH};
 
 use lettre::Message;
@@ -15,6 +15,7 @@ use super::letter::Letter;
 use super::settings::{SettingsError, SmtpSettings};
 use super::trouble::{Progress, SendError, Stage, Trouble};
 use crate::base::{Clock, display_text};
+use crate::metrics::{Metrics, Sent};
 
 /// How long an unused connection is kept: a burst is served by one login, and
 /// no server that waits the five minutes of RFC 5321 section 4.5.3.2.7 hangs up first.
@@ -39,6 +40,7 @@ struct Inner {
     permits: Arc<Semaphore>,
     idle: Mutex<Idle>,
     clock: Arc<dyn Clock>,
+    metrics: OnceLock<Metrics>,
 }
 
 /// Connections between two letters. Together with those in use they never
@@ -77,7 +79,13 @@ impl Mailer {
             )),
             idle: Mutex::default(),
             clock,
+            metrics: OnceLock::new(),
         })))
+    }
+
+    /// Counts letters there from now on. A second call changes nothing.
+    pub fn count_in(&self, metrics: &Metrics) {
+        let _ = self.0.metrics.set(metrics.clone());
     }
 
     /// Hands the letter to the mail server. Waiting for a free connection
@@ -86,6 +94,18 @@ impl Mailer {
     /// # Errors
     /// See [`SendError`].
     pub async fn send(&self, letter: &Letter) -> Result<(), SendError> {
+        let outcome = self.hand_over(letter).await;
+        if let Some(metrics) = self.0.metrics.get() {
+            metrics.mailed(match outcome {
+                Ok(()) => Sent::Taken,
+                Err(SendError::Temporary(_)) => Sent::Deferred,
+                Err(SendError::Refused(_)) => Sent::Refused,
+            });
+        }
+        outcome
+    }
+
+    async fn hand_over(&self, letter: &Letter) -> Result<(), SendError> {
         let parcel = self
             .0
             .pack(letter)
@@ -133,6 +153,10 @@ impl Inner {
             HeaderName::new_from_ascii_str("Auto-Submitted"),
             "auto-generated".to_owned(),
         );
+        let language = HeaderValue::new(
+            HeaderName::new_from_ascii_str("Content-Language"),
+            letter.language.tag().to_owned(),
+        );
         let message = Message::builder()
             .from(self.from.clone())
             // Never with a name: the library panics on one that holds a line break.
@@ -141,6 +165,7 @@ impl Inner {
             .date(now)
             .message_id(Some(format!("<{}@{}>", letter.id, self.domain)))
             .raw_header(automatic)
+            .raw_header(language)
             .multipart(MultiPart::alternative_plain_html(
                 letter.text.clone(),
                 letter.html.clone(),

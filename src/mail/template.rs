@@ -1,20 +1,22 @@
-//! From values to words: the templates under `assets/mail`.
+//! From values to words: the layouts under `assets/mail` put the sentences of the reader's language in order.
 
-use std::sync::LazyLock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
-use minijinja::{Environment, Error, Output, State, UndefinedBehavior, Value, escape_formatter};
+use minijinja::value::Object;
+use minijinja::{
+    AutoEscape, Environment, Error, ErrorKind, HtmlEscape, State, UndefinedBehavior, Value,
+};
 use rust_embed::RustEmbed;
-use serde::Serialize;
 
 use super::notice::Content;
+use super::values::Values;
 use crate::base::{Failure, display_text};
+use crate::words::{Language, fill, find, sentences};
 
 /// Columns of a text body (RFC 5322 section 2.1.1 recommends at most 78).
 const COLUMNS: usize = 72;
-/// Characters of one value: a name, an address, a time.
-const LONGEST_VALUE: usize = 200;
 /// What stands above a signature, space and all, so that mail programs fold it away (RFC 3676 section 4.3).
 const SIGNATURE: &str = "-- ";
 /// Characters of a subject.
@@ -36,7 +38,6 @@ fn environment() -> Result<Environment<'static>, Error> {
         .lstrip_blocks(true)
         .build()?;
     environment.set_syntax(syntax);
-    environment.set_formatter(write_value);
     for name in Files::iter() {
         if let Some(file) = Files::get(&name) {
             let source = String::from_utf8_lossy(&file.data).into_owned();
@@ -46,19 +47,40 @@ fn environment() -> Result<Environment<'static>, Error> {
     Ok(environment)
 }
 
-/// Writes a value as one line without marks that deceive, so that no name can
-/// begin a paragraph of its own; in HTML also escaped. What a template itself
-/// produced (a parent's block) passes.
-fn write_value(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
-    match value.as_str() {
-        Some(text) if !value.is_safe() => {
-            let line = display_text(text, LONGEST_VALUE).unwrap_or_default();
-            escape_formatter(out, state, &Value::from(line))
-        }
-        _ => escape_formatter(out, state, value),
-    }
+/// The sentences of one letter: `say("news")` in a layout.
+#[derive(Debug)]
+struct Sentences {
+    language: Language,
+    letter: &'static str,
+    layout: &'static str,
+    values: Values,
 }
 
+impl Sentences {
+    /// The sentence `name`: the letter's own, else that of all of its layout, else that of all letters.
+    fn say(&self, name: &str) -> Result<String, String> {
+        let places = [
+            format!("mail.{}.{name}", self.letter),
+            format!("mail.{}.{name}", self.layout),
+            format!("mail.{name}"),
+        ];
+        let known = sentences(self.language);
+        let key = places.iter().find(|key| known.contains_key(*key));
+        let key = key.ok_or_else(|| format!("{} says no {name}", self.letter))?;
+        let mut missing = None;
+        let said = fill(find(self.language, key, self.values.count), |value| {
+            let value = self.values.named.get(value).or_else(|| {
+                missing = Some(value.to_owned());
+                None
+            });
+            value.map(String::as_str)
+        });
+        match missing {
+            None => Ok(said),
+            Some(value) => Err(format!("{key} asks for {value}, which is not given")),
+        }
+    }
+}
 /// A letter's words.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Rendered {
@@ -70,40 +92,59 @@ pub struct Rendered {
     pub html: String,
 }
 
-/// The templates of all letters: a folder each, with `subject.txt`, `body.txt` and `body.html`.
+impl Object for Sentences {
+    /// Says the sentence of that name; in HTML with all of it escaped, since values are in it.
+    fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
+        let misuse = |why: String| Error::new(ErrorKind::InvalidOperation, why);
+        let name = args.first().and_then(Value::as_str);
+        let name = name.ok_or_else(|| misuse("say what?".to_owned()))?;
+        let said = self.say(name).map_err(misuse)?;
+        Ok(Value::from_safe_string(match state.auto_escape() {
+            AutoEscape::None => said,
+            _ => HtmlEscape(&said).to_string(),
+        }))
+    }
+}
+
+/// Puts letters into words.
 #[derive(Clone, Copy, Debug)]
 pub struct Template;
 
 impl Template {
-    /// Puts `content` into words.
+    /// Puts `content` into the words of `language`.
     ///
     /// # Errors
-    /// As [`Template::render`].
-    pub fn of<C: Content>(content: &C) -> Result<Rendered, Failure> {
-        Self::render(C::TEMPLATE, content)
-    }
-
-    /// Puts `values` into the words of the letter `name`.
-    ///
-    /// # Errors
-    /// `internal` where there is no such letter or it uses a value that is not given.
-    pub fn render(name: &str, values: &impl Serialize) -> Result<Rendered, Failure> {
+    /// `internal` where there are no such sentences, or one asks for a value that is not given.
+    pub fn of<C: Content>(content: &C, language: Language) -> Result<Rendered, Failure> {
         let environment = ENVIRONMENT
             .as_ref()
             .map_err(|e| Failure::internal(e.clone()))?;
-        let values = Value::from(Serde(values));
-        let render = |file: &str| {
+        let say = Arc::new(Sentences {
+            language,
+            letter: C::NAME,
+            layout: C::LAYOUT,
+            values: content.values(language),
+        });
+        let subject = say.say("subject").map_err(Failure::internal)?;
+        let subject = display_text(&subject, LONGEST_SUBJECT)
+            .ok_or_else(|| Failure::internal(format!("the letter {} has no subject", C::NAME)))?;
+        let named = say.values.named.iter();
+        let mut values: BTreeMap<&str, Value> = named
+            .map(|(name, value)| (*name, Value::from(value.as_str())))
+            .collect();
+        values.insert("language", Value::from(language.tag()));
+        values.insert("news", content.news().iter().copied().collect());
+        values.insert("say", Value::from_dyn_object(say));
+        let render = |kind: &str| {
             environment
-                .get_template(&format!("{name}/{file}"))
+                .get_template(&format!("{}.{kind}", C::LAYOUT))
                 .and_then(|template| template.render(&values))
                 .map_err(Failure::internal)
         };
-        let subject = display_text(&render("subject.txt")?, LONGEST_SUBJECT)
-            .ok_or_else(|| Failure::internal(format!("the letter {name} has no subject")))?;
         Ok(Rendered {
             subject,
-            text: flow(&render("body.txt")?),
-            html: render("body.html")?,
+            text: flow(&render("txt")?),
+            html: render("html")?,
         })
     }
 }

@@ -67,6 +67,20 @@ pub async fn deliver(store: &Store, mailer: &Mailer, clock: &dyn Clock) {
     }
 }
 
+/// How many letters wait, up to `most`.
+///
+/// # Errors
+/// Those of the store.
+pub fn waiting(store: &Store, most: usize) -> Result<usize, Failure> {
+    let scan = Scan {
+        prefix: &[],
+        past: None,
+        order: Order::Ascending,
+        limit: most,
+    };
+    Ok(store.read(|read| read.list::<Waiting>(&scan))?.len())
+}
+
 /// Tries each mail that is due once. True where more may be due.
 async fn round(store: &Store, mailer: &Mailer, clock: &dyn Clock) -> Result<bool, Failure> {
     let now = clock.now();

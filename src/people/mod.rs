@@ -1,6 +1,7 @@
 //! The people whom the server has met, as their own tokens describe them, and
 //! the names that login services know them by.
 
+mod language;
 mod names;
 mod record;
 mod service;
@@ -8,6 +9,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 
+pub use language::{Noted, Wish, choose, language};
 pub use names::{Found, MOST_BEARERS, NameKind, find, normal};
 pub use record::Profile;
 pub use service::{addresses, meet, operators, profile};

@@ -7,9 +7,11 @@ use crate::crypto::CodeHash;
 use crate::mail::Address;
 use crate::store::{Key, Record};
 
+use super::language::Noted;
 use super::names::NameKind;
 
-/// What is known of a person. Learnt from their own tokens, never from a request.
+/// What is known of a person. Learnt from their own tokens, and their language from their own requests too; never
+/// from what others ask about them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
     /// Who vouches for them: the exact `iss`.
@@ -26,6 +28,9 @@ pub struct Profile {
     /// may not be its owner.
     #[serde(default)]
     pub former_email: Option<(Address, Timestamp)>,
+    /// The language that they are written to in; `None` where nothing has said any that is spoken here.
+    #[serde(default)]
+    pub language: Option<Noted>,
     /// When they first changed anything here.
     pub met_at: Timestamp,
     /// The names that they are found by.

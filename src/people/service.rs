@@ -4,6 +4,7 @@ use crate::crypto::Sealer;
 use crate::mail::Address;
 use crate::store::{Order, Read, Scan, Tx};
 
+use super::language::{Wish, learnt};
 use super::names;
 use super::record::{Operator, Profile};
 
@@ -23,7 +24,7 @@ pub fn profile(read: &dyn Read, person: PersonKey) -> Result<Option<Profile>, Fa
     read.get(&person)
 }
 
-/// Notes what the token of `person` says of them, and under which names they are found. Costs a write only where it says
+/// Notes what the token of `person` says of them, which language they asked in, and under which names they are found. Costs a write only where it says
 /// something new.
 ///
 /// # Errors
@@ -33,6 +34,7 @@ pub fn meet(
     keys: &Sealer,
     key: PersonKey,
     person: &Person,
+    wish: Wish,
     now: Timestamp,
 ) -> Result<(), Failure> {
     if person.operator {
@@ -55,6 +57,7 @@ pub fn meet(
             .filter(|(_, until)| now < *until),
     };
     let known_names = known.as_ref().map(|known| known.names).unwrap_or_default();
+    let known_language = known.as_ref().and_then(|known| known.language);
     let known_username = || known.as_ref().and_then(|known| known.username.clone());
     let profile = Profile {
         issuer: person.issuer.clone(),
@@ -63,6 +66,7 @@ pub fn meet(
         username: person.username.clone().or_else(known_username),
         email,
         former_email,
+        language: learnt(known_language, wish, person.language),
         met_at: known.as_ref().map_or(now, |known| known.met_at),
         names: names::names(keys, person, known_names),
     };

@@ -9,7 +9,9 @@ use crate::base::{OsEntropy, PersonKey, Timestamp};
 use crate::store::{self, MasterKeyPlace, Record, Store};
 
 use super::record::{Bearer, Operator};
-use super::{Found, MOST_BEARERS, NameKind, Profile, find, meet, operators};
+use super::{Found, MOST_BEARERS, NameKind, Profile, Wish, find, meet, operators};
+
+mod languages;
 
 const NOW: Timestamp = Timestamp::from_unix(1_795_521_600);
 const ISSUER: &str = "https://issuer.example";
@@ -34,6 +36,7 @@ impl Said {
             email: None,
             username: None,
             name: None,
+            language: None,
             client: None,
             scopes: Vec::new(),
             operator: false,
@@ -76,7 +79,7 @@ impl Said {
         let key = store.sealer().person(&self.0.issuer, &self.0.subject);
         let keys = store.clone();
         store
-            .write(move |tx| meet(tx, keys.sealer(), key, &self.0, NOW))
+            .write(move |tx| meet(tx, keys.sealer(), key, &self.0, Wish::default(), NOW))
             .await
             .unwrap();
         key
@@ -461,7 +464,7 @@ fn whatever_tokens_said_in_whatever_order_each_name_means_those_who_bear_it() {
         runtime.block_on(store.write(move |tx| {
             for person in &said {
                 let key = keys.sealer().person(&person.issuer, &person.subject);
-                meet(tx, keys.sealer(), key, person, NOW)?;
+                meet(tx, keys.sealer(), key, person, Wish::default(), NOW)?;
             }
             Ok(())
         })).unwrap();

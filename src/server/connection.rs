@@ -5,7 +5,6 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, Request, Response, StatusCode};
@@ -18,7 +17,7 @@ use tower::ServiceExt;
 
 use super::head::{MOST_HEADERS, Refusal};
 use super::stream::{InFlight, Judged, Shared, Verdict};
-use super::{HEAD_TOO_LARGE, Limits, Mood};
+use super::{HEAD_TOO_LARGE, Limits, Mood, Routes};
 use crate::base::{OsEntropy, PeerAddr, RequestId, codes};
 
 /// How much hyper keeps of what it reads ahead and has still to write.
@@ -28,14 +27,14 @@ const BUFFER: usize = 64 * 1024;
 pub(super) async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(
     socket: S,
     peer: PeerAddr,
-    router: Router,
+    routes: Routes,
     limits: Limits,
     mut mood: watch::Receiver<Mood>,
 ) {
     let shared = Shared::new();
     let stream = Judged::new(socket, shared.clone(), limits.head_bytes);
     let service = Service {
-        router,
+        routes,
         peer,
         shared: shared.clone(),
     };
@@ -99,9 +98,9 @@ pub(super) async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Hands requests on to the router, and answers those that were refused.
+/// Hands requests on to the routes, and answers those that were refused.
 struct Service {
-    router: Router,
+    routes: Routes,
     peer: PeerAddr,
     shared: Shared,
 }
@@ -128,7 +127,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         };
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(self.peer);
-        let router = self.router.clone();
+        let router = self.routes.now();
         Box::pin(async move {
             let mut response = match router.oneshot(request).await {
                 Ok(response) => response,

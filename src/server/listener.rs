@@ -24,7 +24,7 @@ pub enum Listener {
     Unix(UnixSocket),
 }
 
-/// A Unix socket that takes its file away when it closes.
+/// A Unix socket that takes its file away when it closes, where we have made it.
 #[derive(Debug)]
 pub struct UnixSocket {
     pub(super) listener: UnixListener,
@@ -75,6 +75,15 @@ impl Listener {
 }
 
 impl UnixSocket {
+    /// One whose file is not ours to take away.
+    pub(super) fn of_others(listener: UnixListener, path: PathBuf) -> UnixSocket {
+        UnixSocket {
+            listener,
+            path,
+            file: None,
+        }
+    }
+
     fn bind(path: &Path) -> io::Result<UnixSocket> {
         remove_stale(path)?;
         let socket = rustix::net::socket_with(

@@ -11,11 +11,16 @@
 //! `chunked`, after which the connection closes.
 
 mod connection;
+mod handed_over;
 mod head;
 mod listener;
+mod proxies;
+mod routes;
 mod stream;
+mod supervisor;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::future::Future;
 use std::io;
@@ -23,11 +28,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
+pub use handed_over::HandedOver;
 pub use listener::{Listener, UnixSocket};
+pub use proxies::{NoProxy, TrustedProxy, client};
+pub use routes::Routes;
+pub use supervisor::Supervisor;
+pub use tls::{Tls, TlsError, TlsFiles, is_for_host};
 
 use crate::base::{Code, Kind, PeerAddr};
 use connection::serve_connection;
@@ -50,7 +59,7 @@ pub struct Limits {
     /// How many are served at once; the next wait in the kernel's queue. While
     /// so many are open, idle ones are kept for `head` only. Default 512.
     pub connections: usize,
-    /// How long a head may take from its first byte. Default 5 s.
+    /// How long a head may take from its first byte, and before it a TLS handshake. Default 5 s.
     pub head: Duration,
     /// How long a connection may wait for its first or next request. Default 60 s.
     pub idle: Duration,
@@ -90,7 +99,7 @@ enum Mood {
     Stopping,
 }
 
-/// Serves `router` on `listener` until `stop` is done, then closes the
+/// Serves `routes` on `listener`, by `tls` where there is one and the socket is no Unix socket, until `stop` is done, then closes the
 /// listener and idle connections at once and returns when the requests under
 /// way are answered, or after [`Limits::drain`].
 ///
@@ -104,7 +113,8 @@ enum Mood {
 /// refuses is waited out, and logged.
 pub async fn serve(
     listener: Listener,
-    router: Router,
+    tls: Option<Tls>,
+    routes: Routes,
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
@@ -123,17 +133,26 @@ pub async fn serve(
             () = &mut stop => break,
             arrived = accept(&listener) => arrived,
         };
-        let (router, moods) = (router.clone(), moods.clone());
+        let (tls, routes, moods) = (tls.clone(), routes.clone(), moods.clone());
         match arrived {
             Arrived::Tcp(socket, peer) => {
                 tokio::spawn(async move {
-                    serve_connection(socket, peer, router, limits, moods).await;
+                    match tls {
+                        None => serve_connection(socket, peer, routes, limits, moods).await,
+                        Some(tls) => match timeout(limits.head, tls.accept(socket)).await {
+                            Ok(Ok(socket)) => {
+                                serve_connection(socket, peer, routes, limits, moods).await;
+                            }
+                            Ok(Err(error)) => tracing::debug!(?peer, %error, "no TLS handshake"),
+                            Err(_) => tracing::debug!(?peer, "a TLS handshake took too long"),
+                        },
+                    }
                     drop(slot);
                 });
             }
             Arrived::Unix(socket) => {
                 tokio::spawn(async move {
-                    serve_connection(socket, PeerAddr(None), router, limits, moods).await;
+                    serve_connection(socket, PeerAddr(None), routes, limits, moods).await;
                     drop(slot);
                 });
             }

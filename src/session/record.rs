@@ -4,6 +4,7 @@ use zeroize::Zeroize;
 use crate::base::{PersonKey, Timestamp};
 use crate::crypto::CodeHash;
 use crate::store::Record;
+use crate::words::Language;
 
 /// A sign-in that is under way.
 #[derive(Serialize, Deserialize)]
@@ -64,6 +65,9 @@ pub struct Kept {
     pub auth_time: Option<Timestamp>,
     pub amr: Vec<String>,
     pub acr: Option<String>,
+    /// The language that it named, likewise.
+    #[serde(default)]
+    pub language: Option<Language>,
     /// To be shown.
     pub name: Option<String>,
     pub username: Option<String>,

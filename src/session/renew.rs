@@ -20,7 +20,7 @@ const UNCHECKED_SECONDS: u64 = 60;
 
 /// Somebody who is signed in.
 pub struct Resumed {
-    /// As the access token describes them; when and how they signed in also as the ID token did.
+    /// As the access token describes them; when and how they signed in, and their language, also as the ID token did.
     pub person: Person,
     /// The access token.
     pub token: Secret<String>,
@@ -46,6 +46,7 @@ impl Sessions {
             person.amr.clone_from(&kept.amr);
         }
         person.acr = person.acr.or_else(|| kept.acr.clone());
+        person.language = person.language.or(kept.language);
         Ok(Resumed {
             person,
             token: Secret::new(kept.access_token.clone()),

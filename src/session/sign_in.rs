@@ -173,6 +173,7 @@ impl Sessions {
             auth_time: signed_in.auth_time,
             amr: signed_in.amr,
             acr: signed_in.acr,
+            language: signed_in.language.or(person.language),
             name: signed_in.name.or(person.name),
             username: signed_in.username.or(person.username),
             email: signed_in.email.or(person.email.map(|email| email.address)),

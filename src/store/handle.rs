@@ -3,8 +3,9 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::base::{Entropy, Failure, Timestamp};
 use crate::crypto::{OutsideKey, Sealer};
+use crate::metrics::Metrics;
 
 use super::copy::{self, CopyError};
 use super::engine::{Opener, Snapshot};
@@ -40,6 +42,8 @@ pub(super) struct Foundation {
     /// The wrapped key ring of the file.
     pub ring: Vec<u8>,
     pub known: (StoreId, Progress),
+    /// The file.
+    pub path: PathBuf,
     /// `None` where nobody watches over it: in tests, and while a copy is brought back.
     pub witness: Option<Witness>,
     pub sealer: Arc<Sealer>,
@@ -57,6 +61,10 @@ pub(super) struct Shared {
     /// Why nothing can be written; `None` while all is well.
     pub trouble: Mutex<Option<String>>,
     pub watchers: Mutex<BTreeMap<&'static str, Arc<Notify>>>,
+    /// Where commits are counted, once somebody wants to know.
+    pub metrics: OnceLock<Metrics>,
+    /// The file.
+    pub path: PathBuf,
 }
 
 pub(super) enum Message {
@@ -115,6 +123,7 @@ impl Store {
             opener,
             ring,
             known: (id, progress),
+            path,
             witness,
             sealer,
             copy_key,
@@ -127,6 +136,8 @@ impl Store {
             entropy,
             trouble: Mutex::default(),
             watchers: Mutex::default(),
+            metrics: OnceLock::new(),
+            path,
         });
         let (queue, waiting) = sync_channel(QUEUE);
         let mut writer = Writer {
@@ -243,6 +254,27 @@ impl Store {
             .map_err(|_| storage_unavailable().because("the store ended"))?
     }
 
+    /// Whether the store does its work: the writer takes its turn, and what is committed can be read. A disk that
+    /// takes no writes is no reason for `false`, since the store goes on to read and mends itself. Waits for as
+    /// long as the writer does not come to it.
+    pub async fn answers(&self) -> bool {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Work {
+            work: |_: &mut Tx<'_>| Ok(()),
+            result: None,
+            reply,
+        });
+        if self.queue.try_send(Message::Work(job)).is_err() || answer.await.is_err() {
+            return false;
+        }
+        self.shared
+            .database
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .is_some_and(|database| meta::read(database).is_ok())
+    }
+
     /// The keys under which the contents are sealed, people are named and codes are hashed.
     pub fn sealer(&self) -> &Sealer {
         &self.shared.sealer
@@ -285,6 +317,17 @@ impl Store {
             Some(why) => Err(why.clone()),
             None => Ok(()),
         }
+    }
+
+    /// Counts commits there from now on. A second call changes nothing.
+    pub fn count_in(&self, metrics: &Metrics) {
+        let _ = self.shared.metrics.set(metrics.clone());
+    }
+
+    /// Bytes of the file; `None` where it cannot be looked at.
+    pub fn file_size(&self) -> Option<u64> {
+        let metadata = std::fs::metadata(&self.shared.path).ok()?;
+        Some(metadata.len())
     }
 
     /// Commits what waits, closes the file and releases its lock. Later calls are refused.

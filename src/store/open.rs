@@ -318,6 +318,7 @@ pub(super) fn open_witnessed(
         opener,
         ring: found.ring,
         known,
+        path: path.to_owned(),
         witness,
         sealer,
         copy_key,

@@ -293,6 +293,7 @@ fn start(
         opener,
         ring: meta.ring,
         known: (id, will_be),
+        path: built.to_owned(),
         witness: None,
         sealer,
         copy_key: Arc::new(master.copy_key().map_err(RestoreError::Rows)?),

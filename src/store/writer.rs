@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use redb::Database;
+use tokio::time::Instant;
 
 use crate::base::Failure;
 
@@ -113,6 +114,7 @@ impl Writer {
     /// Runs and commits a batch. In trouble, the disk must first take a try of ours: changes that
     /// happen to be small enough would pass on a full one, and readiness would come and go.
     fn serve(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        let began = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             if self.in_trouble() {
                 self.with_database(engine::probe)?;
@@ -121,6 +123,13 @@ impl Writer {
             self.commit(&mut jobs)
         }))
         .unwrap_or_else(|panic| Err(EngineError::Storage(format!("{:?}", panicked(&*panic)))));
+        if let Some(metrics) = self.shared.metrics.get() {
+            match &outcome {
+                Ok(committed) if committed.changed.is_empty() => {}
+                Ok(committed) => metrics.committed(committed.settled.len(), began.elapsed()),
+                Err(_) => metrics.not_committed(),
+            }
+        }
         match outcome {
             Ok(Committed { settled, changed }) => {
                 let watchers = self

@@ -9,10 +9,12 @@ use axum::http::request::Parts;
 use crate::audit::Origin;
 use crate::auth::{self, Person};
 use crate::base::{Failure, PersonKey, Secret};
+use crate::people::Wish;
 use crate::services::Services;
 use crate::session::{Resumed, Way};
 
 use super::cookie::{SESSION_COOKIE, cookie, from_own_page, not_from_elsewhere};
+use super::language::{accepted_language, chosen_language};
 use super::problem::Refused;
 
 /// The person who asks, about themselves: by an access token, or, where people sign in here, by the cookie of
@@ -24,6 +26,8 @@ pub struct Me {
     pub key: PersonKey,
     /// From where they ask.
     pub origin: Origin,
+    /// In which language.
+    pub wish: Wish,
     /// The token, for the issuer's userinfo.
     pub token: Secret<String>,
 }
@@ -50,6 +54,7 @@ where
             person,
             key,
             origin,
+            wish: wish(&parts.headers),
             token,
         })
     }
@@ -75,14 +80,22 @@ async fn by_token(parts: &Parts, services: &Services) -> Result<Resumed, Failure
     })
 }
 
-/// Whoever asks, where what they bring with them says enough.
-pub struct Asker(pub Origin);
+/// Whoever asks, where what they bring with them says enough: from where, and in which language.
+pub struct Asker(pub Origin, pub Wish);
 
 impl<S: Send + Sync> FromRequestParts<S> for Asker {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
-        Ok(Asker(origin(parts)?))
+        Ok(Asker(origin(parts)?, wish(&parts.headers)))
+    }
+}
+
+/// The language that a browser asks in.
+fn wish(headers: &HeaderMap) -> Wish {
+    Wish {
+        chosen: chosen_language(headers),
+        accepted: accepted_language(headers),
     }
 }
 

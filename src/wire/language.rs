@@ -15,14 +15,16 @@ pub fn chosen_language(headers: &HeaderMap) -> Option<Language> {
     cookie(headers, LANGUAGE_COOKIE)?.parse().ok()
 }
 
-/// The language that somebody chose, else the first of ours that their browser asks for (RFC 9110 section 12.5.4).
+/// The first of ours that a browser asks for (RFC 9110 section 12.5.4).
+pub(super) fn accepted_language(headers: &HeaderMap) -> Option<Language> {
+    let lists = headers.get_all(ACCEPT_LANGUAGE).iter();
+    let lists: Vec<_> = lists.filter_map(|list| list.to_str().ok()).collect();
+    Language::preferred(&lists.join(","))
+}
+
+/// The language that somebody chose, else the first of ours that their browser asks for.
 pub fn asked_language(headers: &HeaderMap) -> Option<Language> {
-    let asked = || {
-        let lists = headers.get_all(ACCEPT_LANGUAGE).iter();
-        let lists: Vec<_> = lists.filter_map(|list| list.to_str().ok()).collect();
-        Language::preferred(&lists.join(","))
-    };
-    chosen_language(headers).or_else(asked)
+    chosen_language(headers).or_else(|| accepted_language(headers))
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::audit::Origin;
 use crate::auth::{IssuerSettings, KeySource, Outbound, Verifier};
 use crate::base::{Clock, OsEntropy, RequestId, Secret, Timestamp};
 use crate::clients::{self, Doorkeeper, Sends, Service, ServiceKey};
+use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::services::Services;
 use crate::session::{Sessions, Way};
@@ -72,12 +73,14 @@ impl House {
             Way::Pasted,
         );
         let tools = Services {
+            metrics: Metrics::new(),
             sessions,
             clients: Doorkeeper::new(store.clone()),
             signer,
             policy: Arc::new(Policy::default()),
             recent_auth: None,
             origin: "https://mfa.example.com".into(),
+            copies: None,
             timekeeper: Timekeeper::open(store.clone(), Arc::new(Still)).unwrap(),
             store,
             clock: Arc::new(Still),
@@ -86,6 +89,7 @@ impl House {
             mailer: None,
             service_name: "Example".into(),
             language: Language::English,
+            brand: Default::default(),
         };
         let origin = Origin {
             request: RequestId::draw(&OsEntropy).unwrap(),

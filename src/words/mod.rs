@@ -51,7 +51,7 @@ pub fn sentences(language: Language) -> &'static Sentences {
 }
 
 /// Beginnings of keys whose words no script needs: the server says them itself.
-const OF_THE_SERVER: [&str; 2] = ["mail.", "sign_in."];
+const OF_THE_SERVER: [&str; 3] = ["mail.", "sign_in.", "support."];
 
 /// What the pages' scripts say in `language`, as a module (ECMAScript) whose default export maps keys to text or to
 /// `{one, other}`.

@@ -41,6 +41,47 @@ story("strict headers stand on the pages, on answers and on refusals", async ({ 
   assertStrict((await page.request.get(`${origin}/nowhere`)).headers(), "no such page");
 });
 
+story("whatever a page must not do is heard, and would fail its test", async ({ page, origin, ear }) => {
+  const script = () => {
+    const script = document.createElement("script");
+    script.append("globalThis.owned = true");
+    document.body.append(script);
+  };
+  const markup = () => {
+    try {
+      document.body.innerHTML = "<b>owned</b>";
+    } catch {
+      // The browser refuses it, and tells.
+    }
+  };
+  const offences = {
+    "violation: style-src-elem": () => {
+      const style = document.createElement("style");
+      style.textContent = "p { color: red }";
+      document.head.append(style);
+    },
+    "violation: style-src-attr": () => document.body.setAttribute("style", "color: red"),
+    "violation: require-trusted-types-for trusted-types-sink": script,
+    "violation: require-trusted-types-for": markup,
+    "violation: img-src": () => document.body.append(Object.assign(new Image(), { src: "https://elsewhere.example/x.png" })),
+    "violation: connect-src": () => fetch("https://elsewhere.example/").catch(() => {}),
+    "console error": () => console.error("owned"),
+    pageerror: () => { setTimeout(() => { throw new Error("owned"); }); },
+  };
+  for (const path of ["/", "/prompt/", "/demo"]) {
+    await page.goto(origin + path);
+    await page.getByRole("heading", { level: 1 }).first().waitFor();
+    for (const [told, offence] of Object.entries(offences)) {
+      assert.deepEqual(ear.complaints(), [], `before ${told} on ${path}`);
+      await page.evaluate(offence);
+      await page.waitForTimeout(150);
+      const heard = ear.forget();
+      assert.ok(heard.some((complaint) => complaint.startsWith(told)), `${told} on ${path}: ${heard.join("\n")}`);
+    }
+    assert.equal(await page.evaluate(() => globalThis.owned), undefined);
+  }
+});
+
 story("a key whose name is markup is shown as text on both pages", async ({ page, origin }) => {
   await page.goto(`${origin}/demo`);
   await (await usbPorts(page)).plugIn();
@@ -54,7 +95,7 @@ story("a key whose name is markup is shown as text on both pages", async ({ page
   await page.getByText(MARKUP, { exact: true }).waitFor();
   await page.getByText(`Security key “${MARKUP}” added`).waitFor();
   assert.equal(await page.locator("img").count(), 0);
-  assert.equal(await page.title(), "Account security");
+  assert.equal(await page.title(), "Account security · mfad demo");
 });
 
 story("nothing is kept in the browser", async ({ page, context, origin }) => {

@@ -313,7 +313,7 @@ story("names that are markup are shown as text", async ({ page, origin }) => {
   await page.unrouteAll();
   await changeAnswer(page, "open", { service_name: MARKUP, service: MARKUP, account: MARKUP, return_host: MARKUP, email: MARKUP });
   await page.reload();
-  await page.locator("#brand").getByText(MARKUP).waitFor();
+  await page.locator(".facts").getByText(MARKUP).first().waitFor();
   assert.equal(await page.locator("main img").count(), 0);
   assert.notEqual(await page.title(), "owned");
 });

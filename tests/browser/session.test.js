@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 
 import { isAccessible, fits } from "./support/looks.js";
-import { startWithProvider } from "./support/provider.js";
+import { signInAtTheProvider, startWithProvider, withoutFonts } from "./support/provider.js";
 import { picture, story } from "./support/story.js";
 
 const SESSION = "__Host-mfad_session";
@@ -35,16 +35,6 @@ const asked = (page, path, options = {}) => page.evaluate(async ({ path, options
   const answer = await fetch(path, options);
   return answer.status;
 }, { path, options });
-
-/** The provider's page for developers asks for a font; nothing leaves this machine. */
-const withoutFonts = (page) => page.route("https://fonts.googleapis.com/**", (route) => route.fulfill({ contentType: "text/css", body: "" }));
-
-/** Signs Alice in at the provider's page for developers. */
-async function signInAtTheProvider(page) {
-  await page.locator("input[name=login]").fill("alice");
-  await page.locator("input[name=password]").fill("any");
-  await page.locator("button[type=submit]").click();
-}
 
 /** Serves one page on another port of `host`. */
 async function elsewhere(html, host, play) {

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 
 import { addKey, must, overview, setUpApp } from "./support/account.js";
 import { usbPorts } from "./support/authenticator.js";
-import { DESK, PHONE, story } from "./support/story.js";
+import { PHONE, story } from "./support/story.js";
 import { app, codes, enter, isFocused, openSettings, press, saveCodes, secretOn, tabTo } from "./support/settings.js";
 import { totp, wrongTotp, wrongTotps } from "./support/totp.js";
 
@@ -20,66 +20,64 @@ async function withApp(page, origin) {
   return set;
 }
 
-for (const [name, eyes] of [["light", { colorScheme: "light", viewport: DESK }], ["dark, 360 pixels wide", { colorScheme: "dark", viewport: PHONE }]]) {
-  story(`an app is set up by keyboard alone, and its backup codes are saved: ${name}`, async ({ page, context, origin, ear }) => {
-    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
-    await page.addInitScript(() => {
-      globalThis.printed = 0;
-      globalThis.print = () => { globalThis.printed += 1; };
-    });
-    await openSettings(page, origin);
-    await page.getByRole("heading", { level: 1, name: "Only your password protects this account" }).waitFor();
-    await tabTo(page, app(page).getByRole("button"));
-    await page.keyboard.press("Enter");
-    const secret = await secretOn(page);
-    assert.ok(await isFocused(page.getByRole("heading", { name: "Set up an authenticator app" })));
-    assert.deepEqual(await page.locator(".secret span").evaluateAll((groups) => groups.map((group) => group.textContent.length)), Array(8).fill(4));
-    assert.match(await page.getByAltText("QR code").getAttribute("src"), /^data:image\/png;base64,/);
-    assert.equal(await page.getByRole("link", { name: "Open an app on this device" }).getAttribute("href").then((uri) => new URL(uri).searchParams.get("secret")), secret);
-    await tabTo(page, app(page).getByRole("button", { name: "Copy the key" }));
-    await page.keyboard.press("Enter");
-    await app(page).getByRole("button", { name: "Copied" }).waitFor();
-    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), secret);
-    await tabTo(page, box(page));
-    await page.keyboard.type(totp(secret));
+story("an app is set up by keyboard alone, and its backup codes are saved", async ({ page, context, origin, ear }) => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.addInitScript(() => {
+    globalThis.printed = 0;
+    globalThis.print = () => { globalThis.printed += 1; };
+  });
+  await openSettings(page, origin);
+  await page.getByRole("heading", { level: 1, name: "Only your password protects this account" }).waitFor();
+  await tabTo(page, app(page).getByRole("button"));
+  await page.keyboard.press("Enter");
+  const secret = await secretOn(page);
+  assert.ok(await isFocused(page.getByRole("heading", { name: "Set up an authenticator app" })));
+  assert.deepEqual(await page.locator(".secret span").evaluateAll((groups) => groups.map((group) => group.textContent.length)), Array(8).fill(4));
+  assert.match(await page.getByAltText("QR code").getAttribute("src"), /^data:image\/png;base64,/);
+  assert.equal(await page.getByRole("link", { name: "Open an app on this device" }).getAttribute("href").then((uri) => new URL(uri).searchParams.get("secret")), secret);
+  await tabTo(page, app(page).getByRole("button", { name: "Copy the key" }));
+  await page.keyboard.press("Enter");
+  await app(page).getByRole("button", { name: "Copied" }).waitFor();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), secret);
+  await tabTo(page, box(page));
+  await page.keyboard.type(totp(secret));
 
-    const heading = page.getByRole("heading", { name: "Save your backup codes" });
-    await heading.waitFor();
-    assert.ok(await isFocused(heading));
-    const shown = await page.locator(".codes li").allInnerTexts();
-    assert.equal(new Set(shown).size, 10);
-    shown.forEach((code) => assert.match(code, BACKUP_CODE));
-    await tabTo(page, app(page).getByRole("button", { name: "Copy", exact: true }));
-    await page.keyboard.press("Enter");
-    await app(page).getByRole("button", { name: "Copied" }).waitFor();
-    assert.deepEqual(await page.evaluate(() => navigator.clipboard.readText()).then((text) => text.split("\n")), shown);
-    const saving = page.waitForEvent("download");
-    await tabTo(page, app(page).getByRole("button", { name: "Download" }));
-    await page.keyboard.press("Enter");
-    const file = await saving;
-    assert.equal(file.suggestedFilename(), "backup-codes.txt");
-    const text = await readFile(await file.path(), "utf8");
-    assert.ok(shown.every((code) => text.includes(code)), text);
-    assert.ok(text.startsWith(`Backup codes for ${new URL(origin).host}\r\n`));
-    await tabTo(page, app(page).getByRole("button", { name: "Print" }));
-    await page.keyboard.press("Enter");
-    assert.equal(await page.evaluate(() => globalThis.printed), 1);
-    await page.emulateMedia({ media: "print" });
-    assert.equal(await page.locator(".codes").evaluate((list) => getComputedStyle(list).visibility), "visible");
-    assert.equal(await page.locator(".summary").evaluate((part) => getComputedStyle(part).visibility), "hidden");
-    await page.emulateMedia({ media: null });
-    await tabTo(page, page.getByRole("button", { name: "I have saved them" }));
-    await page.keyboard.press("Enter");
+  const heading = page.getByRole("heading", { name: "Save your backup codes" });
+  await heading.waitFor();
+  assert.ok(await isFocused(heading));
+  const shown = await page.locator(".codes li").allInnerTexts();
+  assert.equal(new Set(shown).size, 10);
+  shown.forEach((code) => assert.match(code, BACKUP_CODE));
+  await tabTo(page, app(page).getByRole("button", { name: "Copy", exact: true }));
+  await page.keyboard.press("Enter");
+  await app(page).getByRole("button", { name: "Copied" }).waitFor();
+  assert.deepEqual(await page.evaluate(() => navigator.clipboard.readText()).then((text) => text.split("\n")), shown);
+  const saving = page.waitForEvent("download");
+  await tabTo(page, app(page).getByRole("button", { name: "Download" }));
+  await page.keyboard.press("Enter");
+  const file = await saving;
+  assert.equal(file.suggestedFilename(), "backup-codes.txt");
+  const text = await readFile(await file.path(), "utf8");
+  assert.ok(shown.every((code) => text.includes(code)), text);
+  assert.ok(text.startsWith(`Backup codes for ${new URL(origin).host}\r\n`));
+  await tabTo(page, app(page).getByRole("button", { name: "Print" }));
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => globalThis.printed), 1);
+  await page.emulateMedia({ media: "print" });
+  assert.equal(await page.locator(".codes").evaluate((list) => getComputedStyle(list).visibility), "visible");
+  assert.equal(await page.locator(".summary").evaluate((part) => getComputedStyle(part).visibility), "hidden");
+  await page.emulateMedia({ media: null });
+  await tabTo(page, page.getByRole("button", { name: "I have saved them" }));
+  await page.keyboard.press("Enter");
 
-    await app(page).getByText("Your authenticator app is set up.").waitFor();
-    assert.ok(await isFocused(app(page).getByRole("heading", { name: "Authenticator app" })));
-    await page.getByRole("status").getByText("Your authenticator app is set up.").waitFor();
-    await page.getByRole("heading", { level: 1, name: "Your account is protected" }).waitFor();
-    await codes(page).getByText("10 of 10 left").waitFor();
-    const kept = await page.content();
-    assert.ok([secret, ...shown].every((word) => !kept.includes(word)), "what was shown once is gone");
-  }, eyes);
-}
+  await app(page).getByText("Your authenticator app is set up.").waitFor();
+  assert.ok(await isFocused(app(page).getByRole("heading", { name: "Authenticator app" })));
+  await page.getByRole("status").getByText("Your authenticator app is set up.").waitFor();
+  await page.getByRole("heading", { level: 1, name: "Your account is protected" }).waitFor();
+  await codes(page).getByText("10 of 10 left").waitFor();
+  const kept = await page.content();
+  assert.ok([secret, ...shown].every((word) => !kept.includes(word)), "what was shown once is gone");
+}, { colorScheme: "dark", viewport: PHONE });
 
 story("a wrong code is said at its box and selected, and the next one replaces it", async ({ page, origin, ear }) => {
   await openSettings(page, origin);

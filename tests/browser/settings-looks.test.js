@@ -1,7 +1,9 @@
-import { addKey, must, setUpApp } from "./support/account.js";
+import assert from "node:assert/strict";
+
+import { addKey, keysOf, must, setUpApp } from "./support/account.js";
 import { usbPorts } from "./support/authenticator.js";
-import { EYES, fits, isAccessible } from "./support/looks.js";
-import { app, codes, enter, keys, mail, openSettings, press, saveCodes, secretOn } from "./support/settings.js";
+import { EYES, bearsReaders, fits, hasTargets, isAccessible, isInOrder } from "./support/looks.js";
+import { app, codes, enter, keys, mail, openSettings, press, saveCodes, secretOn, tabTo } from "./support/settings.js";
 import { openPrompt, outcomeOf } from "./support/sign-in.js";
 import { picture, story } from "./support/story.js";
 import { totp, wrongTotp } from "./support/totp.js";
@@ -9,8 +11,11 @@ import { totp, wrongTotp } from "./support/totp.js";
 for (const { name, ...eyes } of [...EYES, { name: "light, 320 pixels wide", colorScheme: "light", viewport: { width: 320, height: 640 } }]) {
   const look = (page) => async (what) => {
     await fits(page, what);
+    await hasTargets(page, what);
+    await isInOrder(page, what);
     await isAccessible(page, what);
     await picture(page, `look settings ${what} ${name}`, { fullPage: true });
+    await bearsReaders(page, what);
   };
 
   story(`the settings page fits and is accessible from nothing to an app and its codes: ${name}`, async ({ page, origin, ear }) => {
@@ -57,19 +62,22 @@ for (const { name, ...eyes } of [...EYES, { name: "light, 320 pixels wide", colo
     await press(page, mail(page), "Cancel");
     const ports = await usbPorts(page);
     const key = await ports.plugIn();
-    await press(page, keys(page), "Add a security key or passkey");
-    await at("naming a key");
     await key.leaveAlone();
-    await page.keyboard.press("Enter");
+    await press(page, keys(page), "Add a security key or passkey");
     await page.getByText("Your browser asks for the key now.").waitFor();
     await at("waiting for a key");
     await press(page, keys(page), "Cancel");
-    await page.goto(`${origin}/demo`);
     await key.touch();
-    await addKey(page, "A name as long as a name may be, for a key of which one has many");
+    await press(page, keys(page), "Add a security key or passkey");
+    await keys(page).getByText("The key is added.").waitFor();
+    await at("naming a key");
+    await press(page, keys(page), "Not now");
+    await saveCodes(page);
     await key.leaveAlone();
-    await ports.plugIn({ pin: true, transport: "internal" });
-    await addKey(page, "x".repeat(64));
+    await page.goto(`${origin}/demo`);
+    await ports.plugIn();
+    await addKey(page, "A name as long as a name may be, for a key of which one has many");
+    await must(page, "PATCH", `/me/mfa/webauthn/${(await keysOf(page))[0].device_id}`, { name: "x".repeat(64) });
     await setUpApp(page);
     await openSettings(page, origin);
     await at("with everything");
@@ -117,7 +125,6 @@ for (const { name, ...eyes } of [...EYES, { name: "light, 320 pixels wide", colo
     await press(page, mail(page), "Cancel");
     await refuse("**/webauthn/register/begin", 401, "insufficient_user_authentication");
     await press(page, keys(page), "Add a security key or passkey");
-    await page.keyboard.press("Enter");
     await keys(page).getByText("Confirm first that it is you").waitFor();
     await at("confirming first");
     await press(page, keys(page), "Cancel");
@@ -140,12 +147,53 @@ for (const { name, ...eyes } of [...EYES, { name: "light, 320 pixels wide", colo
   }, eyes);
 }
 
-story("the settings page can be used in forced colours", async ({ page, origin }) => {
+story("the settings page can be used in forced colours", async ({ page, origin, ear }) => {
+  const at = async (what) => {
+    await isAccessible(page, what, ["color-contrast"]);
+    await picture(page, `look settings forced colours ${what}`, { fullPage: true });
+  };
+  const style = (locator, name) => locator.evaluate((element, name) => getComputedStyle(element)[name], name);
   await page.emulateMedia({ forcedColors: "active" });
-  await page.goto(`${origin}/demo`);
-  await setUpApp(page);
   await openSettings(page, origin);
+  ear.expects(400);
+  await at("with nothing");
+  await tabTo(page, page.locator(".summary").getByRole("button"));
+  await press(page, app(page), "Set up an authenticator app");
+  const secret = await secretOn(page);
+  const box = app(page).getByRole("textbox");
+  await tabTo(page, box);
+  await box.fill(wrongTotp(secret));
+  await app(page).getByText("That code is not right.").waitFor();
+  // What is wrong is told by more than a colour, and so is what is pressed, what is on, and where the focus is.
+  assert.equal(await style(box, "borderTopStyle"), "dashed");
+  assert.equal(await style(page.getByRole("button", { name: "Turn on" }), "borderTopStyle"), "solid");
+  await at("after a wrong code");
+  await box.fill(totp(secret));
+  await page.getByText("They are shown only now.").waitFor();
+  await at("with backup codes");
+  await saveCodes(page);
+  await app(page).getByText("On", { exact: true }).waitFor();
+  assert.notEqual(await app(page).locator(".state").evaluate((state) => getComputedStyle(state, "::before").content), "none");
+  const key = await (await usbPorts(page)).plugIn();
+  await key.leaveAlone();
+  await press(page, keys(page), "Add a security key or passkey");
+  await page.getByText("Your browser asks for the key now.").waitFor();
+  await at("waiting for a key");
+  await press(page, keys(page), "Cancel");
   await press(page, app(page), "Turn off your authenticator app");
-  await isAccessible(page, "forced colours", ["color-contrast"]);
-  await picture(page, "look settings forced colours", { fullPage: true });
+  await tabTo(page, app(page).getByRole("button", { name: "Turn off", exact: true }));
+  await at("turning off the app");
+});
+
+story("nothing moves for whom motion is unwelcome, and little for others", async ({ page, origin }) => {
+  await openSettings(page, origin);
+  await press(page, app(page), "Set up an authenticator app");
+  await secretOn(page);
+  const moving = () => page.evaluate(() => [...document.querySelectorAll("*")].filter((element) => {
+    const { animationName, transitionDuration } = getComputedStyle(element);
+    return animationName !== "none" || parseFloat(transitionDuration) > 0;
+  }).length);
+  assert.equal(await moving(), 0);
+  await page.emulateMedia({ reducedMotion: "no-preference" });
+  assert.ok(await moving() > 0, "this can fail");
 });

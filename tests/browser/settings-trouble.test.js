@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 
 import { addKey, must, setUpApp, tokenOf } from "./support/account.js";
 import { usbPorts } from "./support/authenticator.js";
+import { isAccessible } from "./support/looks.js";
 import { story } from "./support/story.js";
 import { app, enter, isFocused, keys, mail, openSettings, press, saveCodes, secretOn } from "./support/settings.js";
 import { openPrompt, outcomeOf } from "./support/sign-in.js";
@@ -19,61 +20,73 @@ async function withApp(page, origin) {
   return set;
 }
 
-story("a server that cannot be reached, or is busy, loses nothing that was typed", async ({ page, origin, ear }) => {
+story("a server that cannot be reached loses nothing that was typed", async ({ page, context, origin, ear }) => {
   const { backupCodes: [code] } = await withApp(page, origin);
   await press(page, app(page), TURN_OFF);
   await press(page, app(page), "Backup code");
   const box = app(page).getByRole("textbox");
   await box.fill(code);
-  await page.evaluate(() => {
-    const real = globalThis.fetch;
-    globalThis.fetch = (...asked) => (globalThis.offline ? Promise.reject(new TypeError("Failed to fetch")) : real(...asked));
-    globalThis.offline = true;
-  });
+  ear.expectsOffline();
+  await context.setOffline(true);
   await page.keyboard.press("Enter");
   await app(page).getByText("The server cannot be reached. Nothing is lost: try again.").waitFor();
   assert.equal(await box.inputValue(), code);
-  await page.evaluate(() => { globalThis.offline = false; });
-  ear.expects(503);
-  await page.route("**/totp/disable", refusal(503, "unavailable"), { times: 1 });
-  await page.keyboard.press("Enter");
-  await app(page).getByText("The server is busy with itself for a moment.").waitFor();
-  assert.equal(await box.inputValue(), code);
+  await context.setOffline(false);
   await page.keyboard.press("Enter");
   await app(page).getByText("Your authenticator app is turned off.").waitFor();
 });
 
-story("a page that cannot be loaded says so and can be tried again; each list has its own way back", async ({ page, origin, ear }) => {
-  ear.expects(503);
-  await page.route("**/auth/session", refusal(503, "unavailable"), { times: 1 });
-  await page.goto(`${origin}/`);
-  await page.getByRole("heading", { name: "Your settings could not be loaded" }).waitFor();
-  assert.ok(await isFocused(page.getByRole("button", { name: "Try again" })));
-  await page.keyboard.press("Enter");
-  await page.getByRole("link", { name: "Sign in" }).waitFor();
-  await page.route("**/trusted-devices", refusal(503, "unavailable"), { times: 1 });
-  await page.route("**/events?*", refusal(503, "unavailable"), { times: 1 });
+story("a page that cannot be loaded says so and can be tried again; each list has its own way back", async ({ page, origin, ear, site }) => {
+  await page.goto(`${origin}/demo`);
   await openSettings(page, origin);
+  // The page itself comes, and nothing of what it asks for.
+  ear.expectsOffline();
+  for (const path of ["**/auth/**", "**/api/**"]) await page.route(path, (route) => route.abort("internetdisconnected"));
+  await page.reload();
+  await page.getByRole("heading", { name: "Your settings could not be loaded" }).waitFor();
+  await page.getByRole("alert").getByText("The server cannot be reached.").waitFor();
+  assert.ok(await isFocused(page.getByRole("button", { name: "Try again" })));
+  await page.unrouteAll();
+  await page.route("**/trusted-devices", (route) => route.abort("internetdisconnected"), { times: 1 });
+  await page.route("**/events?*", (route) => route.abort("internetdisconnected"), { times: 1 });
+  await page.keyboard.press("Enter");
   const lists = page.getByRole("region", { name: "Trusted browsers" });
   await press(page, lists, "Try again");
   await lists.getByText("No browser is trusted.").waitFor();
-  await page.getByRole("region", { name: "Recent activity" }).getByRole("alert").getByText("busy").waitFor();
+  const activity = page.getByRole("region", { name: "Recent activity" });
+  await activity.getByRole("alert").getByText("cannot be reached").waitFor();
+  assert.equal(await activity.getByText("Nothing has happened yet.").isVisible(), false);
+  await press(page, activity, "Try again");
+  await activity.getByText("Nothing has happened yet.").waitFor();
 });
 
-story("waiting is shown after a moment", async ({ page, origin }) => {
+story("the page's bones are shown after a moment, and nothing moves when it is there", async ({ page, origin }) => {
   let go;
   const late = new Promise((resolve) => { go = resolve; });
+  await page.goto(`${origin}/demo`);
+  await setUpApp(page);
+  await openSettings(page, origin);
+  const whereIs = (heading) => page.getByRole("heading", { name: heading, includeHidden: true }).evaluate((element) => element.getBoundingClientRect().toJSON());
   await page.route("**/auth/session", async (route) => { await late; await route.continue(); });
-  await page.goto(`${origin}/`);
-  await page.getByText("Loading…").waitFor();
+  await page.reload();
+  await page.getByRole("status").getByText("Loading…").waitFor({ state: "attached" });
+  await isAccessible(page, "the bones");
+  const before = await whereIs("Ways to confirm that it is you");
+  const still = await page.locator(".skeleton").evaluate((bones) => getComputedStyle(bones).animationName);
+  assert.equal(still, "none", "nothing moves for whom motion is unwelcome");
   go();
-  await page.getByRole("link", { name: "Sign in" }).waitFor();
+  await app(page).getByText("On", { exact: true }).waitFor();
+  const after = await whereIs("Ways to confirm that it is you");
+  assert.deepEqual([after.x, after.width, after.height], [before.x, before.width, before.height]);
+  assert.ok(Math.abs(after.y - before.y) < 90, `from ${before.y} to ${after.y}`);
 });
 
 story("who is signed out in the middle signs in again and comes back to what was typed", async ({ page, context, origin, ear }) => {
   await withApp(page, origin);
   await (await usbPorts(page)).plugIn();
-  await press(page, keys(page), ADD);
+  await addKey(page, "Blue");
+  await page.reload();
+  await press(page, keys(page), "Rename “Blue”");
   await page.keyboard.type("The blue one");
   ear.expects(401);
   await context.clearCookies();
@@ -89,26 +102,24 @@ story("who is signed out in the middle signs in again and comes back to what was
   assert.ok(await isFocused(box));
   assert.equal(await page.evaluate(() => sessionStorage.length), 0, "the place is kept no longer than it takes");
   await page.keyboard.press("Enter");
-  await keys(page).getByText("“The blue one” is added.").waitFor();
+  await keys(page).getByText("It is called “The blue one” now.").waitFor();
 });
 
-story("where a recent sign-in is asked for, another sign-in leads back to the same step", async ({ page, origin, ear }) => {
-  await withApp(page, origin);
+story("who is signed out before a key was asked for comes back, and the browser asks when they say so", async ({ page, context, origin, ear }) => {
+  await openSettings(page, origin);
   await (await usbPorts(page)).plugIn();
-  await addKey(page, "Blue");
-  await page.reload();
   ear.expects(401);
-  await page.route("**/webauthn/mfa_*", refusal(401, "insufficient_user_authentication", { max_age: 600 }), { times: 1 });
-  await press(page, keys(page), "Rename “Blue”");
-  await page.keyboard.type("Red");
-  await page.keyboard.press("Enter");
-  const login = page.waitForRequest("**/auth/login?*");
-  await enter(page, keys(page).getByRole("button", { name: "Sign in again instead" }));
-  assert.equal(new URL((await login).url()).search, "?return=%2F&fresh=1");
+  await context.clearCookies();
+  await press(page, keys(page), ADD);
+  await enter(page, page.getByRole("button", { name: "Sign in again" }));
   await enter(page, page.getByRole("button", { name: /Alice Example/ }));
-  await keys(page).getByRole("group", { name: "Rename “Blue”" }).waitFor();
+  const go = keys(page).getByRole("button", { name: "Continue" });
+  await go.waitFor();
+  assert.ok(await isFocused(go));
   await page.keyboard.press("Enter");
-  await keys(page).getByText("It is called “Red” now.").waitFor();
+  await keys(page).getByText("The key is added.").waitFor();
+  await page.keyboard.press("Enter");
+  await saveCodes(page);
 });
 
 story("where nobody is signed in by the server, a token is pasted, and a new one where it is over", async ({ page, origin, ear }) => {
@@ -124,14 +135,14 @@ story("where nobody is signed in by the server, a token is pasted, and a new one
   await page.getByRole("alert").getByText("This token is not accepted.").waitFor();
   await paste(token);
   await page.getByRole("heading", { name: "Only your password protects this account" }).waitFor();
-  await press(page, keys(page), ADD);
-  await page.keyboard.type("The blue one");
-  await page.route("**/webauthn/register/begin", refusal(401, "invalid_token"), { times: 1 });
+  await press(page, app(page), "Set up an authenticator app");
+  await app(page).getByRole("textbox").fill("12345");
+  await page.route("**/totp/confirm", refusal(401, "invalid_token"), { times: 1 });
   await page.keyboard.press("Enter");
   await page.getByText("You have been signed out.").waitFor();
   await paste(token);
   await page.getByText("You have been signed out.").waitFor({ state: "hidden" });
-  assert.equal(await keys(page).getByRole("textbox").inputValue(), "The blue one");
+  assert.equal(await app(page).getByRole("textbox").inputValue(), "12345");
   assert.doesNotMatch(await page.content(), /eyJ/);
   await page.reload();
   assert.equal(await page.getByLabel("Access token").inputValue(), "");
@@ -143,37 +154,6 @@ story("where a proxy signs people in, the page has no sign-in of its own", async
   await page.goto(`${origin}/`);
   await page.getByText("The server in front of this page did not say who you are.").waitFor();
   await page.getByRole("button", { name: "Load again" }).waitFor();
-});
-
-story("where a recent sign-in is asked for, a code will do, and what was typed goes along", async ({ page, origin, ear }) => {
-  const { secret } = await withApp(page, origin);
-  await (await usbPorts(page)).plugIn();
-  ear.expects(401);
-  const sent = [];
-  await page.route("**/webauthn/register/begin", (route) => {
-    const body = route.request().postDataJSON() ?? {};
-    sent.push(body);
-    return body.code ? route.continue() : refusal(401, "insufficient_user_authentication", { max_age: 600 })(route);
-  });
-  await press(page, keys(page), ADD);
-  await page.keyboard.type("The blue one");
-  await page.keyboard.press("Enter");
-  await keys(page).getByText("Confirm first that it is you").waitFor();
-  const box = keys(page).getByRole("textbox");
-  assert.ok(await isFocused(box));
-  const code = totp(secret, nextStep);
-  await page.keyboard.type(code);
-  await keys(page).getByText("“The blue one” is added.").waitFor();
-  assert.deepEqual(sent, [{ name: "The blue one" }, { name: "The blue one", code }]);
-  assert.equal(await page.getByText("You have been signed out.").isVisible(), false);
-});
-
-story("where nothing but another sign-in helps, that is said", async ({ page, origin, ear }) => {
-  await openSettings(page, origin);
-  ear.expects(401);
-  await page.route("**/totp/enable", refusal(401, "insufficient_user_authentication", { max_age: 600 }));
-  await press(page, app(page), "Set up an authenticator app");
-  await app(page).getByText("Your sign-in was a while ago.").waitFor();
 });
 
 story("what the administrator asks is said, and the last factor that counts is not let go", async ({ page, origin, ear, site }) => {
@@ -263,19 +243,55 @@ story("recent activity is in people's words, and older lines come when they are 
   assert.doesNotMatch(await activity.innerText(), /webauthn\.|totp\.|undefined|null|\{/);
 });
 
-story("the first view of the settings page is small", async ({ page, origin, ear }) => {
+story("the first view of the settings page is small, and nothing of it is found late", async ({ page, origin, ear }) => {
   await page.goto(`${origin}/demo`);
   await setUpApp(page);
   await openSettings(page, origin);
+  await page.getByText("Authenticator app set up").waitFor();
   const session = await page.context().newCDPSession(page);
   await session.send("Network.enable");
   await session.send("Network.setCacheDisabled", { cacheDisabled: true });
-  let bytes = 0, requests = 0;
-  session.on("Network.loadingFinished", ({ encodedDataLength }) => { bytes += encodedDataLength; requests += 1; });
+  let bytes = 0;
+  const requests = new Map();
+  session.on("Network.requestWillBeSent", ({ requestId, request, initiator, timestamp }) => {
+    requests.set(requestId, { path: new URL(request.url).pathname, found: initiator.type, begun: timestamp });
+  });
+  session.on("Network.loadingFinished", ({ requestId, encodedDataLength, timestamp }) => {
+    bytes += encodedDataLength;
+    if (requests.has(requestId)) requests.get(requestId).done = timestamp;
+  });
   await page.reload();
   await page.getByText("Authenticator app set up").waitFor();
-  console.log(`the settings page: ${bytes} bytes in ${requests} answers`);
+  const all = [...requests.values()];
+  console.log(`the settings page: ${bytes} bytes in ${all.length} answers`);
   assert.ok(bytes < 100_000, `${bytes} bytes`);
+  // The page names all its parts: none waits for another one to be read.
+  const late = all.filter(({ path, found }) => path.startsWith("/assets/") && !path.endsWith("/icon.svg") && found !== "parser");
+  assert.deepEqual(late, []);
+  // Who is signed in, and then everything at once: nothing waits for another answer.
+  const [who] = all.filter(({ path }) => path === "/auth/session");
+  const data = all.filter(({ path }) => path.startsWith("/api/"));
+  assert.deepEqual(data.map(({ path }) => path).sort(), ["/api/v1/me/mfa", "/api/v1/me/mfa/events", "/api/v1/me/mfa/trusted-devices"]);
+  assert.ok(data.every(({ begun }) => begun > who.begun));
+  assert.ok(Math.max(...data.map(({ begun }) => begun)) < Math.min(...data.map(({ done }) => done)), "they are under way together");
+});
+
+story("a server whose disk is full says so, and nothing that was typed is lost", async ({ page, origin, ear, site }) => {
+  const { backupCodes: [code] } = await withApp(page, origin);
+  await press(page, app(page), TURN_OFF);
+  await press(page, app(page), "Backup code");
+  const box = app(page).getByRole("textbox");
+  await box.fill(code);
+  ear.expects(503);
+  await site.fillDisk();
+  await page.keyboard.press("Enter");
+  await app(page).getByRole("alert").getByText("The server is busy with itself for a moment. Nothing is lost: try again.").waitFor();
+  assert.equal(await box.inputValue(), code);
+  await isAccessible(page, "a full disk");
+  await site.freeDisk();
+  while (!(await page.request.get(`${origin}/readyz`)).ok()) await page.waitForTimeout(100);
+  await page.keyboard.press("Enter");
+  await app(page).getByText("Your authenticator app is turned off.").waitFor();
 });
 
 story("the settings page says that it needs JavaScript where there is none", async ({ page, context, origin }) => {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const FACTORS: [&str; 4] = ["totp", "email", "webauthn", "backup_codes"];
 
 /// Libraries that only some rooms may name, and where.
-const LIBRARIES: [(&str, &[&str]); 9] = [
+const LIBRARIES: [(&str, &[&str]); 12] = [
     ("redb", &["store"]),
     // The demo's tests write to its mailbox as a stranger would.
     ("lettre", &["mail", "demo/mailbox/tests.rs"]),
@@ -17,7 +17,10 @@ const LIBRARIES: [(&str, &[&str]); 9] = [
     ("totp_rs", &["factor/totp"]),
     ("jsonwebtoken", &["auth", "signing", "demo/issuer"]),
     ("clap", &["config"]),
+    ("clap_complete", &["config"]),
+    ("clap_mangen", &["config"]),
     ("httparse", &["server"]),
+    ("listenfd", &["server"]),
     ("getrandom", &["base/entropy.rs"]),
 ];
 

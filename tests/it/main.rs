@@ -4,8 +4,10 @@
 
 mod access;
 mod api;
+mod brand;
 mod canary;
 mod clock;
+mod connections;
 mod crash;
 mod disk;
 mod house;
@@ -17,9 +19,12 @@ mod people;
 mod policy;
 mod process;
 mod readme;
+mod reload;
 mod restore;
 mod services;
 mod session;
 mod signing;
+mod supervision;
 mod support;
+mod watch;
 mod words;

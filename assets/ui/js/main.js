@@ -1,5 +1,7 @@
 // The settings page: who is signed in, the cards, and what is above them where something is in the way.
 
+import { stepOut } from "./back.js";
+import { help } from "./brand.js";
 import { activity } from "./cards/activity.js";
 import { rules } from "./cards/rules.js";
 import { summary } from "./cards/summary.js";
@@ -10,8 +12,11 @@ import { email } from "./factors/email.js";
 import { totp } from "./factors/totp.js";
 import { webauthn } from "./factors/webauthn.js";
 import { focusLanguages, offerLanguages, warnOfLanguages } from "./language.js";
-import { PATIENCE_MS, close, door, goThrough, holds, isHeld, onOverview, place, refresh } from "./page.js";
+import {
+  PATIENCE_MS, beginHistory, close, door, goThrough, holds, isHeld, onOverview, onReading, place, refresh,
+} from "./page.js";
 import * as session from "./session.js";
+import { skeleton } from "./skeleton.js";
 import { explain } from "./trouble.js";
 import { say } from "./words.js";
 
@@ -41,8 +46,8 @@ const main = h("div", { class: "stack" }, top.element,
 onOverview((overview) => {
   lookedAt = Date.now();
   for (const part of [top, ...factors, codes, ...lists, policy]) part.show(overview);
-  lists.forEach((list) => list.load());
 });
+lists.forEach(({ load }) => onReading(load));
 
 /** A box for a token, where the server signs nobody in. */
 function tokenForm(done) {
@@ -90,7 +95,7 @@ function signedOut(left = false) {
   const sentences = { token: "token.title", proxy: "session.proxy" };
   const reload = () => h("div", { class: "actions" }, button(say("session.reload"), () => location.reload()));
   const signIn = () => h("div", { class: "actions" }, h("a", { class: "button", href: session.signInUrl() }, say("session.sign_in")));
-  const parts = { token: () => [tokenForm(show)], proxy: () => [h("p", {}, say("session.proxy.how")), reload()] };
+  const parts = { token: () => [tokenForm(show)], proxy: () => [h("p", {}, say("session.proxy.how")), reload(), help()] };
   const heading = hero(say(sentences[kind] ?? (left ? "session.left" : "session.title")),
     ...(parts[kind]?.() ?? [h("p", {}, say("session.why")), signIn()]));
   if (left) heading.focus();
@@ -113,8 +118,9 @@ function over() {
 async function leave() {
   const next = await session.signOut();
   close();
-  if (next && /^https?:\/\//.test(next)) location.assign(next);
-  else signedOut(true);
+  if (next && /^https?:\/\//.test(next)) return location.assign(next);
+  stepOut();
+  signedOut(true);
 }
 
 /** Who is signed in, and the way out. */
@@ -126,17 +132,19 @@ function who() {
   ].filter(Boolean));
 }
 
-/** Loads everything, and shows it. */
+/** Loads everything, and shows it: with the step that somebody was in before the page was loaded again. */
 async function show() {
   await refresh();
   screen(main);
   who();
   // A token is nowhere but in this page's memory.
   if (session.session.kind === "token") warnOfLanguages(say("language.token"));
+  const back = session.takePlace();
+  if (back) goThrough(back.name, back.detail, back.fields);
 }
 
 async function start() {
-  const patience = setTimeout(() => screen(h("p", { class: "hint loading", role: "status" }, say("step.loading"))), PATIENCE_MS);
+  const patience = setTimeout(() => screen(skeleton()), PATIENCE_MS);
   try {
     await session.look();
     if (session.isNeeded()) return signedOut();
@@ -144,13 +152,11 @@ async function start() {
   } catch (problem) {
     if (problem.status === 401) return signedOut();
     const retry = button(say("step.retry"), start);
-    hero(say("page.failed"), h("p", { role: "alert" }, explain(problem)), h("div", { class: "actions" }, retry));
+    hero(say("page.failed"), h("p", { role: "alert" }, explain(problem)), h("div", { class: "actions" }, retry), help());
     return retry.focus();
   } finally {
     clearTimeout(patience);
   }
-  const back = session.takePlace();
-  if (back) goThrough(back.name, back.detail, back.fields);
 }
 
 session.onOver(over);
@@ -167,11 +173,16 @@ addEventListener("pagehide", () => {
   session.useToken(null);
   screen();
 });
-addEventListener("pageshow", ({ persisted }) => { if (persisted) start(); });
+addEventListener("pageshow", ({ persisted }) => {
+  if (!persisted) return;
+  stepOut();
+  start();
+});
 addEventListener("beforeunload", (event) => { if (holds()) event.preventDefault(); });
 // Another page may have changed what this one shows.
 document.addEventListener("visibilitychange", () => {
   if (document.hidden || !content.contains(main) || !banner.hidden || place() || Date.now() - lookedAt < STALE_MS) return;
   refresh().catch(() => {});
 });
+beginHistory();
 start();

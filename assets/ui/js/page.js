@@ -1,5 +1,7 @@
 // What the cards share: the overview, the one step that is open, and how news is told.
 
+import { stepIn, stepOut, watchBack } from "./back.js";
+import { help } from "./brand.js";
 import { button, errorLine, h } from "./dom.js";
 import { stepUp } from "./prove.js";
 import { call } from "./session.js";
@@ -11,6 +13,7 @@ export const PATIENCE_MS = 300;
 
 const news = document.querySelector("#news");
 const listeners = new Set();
+const lists = new Set();
 const doors = new Map();
 let open = null;
 let headings = 0;
@@ -28,10 +31,17 @@ export function onOverview(changed) {
   listeners.add(changed);
 }
 
-/** Reads the overview anew, and lets all cards know. */
+/** Calls `load` with each reading of the overview, at the same time: it gives what then shows what it has read. */
+export function onReading(load) {
+  lists.add(load);
+}
+
+/** Reads everything anew, and lets all cards know: one way to the server and back. */
 export async function refresh() {
+  const loading = [...lists].map((load) => load());
   page.overview = await call("GET", "");
   for (const changed of listeners) changed(page.overview);
+  for (const loaded of loading) loaded.then((show) => show());
 }
 
 /** A way into a step by its name: from another card, or after another sign-in. */
@@ -39,8 +49,10 @@ export function door(name, enter) {
   doors.set(name, enter);
 }
 
-export function goThrough(name, detail = null, fields = {}) {
+/** Enters a step, and says whether it is open. With `fields` somebody comes back to it, and had typed these. */
+export function goThrough(name, detail = null, fields = undefined) {
   doors.get(name)?.(detail, fields);
+  return open !== null;
 }
 
 /** Where the person is, so that they can come back there. */
@@ -50,33 +62,45 @@ export const place = () => open && { name: open.name, detail: open.detail, field
 export const holds = () => open?.holds ?? false;
 
 /** As `holds`; if so, somebody who would leave it behind is led back to it. */
-export function isHeld() {
-  if (!holds()) return false;
-  open.heading.focus();
-  announce(say("codes.first"));
-  return true;
-}
+export const isHeld = () => open?.insists() ?? false;
 
 /** Closes the open step and forgets what it showed. */
 export function close() {
   open?.close();
 }
 
+/** From now on the browser's Back button closes a step. */
+export function beginHistory() {
+  watchBack({
+    isOpen: () => open,
+    closed() {
+      if (isHeld()) return false;
+      open.cancel();
+      return true;
+    },
+    reopen: ({ name, device_id: id }) => page.overview !== null && goThrough(name, id && { device_id: id }, {}),
+  });
+}
+
 /** What somebody is in the middle of, within a card. There is one at a time. */
 export class Step {
   /** `within` is the row that it is about, `fields` gives what was typed so far, `left` is called when it is closed without having been done. */
   static enter(card, { heading, name, detail = null, within = null, fields = () => ({}), left = () => {} }) {
+    const opener = document.activeElement;
     if (isHeld()) return null;
+    if (open?.onward) open.onward();
     open?.close();
     const step = new Step();
-    Object.assign(step, { card, name, detail, fields, left, opener: document.activeElement, holds: false });
+    Object.assign(step, { card, name, detail, fields, left, opener, holds: false, onward: null });
     step.heading = h("h3", { tabindex: "-1", id: `step-${++headings}` }, heading);
     step.body = h("div", { class: "step-body" });
+    step.warning = h("div", { class: "warning" });
     step.element = h("div", {
       class: "step", role: "group", "aria-labelledby": step.heading.id,
-      onkeydown: (event) => { if (event.key === "Escape" && !step.holds) { event.preventDefault(); step.cancel(); } },
-    }, step.heading, step.body);
+      onkeydown: (event) => { if (event.key === "Escape" && !step.insists()) { event.preventDefault(); step.cancel(); } },
+    }, step.heading, step.warning, step.body);
     open = step;
+    stepIn(name, detail);
     document.querySelectorAll(".told").forEach((told) => told.remove());
     card.openStep(step.element, within);
     step.heading.focus({ preventScroll: true });
@@ -88,11 +112,29 @@ export class Step {
     return open === this;
   }
 
-  /** Shows its parts, and a way out below them. */
-  show(parts, focus = null, { wayOut = true } = {}) {
+  /**
+   * Whether it stays, whatever the person is about to do: what it `holds` is shown only now. It says so, or goes
+   * `onward` to where that is shown. (What has an `onward` is done already, and ends there instead of being cancelled.)
+   */
+  insists() {
+    if (!this.holds) return false;
+    if (this.onward) {
+      this.onward();
+    } else {
+      this.heading.focus();
+      this.warning.replaceChildren(h("p", { class: "note warn", role: "alert" }, say("codes.first")));
+    }
+    return true;
+  }
+
+  /** Shows its parts, and a way out below them, which `wayOut` names. */
+  show(parts, focus = null, { wayOut = "step.cancel" } = {}) {
     if (!this.isOpen) return;
     this.body.replaceChildren(...[parts].flat(2).filter(Boolean));
-    if (wayOut) this.body.append(h("div", { class: "way-out" }, button(say("step.cancel"), () => this.cancel(), { kind: "plain" })));
+    if (wayOut) {
+      const leave = () => this.insists() || this.cancel();
+      this.body.append(h("div", { class: "way-out" }, button(say(wayOut), leave, { kind: "plain" })));
+    }
     (focus ?? this.heading).focus({ preventScroll: focus === null });
     this.element.scrollIntoView({ block: "nearest" });
   }
@@ -124,7 +166,7 @@ export class Step {
         back(explain(problem));
       } else {
         const again = button(say("step.retry"), () => this.load(deed, then, { waiting, code }), { kind: "second" });
-        this.show([h("p", { class: "error", role: "alert" }, explain(problem)), h("div", { class: "actions" }, again)]);
+        this.show([h("p", { class: "error", role: "alert" }, explain(problem)), h("div", { class: "actions" }, again), help()]);
       }
       return;
     } finally {
@@ -144,7 +186,9 @@ export class Step {
 
   /** Closed by the person: the focus goes back to where they came from. */
   cancel() {
+    if (this.onward) return this.onward();
     this.close();
+    stepOut();
     const opener = this.opener?.isConnected && this.opener !== document.body ? this.opener : this.card.title;
     opener.focus();
     if (document.activeElement !== opener) this.card.title.focus();
@@ -154,6 +198,7 @@ export class Step {
   async done(sentence) {
     this.left = () => {};
     this.close();
+    stepOut();
     this.card.tell(sentence);
     this.card.title.focus();
     announce(sentence);

@@ -2,6 +2,7 @@
 // address, which stays there until the end, so that the page can be loaded anew.
 
 import { ask } from "./api.js";
+import { service } from "./brand.js";
 import { countdown } from "./countdown.js";
 import { button, errorLine, h } from "./dom.js";
 import { offerLanguages } from "./language.js";
@@ -16,7 +17,6 @@ const PATIENCE_MS = 300;
 /** How often at most the server is asked whether the sign-in is still open. */
 const LOOK_AGAIN_MS = 15_000;
 
-const brand = document.querySelector("#brand");
 const title = document.querySelector("#title");
 const content = document.querySelector("#content");
 const news = document.querySelector("#news");
@@ -36,7 +36,7 @@ function screen(heading, ...parts) {
   leave();
   leave = () => {};
   title.textContent = heading;
-  document.title = view ? `${heading} · ${view.service_name}` : heading;
+  document.title = `${heading} · ${service}`;
   content.replaceChildren(...parts.flat().filter(Boolean));
 }
 
@@ -215,7 +215,6 @@ async function open() {
     clearTimeout(patience);
   }
   if (!view) return;
-  brand.textContent = view.service_name;
   answering();
   watch();
 }

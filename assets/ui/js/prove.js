@@ -1,5 +1,6 @@
 // Wherever somebody has to prove themselves: by what they have, the best way first, the others behind a word.
 
+import { help } from "./brand.js";
 import { codeBox } from "./code-box.js";
 import { button, errorLine, h } from "./dom.js";
 import { mailer } from "./mailer.js";
@@ -90,7 +91,7 @@ export function prove(overview, { act, deed, kind = "", backup = true, without =
 
   if (ways.length === 0) {
     const none = h("p", { class: "note warn", tabindex: "-1" }, say("prove.none"));
-    place.append(none);
+    place.append(...[none, help()].filter(Boolean));
     place.focusFirst = () => none.focus();
   } else {
     const order = [...(ways.includes(usual) ? [usual] : []), ...ways];

@@ -1,4 +1,5 @@
 use super::*;
+use crate::words::Language;
 
 async fn caller(
     claims: Value,
@@ -76,7 +77,7 @@ async fn a_person_is_what_the_token_says() {
     let person = person(json!({
         "aud": ["other", AUDIENCE], "tenant_id": "t1", "email": "a@example.org",
         "email_verified": "true", "preferred_username": "alice.a", "name": " Alice\u{202e} A ",
-        "azp": "portal", "auth_time": NOW - 60, "amr": ["pwd"], "acr": "1", "scope": "openid",
+        "locale": "nl-NL", "azp": "portal", "auth_time": NOW - 60, "amr": ["pwd"], "acr": "1", "scope": "openid",
     }))
     .await;
     assert_eq!(
@@ -91,6 +92,7 @@ async fn a_person_is_what_the_token_says() {
             }),
             username: Some("alice.a".to_owned()),
             name: Some("Alice A".to_owned()),
+            language: Some(Language::Dutch),
             client: Some("portal".to_owned()),
             scopes: vec!["openid".to_owned()],
             operator: false,
@@ -100,6 +102,25 @@ async fn a_person_is_what_the_token_says() {
             expires: Timestamp::from_unix(NOW + 600),
         }
     );
+}
+
+#[tokio::test]
+async fn a_locale_that_is_none_says_nothing_and_refuses_nobody() {
+    for (said, language) in [
+        (json!("nl"), Some(Language::Dutch)),
+        (json!("nl_NL"), Some(Language::Dutch)),
+        (json!("DE-at-1996"), Some(Language::German)),
+        (json!("pt-BR"), None),
+        (json!("english"), None),
+        (json!(""), None),
+        (json!(null), None),
+        (json!(7), None),
+        (json!(["nl"]), None),
+        (json!({"nl": 1}), None),
+    ] {
+        let person = person(json!({"locale": said})).await;
+        assert_eq!(person.language, language, "{said}");
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 
+mod brand;
 mod layers;
 mod values;
 

@@ -79,27 +79,37 @@ fn visible(text: &str) -> String {
         .to_owned()
 }
 
+/// What stands on a line by itself and looks like a code, as in our own letters, whatever their language; else the
+/// first that does anywhere.
+fn code_in(text: &str) -> Option<String> {
+    let by_itself = |line: &&str| !line.contains(char::is_alphabetic);
+    let mut alone = text.lines().filter(by_itself);
+    alone
+        .find_map(code_in_line)
+        .or_else(|| text.lines().find_map(code_in_line))
+}
+
 /// The first run of six or eight digits that stands alone, a space or hyphen
 /// between its digits allowed ("123 456").
-fn code_in(text: &str) -> Option<String> {
-    text.lines().find_map(|line| {
-        line.split(|c: char| !(c.is_ascii_digit() || c == ' ' || c == '-' || c == '\u{a0}'))
-            .map(|run| run.trim_matches([' ', '-', '\u{a0}']))
-            .find_map(|run| {
-                let digits: String = run.chars().filter(char::is_ascii_digit).collect();
-                let groups = run.split([' ', '-', '\u{a0}']).collect::<Vec<_>>();
-                // "2026-11-24" has eight digits too, but no even groups.
-                let even = groups
-                    .iter()
-                    .all(|group| Some(group.len()) == groups.first().map(|first| first.len()));
-                (CODE_DIGITS.contains(&digits.len()) && even && groups.len() <= 2).then_some(digits)
-            })
-    })
+fn code_in_line(line: &str) -> Option<String> {
+    line.split(|c: char| !(c.is_ascii_digit() || c == ' ' || c == '-' || c == '\u{a0}'))
+        .map(|run| run.trim_matches([' ', '-', '\u{a0}']))
+        .find_map(|run| {
+            let digits: String = run.chars().filter(char::is_ascii_digit).collect();
+            let groups = run.split([' ', '-', '\u{a0}']).collect::<Vec<_>>();
+            // "2026-11-24" has eight digits too, but no even groups.
+            let even = groups
+                .iter()
+                .all(|group| Some(group.len()) == groups.first().map(|first| first.len()));
+            (CODE_DIGITS.contains(&digits.len()) && even && groups.len() <= 2).then_some(digits)
+        })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mail::{CodeLetter, Purpose, Template};
+    use crate::words::Language;
 
     #[test]
     fn a_code_is_found_where_there_is_one() {
@@ -116,9 +126,31 @@ mod tests {
                 "Asked from 127.0.0.1 port 54321. Code 004711",
                 Some("004711"),
             ),
+            (
+                "Votre demande n° 20261124 :\n\n    012345\n",
+                Some("012345"),
+            ),
             ("", None),
         ] {
             assert_eq!(code_in(text).as_deref(), code, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_code_of_our_own_letters_is_found_in_every_language() {
+        for language in Language::ALL {
+            for purpose in [Purpose::TurnOn, Purpose::Change, Purpose::SignIn] {
+                let content = CodeLetter {
+                    service_name: "Example 123456",
+                    contact: Some("+31 20 654321"),
+                    code: "004711",
+                    purpose,
+                    minutes: 10,
+                };
+                let letter = Template::of(&content, language).unwrap();
+                let found = code_in(&letter.text);
+                assert_eq!(found.as_deref(), Some("004711"), "{language}");
+            }
         }
     }
 

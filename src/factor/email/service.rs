@@ -18,6 +18,7 @@ use crate::mail::{Address, CodeLetter, Letter, Mailer, SendError, Stage};
 use crate::services::Services;
 use crate::store::Tx;
 use crate::wire::Me;
+use crate::words::Language;
 
 use super::quota::{self, Ticket, count, give_back, reserve};
 use super::record::{Active, MailedCode, Pending, Purpose};
@@ -62,7 +63,7 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me, code: Option<Answer>) -> Result<S
         }
         other => other.map_err(Remembered::new),
     };
-    let (address, ticket, proved_with) = desk
+    let (address, language, ticket, proved_with) = desk
         .prepare(me, ACTION, {
             move |deed| {
                 let address = match &address {
@@ -80,23 +81,18 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me, code: Option<Answer>) -> Result<S
                     deed.step_up(code.as_ref())?;
                 }
                 let ticket = reserve(deed, &address)?;
-                Ok((address, ticket, deed.proved_with))
+                Ok((address, deed.language()?, ticket, deed.proved_with))
             }
         })
         .await?;
-    let (code, to) = (
-        send(
-            desk,
-            &by,
-            ACTION,
-            &mailer,
-            &address,
-            Purpose::TurnOn,
-            ticket,
-        )
-        .await?,
-        address.clone(),
-    );
+    let to = address.clone();
+    let unsent = Unsent {
+        to: address.clone(),
+        language,
+        purpose: Purpose::TurnOn,
+        ticket,
+    };
+    let code = send(desk, &by, ACTION, &mailer, unsent).await?;
     desk.act(me, ACTION, move |deed| {
         deed.proved_with = proved_with;
         count(deed)?;
@@ -144,7 +140,7 @@ pub async fn send_code(
     check: impl Fn(&mut Deed<'_, '_>) -> Result<(), Refusal> + Clone + Send + 'static,
 ) -> Result<Sent, Failure> {
     let mailer = mailer(desk, by, action).await?;
-    let (active, ticket) = desk
+    let (active, language, ticket) = desk
         .prepare(by, action, {
             let check = check.clone();
             move |deed| {
@@ -154,11 +150,17 @@ pub async fn send_code(
                 // A mail that could not be answered would only be noise.
                 deed.admit(standing)?;
                 let ticket = reserve(deed, &active.address)?;
-                Ok((active, ticket))
+                Ok((active, deed.language()?, ticket))
             }
         })
         .await?;
-    let code = send(desk, by, action, &mailer, &active.address, purpose, ticket).await?;
+    let unsent = Unsent {
+        to: active.address.clone(),
+        language,
+        purpose,
+        ticket,
+    };
+    let code = send(desk, by, action, &mailer, unsent).await?;
     let (to, device_id) = (active.address.clone(), active.device_id);
     desk.act(by, action, move |deed| {
         deed.about(active.device_id);
@@ -368,26 +370,34 @@ async fn known_address(
     })
 }
 
+/// A code that is to be mailed.
+struct Unsent {
+    to: Address,
+    /// The person's.
+    language: Language,
+    purpose: Purpose,
+    /// The place that is reserved for it.
+    ticket: Ticket,
+}
+
 /// Hands one code to the SMTP server, or gives the place back.
 async fn send(
     desk: &Arc<Desk>,
     by: &By,
     action: &'static str,
     mailer: &Mailer,
-    to: &Address,
-    purpose: Purpose,
-    ticket: Ticket,
+    unsent: Unsent,
 ) -> Result<Arc<DigitCode>, Failure> {
     let tools = &desk.tools;
     let code = DigitCode::draw(&*tools.entropy)?;
     let content = CodeLetter {
         service_name: &tools.service_name,
-        contact: None,
+        contact: tools.brand.contact.as_deref(),
         code: code.as_str(),
-        purpose: purpose.in_words(),
+        purpose: unsent.purpose.in_words(),
         minutes: CODE_TTL / 60,
     };
-    let letter = Letter::compose(to.clone(), &content, &*tools.entropy)?;
+    let letter = Letter::compose(unsent.to, &content, unsent.language, &*tools.entropy)?;
     let Err(error) = mailer.send(&letter).await else {
         return Ok(Arc::new(code));
     };
@@ -397,7 +407,7 @@ async fn send(
     tracing::warn!(%error, "a code could not be mailed");
     let refused = Remembered::new(error.into());
     desk.prepare(by, action, move |deed| {
-        give_back(deed, &ticket, may_have_left)?;
+        give_back(deed, &unsent.ticket, may_have_left)?;
         refuse(refused.failure())
     })
     .await

@@ -4,7 +4,7 @@ use crate::factor::{
     ALREADY_ENABLED, Answer, Deed, Device, Factor, NOT_ENABLED, NOT_PENDING, Refusal, refuse,
 };
 use crate::lockout::{self, Standing};
-use crate::mail::FactorReplaced;
+use crate::mail::{FactorReplaced, Thing};
 use crate::store::Store;
 use crate::trust;
 
@@ -119,8 +119,10 @@ pub fn confirm(
         let name = device.name.clone();
         deed.tell(|occasion| FactorReplaced {
             occasion,
-            kind: factor.words(),
-            name: &name,
+            factor: Thing {
+                kind: factor.kind(),
+                name: Some(&name),
+            },
         })?;
         return Ok((device, None));
     }

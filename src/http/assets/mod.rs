@@ -16,6 +16,7 @@ use axum::response::Response;
 use axum::routing::get;
 use rust_embed::Embed;
 
+use super::face::Face;
 use super::{edge, html};
 use crate::wire::asked_language;
 use crate::words::{self, Language};
@@ -71,19 +72,19 @@ static PARTS: LazyLock<BTreeMap<String, Served>> = LazyLock::new(|| {
     files.chain(words).collect()
 });
 
-/// The page of that file, in `language`. A shell may hold `{{assets}}`, `{{language}}`,
-/// `{{languages}}` and `{{say KEY}}`.
-fn page(file: &str, language: Language) -> Option<Served> {
+/// The page of that file, in `language`. A shell may hold `{{assets}}`, `{{language}}`, `{{languages}}`,
+/// `{{say KEY}}`, and what `face` gives.
+fn page(file: &str, face: &Face, language: Language) -> Option<Served> {
     let shell = Ui::get(file)?.data;
     let shell = std::str::from_utf8(&shell).ok()?;
     let page = html::fill(shell, |name| match name {
         "assets" => Some(format!("/assets/{}", *VERSION)),
         "language" => Some(language.to_string()),
         "languages" => Some(choices(language)),
-        _ => {
-            let key = name.strip_prefix("say ")?;
-            Some(html::escape(words::find(language, key, None)))
-        }
+        _ => match name.strip_prefix("say ") {
+            Some(key) => Some(html::escape(words::find(language, key, None))),
+            None => face.markup(name, language),
+        },
     });
     Some(Served::new(HTML, page.into_bytes()))
 }
@@ -103,12 +104,12 @@ fn choices(current: Language) -> String {
     Language::ALL.into_iter().map(choice).collect()
 }
 
-/// The pages and their parts; `usual` is the language of whoever asks for none of ours.
-pub(super) fn routes(usual: Language) -> Router {
+/// The pages with `face` on them, and their parts; `usual` is the language of whoever asks for none of ours.
+pub(super) fn routes(usual: Language, face: &Face) -> Router {
     let page = |file: &str| {
         let pages: BTreeMap<_, _> = Language::ALL
             .into_iter()
-            .filter_map(|language| Some((language, page(file, language)?)))
+            .filter_map(|language| Some((language, page(file, face, language)?)))
             .collect();
         let pages = Arc::new(pages);
         get(async move |asked: HeaderMap| {
@@ -155,13 +156,15 @@ async fn part(Path((version, name)): Path<(String, String)>, asked: HeaderMap) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::brand::Brand;
 
     #[test]
     fn pages_name_parts_that_are_served_and_hold_nothing_inline() {
         let base = format!("/assets/{}/", *VERSION);
+        let face = Face::new("Example", &Brand::default());
         for file in ["settings.html", "prompt.html"] {
             for language in Language::ALL {
-                let page = page(file, language).unwrap();
+                let page = page(file, &face, language).unwrap();
                 let html = std::str::from_utf8(&page.plain).unwrap();
                 let quoted = html.split('"');
                 let parts: Vec<_> = quoted.filter_map(|text| text.strip_prefix(&base)).collect();

@@ -2,6 +2,7 @@
 
 use url::form_urlencoded;
 
+use super::super::face::Face;
 use super::super::{assets, html};
 use crate::session::LOGIN_PATH;
 use crate::words::{self, Language};
@@ -12,46 +13,58 @@ const PAGE: &str = r#"<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>{{say sign_in.failed}}</title>
-<link rel="icon" href="{{icon}}">
+<title>{{say sign_in.failed}} · {{service}}</title>
 <link rel="stylesheet" href="{{style}}">
+{{links}}
 </head>
 <body class="prompt">
 <main class="card">
+<p class="brand">{{logo}}</p>
 <h1>{{say sign_in.failed}}</h1>
 <div id="content">
 <p role="alert">{{sentence}}</p>
 <p><a class="button" href="{{again}}">{{say session.again}}</a></p>
 <p><a href="/">{{say sign_in.settings}}</a></p>
 </div>
+{{help}}
 </main>
 </body>
 </html>
 "#;
 
 /// Says in `language` what `key` says, and leads to a new sign-in that would end at `return_to`.
-pub(super) fn page(language: Language, key: &str, return_to: &str) -> String {
+pub(super) fn page(face: &Face, language: Language, key: &str, return_to: &str) -> String {
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("return", return_to)
         .finish();
     let said = |key: &str| html::escape(words::find(language, key, None));
-    html::fill(PAGE, |name| match name {
+    html::fill(PAGE, |gap| match gap {
         "language" => Some(language.to_string()),
-        "icon" => Some(assets::address("icon.svg")),
         "style" => Some(assets::address("app.css")),
         "sentence" => Some(said(key)),
         "again" => Some(html::escape(&format!("{LOGIN_PATH}?{query}"))),
-        _ => Some(said(name.strip_prefix("say ")?)),
+        _ => match gap.strip_prefix("say ") {
+            Some(key) => Some(said(key)),
+            None => face.markup(gap, language),
+        },
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::brand::Brand;
 
     #[test]
     fn it_is_said_in_the_readers_language_and_the_way_on_is_a_query() {
-        let page = page(Language::French, "sign_in.cancelled", "/a?b=c&d=<x>\"");
+        let face = Face::new("A & B", &Brand::default());
+        let page = page(
+            &face,
+            Language::French,
+            "sign_in.cancelled",
+            "/a?b=c&d=<x>\"",
+        );
+        assert!(page.contains(" · A &amp; B</title>"), "{page}");
         assert!(page.contains("<html lang=\"fr\">"), "{page}");
         assert!(
             page.contains("<h1>La connexion n’a pas abouti</h1>"),

@@ -5,7 +5,7 @@ mod dead_end;
 
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{FromRef, RawQuery, State};
 use axum::http::header::{HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +14,7 @@ use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
+use super::face::Face;
 use super::{assets, edge};
 use crate::auth::ISSUER_AWAY;
 use crate::base::{Failure, Kind};
@@ -31,13 +32,32 @@ use crate::words::{Language, is_said};
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
-pub(super) fn routes(desk: Arc<Desk>) -> Router {
+/// What the routes need.
+#[derive(Clone)]
+struct Gate {
+    desk: Arc<Desk>,
+    face: Arc<Face>,
+}
+
+impl FromRef<Gate> for Arc<Desk> {
+    fn from_ref(gate: &Gate) -> Self {
+        gate.desk.clone()
+    }
+}
+
+impl FromRef<Gate> for Arc<Face> {
+    fn from_ref(gate: &Gate) -> Self {
+        gate.face.clone()
+    }
+}
+
+pub(super) fn routes(desk: Arc<Desk>, face: Arc<Face>) -> Router {
     Router::new()
         .route(LOGIN_PATH, get(login))
         .route(CALLBACK_PATH, get(callback))
         .route("/auth/session", get(tell))
         .route("/auth/logout", post(logout))
-        .with_state(desk)
+        .with_state(Gate { desk, face })
 }
 
 /// Whether a person goes there with their whole window. Where a browser says what it asks for, no picture, frame or
@@ -94,7 +114,7 @@ fn sentence(failure: &Failure) -> String {
 }
 
 /// A page that says why, and has a way to begin again.
-fn dead_end(failure: &Failure, language: Language, return_to: &str) -> Response {
+fn dead_end(face: &Face, failure: &Failure, language: Language, return_to: &str) -> Response {
     let code = failure.code();
     match (code.kind, failure.cause()) {
         (Kind::Internal, _) => tracing::error!(?failure, "fault"),
@@ -102,7 +122,7 @@ fn dead_end(failure: &Failure, language: Language, return_to: &str) -> Response 
         (_, Some(_)) => tracing::warn!(?failure, "a sign-in to the settings page did not succeed"),
         (_, None) => tracing::debug!(?failure, "refused"),
     }
-    let page = dead_end::page(language, &sentence(failure), return_to);
+    let page = dead_end::page(face, language, &sentence(failure), return_to);
     let html = [(axum::http::header::CONTENT_TYPE, "text/html; charset=utf-8")];
     let response = (status(code.kind), html, page).into_response();
     let mut response = assets::in_language(response, language);
@@ -118,6 +138,7 @@ fn dead_end(failure: &Failure, language: Language, return_to: &str) -> Response 
 /// Sends the browser to the issuer.
 async fn login(
     State(desk): State<Arc<Desk>>,
+    State(face): State<Arc<Face>>,
     method: Method,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
@@ -143,12 +164,13 @@ async fn login(
     };
     begun
         .await
-        .unwrap_or_else(|failure| dead_end(&failure, language, return_to))
+        .unwrap_or_else(|failure| dead_end(&face, &failure, language, return_to))
 }
 
 /// Takes the browser back from the issuer.
 async fn callback(
     State(desk): State<Arc<Desk>>,
+    State(face): State<Arc<Face>>,
     method: Method,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
@@ -159,7 +181,7 @@ async fn callback(
     }
     let language = asked_language(&headers).unwrap_or(tools.language);
     if let Err(failure) = goes_there(&method, &headers) {
-        return dead_end(&failure, language, "/");
+        return dead_end(&face, &failure, language, "/");
     }
     let shown = cookie(&headers, SIGN_IN_COOKIE);
     let former = cookie(&headers, SESSION_COOKIE);
@@ -179,9 +201,11 @@ async fn callback(
             };
             cookies().and_then(|cookies| see_other(&arrival.return_to, cookies))
         }
-        Err(Unfinished { failure, return_to }) => return dead_end(&failure, language, &return_to),
+        Err(Unfinished { failure, return_to }) => {
+            return dead_end(&face, &failure, language, &return_to);
+        }
     };
-    arrived.unwrap_or_else(|failure| dead_end(&failure, language, "/"))
+    arrived.unwrap_or_else(|failure| dead_end(&face, &failure, language, "/"))
 }
 
 fn shown(seen: &Seen) -> Map<String, Value> {

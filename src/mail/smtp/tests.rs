@@ -8,6 +8,7 @@ use super::*;
 use crate::base::{Failure, OsEntropy, Secret, Timestamp, codes};
 use crate::mail::smtp_server::{Certificate, Fault, Options, Protection, SmtpServer};
 use crate::mail::{CodeLetter, Purpose, Security};
+use crate::words::Language;
 
 /// For answers that come: this machine may be busy.
 const AMPLE: Duration = Duration::from_secs(15);
@@ -30,7 +31,8 @@ fn letter() -> Letter {
         purpose: Purpose::SignIn,
         minutes: 5,
     };
-    Letter::compose("alice@example.com".parse().unwrap(), &content, &OsEntropy).unwrap()
+    let to = "alice@example.com".parse().unwrap();
+    Letter::compose(to, &content, Language::English, &OsEntropy).unwrap()
 }
 
 fn settings(server: &SmtpServer) -> SmtpSettings {

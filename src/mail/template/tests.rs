@@ -5,104 +5,144 @@ use crate::base::Timestamp;
 use crate::mail::{
     BackupCodeUsed, BackupCodesRegenerated, CodeLetter, FactorAdded, FactorDisabled, FactorLocked,
     FactorRemoved, FactorReplaced, FactorUnlocked, FactorsReset, Occasion, Purpose,
-    SignInUnfinished, TrustedDeviceCopied,
+    SignInUnfinished, Thing, TrustedDeviceCopied,
 };
+
+mod languages;
 
 const NOON: Timestamp = Timestamp::from_unix(1_795_521_600);
 
-/// Every letter, with `text` wherever a text goes.
-fn all(text: &str, contact: Option<&str>, number: u64) -> Vec<(&'static str, Rendered)> {
-    fn row<C: Content>(content: C) -> (&'static str, Rendered) {
-        (C::TEMPLATE, Template::of(&content).unwrap())
+/// Renders a letter in one language.
+struct Row(Language);
+
+impl Row {
+    fn of<C: Content>(&self, content: C) -> (&'static str, Rendered) {
+        (C::NAME, Template::of(&content, self.0).unwrap())
     }
+}
+
+/// Every letter in English, with `text` wherever a text goes.
+fn all(text: &str, contact: Option<&str>, number: u64) -> Vec<(&'static str, Rendered)> {
+    all_in(Language::English, text, contact, number)
+}
+
+fn all_in(
+    language: Language,
+    text: &str,
+    contact: Option<&str>,
+    number: u64,
+) -> Vec<(&'static str, Rendered)> {
+    let row = Row(language);
     let occasion = Occasion {
         service_name: text,
         contact,
         at: NOON,
         ip: contact.map(|_| "2001:db8::7".parse().unwrap()),
     };
-    let (kind, name) = (text, text);
+    let factor = Thing {
+        kind: text,
+        name: Some(text),
+    };
     vec![
-        row(CodeLetter {
+        row.of(CodeLetter {
             service_name: text,
             contact,
             code: "012345",
             purpose: Purpose::TurnOn,
             minutes: number,
         }),
-        row(CodeLetter {
+        row.of(CodeLetter {
+            service_name: text,
+            contact,
+            code: "012345",
+            purpose: Purpose::Change,
+            minutes: number,
+        }),
+        row.of(CodeLetter {
             service_name: text,
             contact,
             code: "012345",
             purpose: Purpose::SignIn,
             minutes: number,
         }),
-        row(FactorAdded {
+        row.of(FactorAdded { occasion, factor }),
+        row.of(FactorRemoved {
             occasion,
-            kind,
-            name,
-        }),
-        row(FactorRemoved {
-            occasion,
-            kind,
-            name,
+            factor,
             by_operator: number == 1,
         }),
-        row(FactorReplaced {
-            occasion,
-            kind,
-            name,
-        }),
-        row(FactorsReset { occasion }),
-        row(BackupCodesRegenerated { occasion }),
-        row(BackupCodeUsed {
+        row.of(FactorReplaced { occasion, factor }),
+        row.of(FactorsReset { occasion }),
+        row.of(BackupCodesRegenerated { occasion }),
+        row.of(BackupCodeUsed {
             occasion,
             left: number,
         }),
-        row(FactorLocked {
+        row.of(FactorLocked {
             occasion,
-            kind,
+            factor,
             until: NOON.plus(900),
         }),
-        row(FactorUnlocked {
+        row.of(FactorUnlocked {
             occasion,
-            kind,
-            by_operator: true,
+            factor,
+            by_operator: number == 1,
         }),
-        row(FactorDisabled {
+        row.of(FactorDisabled {
             occasion,
-            kind,
-            name,
+            factor,
             wrong: number,
         }),
-        row(SignInUnfinished {
+        row.of(SignInUnfinished {
             occasion,
             service: text,
         }),
-        row(TrustedDeviceCopied {
+        row.of(TrustedDeviceCopied {
             occasion,
             service: text,
         }),
     ]
 }
 
+fn english(content: &impl Content) -> Result<Rendered, Failure> {
+    Template::of(content, Language::English)
+}
+
 #[test]
-fn every_folder_of_templates_is_a_letter_that_can_be_written() {
-    let written: BTreeSet<String> = all("x", None, 1)
-        .into_iter()
-        .map(|(name, _)| name.to_owned())
+fn every_layout_is_one_of_a_letter() {
+    let layouts = ["code", "layout", "notice"];
+    let expected: BTreeSet<String> = layouts
+        .iter()
+        .flat_map(|name| ["html", "txt"].map(|kind| format!("{name}.{kind}")))
         .collect();
-    let folders: BTreeSet<String> = Files::iter()
-        .filter_map(|file| file.split_once('/').map(|(folder, _)| folder.to_owned()))
-        .filter(|folder| folder != "shared")
-        .collect();
-    assert_eq!(written, folders);
+    let files: BTreeSet<String> = Files::iter().map(|file| file.into_owned()).collect();
+    assert_eq!(files, expected);
+}
+
+#[test]
+fn no_sentence_stands_in_a_layout() {
+    for file in Files::iter() {
+        let source = Files::get(&file).unwrap();
+        let source = String::from_utf8(source.data.to_vec()).unwrap();
+        let mut bare = String::new();
+        let mut inside = 0_u32;
+        for character in source.chars() {
+            match character {
+                '{' | '<' => inside += 1,
+                '}' | '>' => inside -= 1,
+                _ if inside == 0 => bare.push(character),
+                _ => {}
+            }
+        }
+        assert!(!bare.contains(char::is_alphabetic), "{file}: {bare}");
+    }
 }
 
 #[test]
 fn hostile_values_stay_values() {
     let hostile = "<img src=x onerror=alert(1)>\r\nBcc: eve@evil.example\r\n\r\n\u{202e}Click\0 \"'&{{ code }}{% raw %}";
-    for (name, letter) in all(hostile, Some(hostile), 3) {
+    let every = Language::ALL.into_iter();
+    for (name, letter) in every.flat_map(|one| all_in(one, hostile, Some(hostile), 3)) {
         let Rendered {
             subject,
             text,
@@ -129,9 +169,12 @@ fn hostile_values_stay_values() {
 
 #[test]
 fn a_value_begins_no_paragraph_of_its_own() {
-    let plain = all("x y", None, 1);
-    for ((name, letter), (_, plain)) in all("x\n\n  y", None, 1).into_iter().zip(plain) {
-        assert!(letter == plain, "{name}: {}", letter.text);
+    for language in Language::ALL {
+        let plain = all_in(language, "x y", None, 1);
+        let odd = all_in(language, "x\n\n  y", None, 1);
+        for ((name, letter), (_, plain)) in odd.into_iter().zip(plain) {
+            assert!(letter == plain, "{language} {name}: {}", letter.text);
+        }
     }
 }
 
@@ -177,7 +220,7 @@ fn letters_say_what_happened() {
         ("factor_locked", &["24 November 2026, 12:15 UTC"]),
         (
             "factor_disabled",
-            &["1 wrong codes", "ask the help desk to help"],
+            &["1 wrong code was", "ask the help desk to help"],
         ),
         (
             "sign_in_unfinished",
@@ -223,7 +266,7 @@ fn who_has_few_backup_codes_left_is_told_to_make_new_ones() {
             at: NOON,
             ip: None,
         };
-        let letter = Template::of(&BackupCodeUsed { occasion, left }).unwrap();
+        let letter = english(&BackupCodeUsed { occasion, left }).unwrap();
         let text = letter.text.replace('\n', " ");
         let settings = "make new ones in your security settings";
         for body in [&text, &letter.html] {
@@ -236,7 +279,7 @@ fn who_has_few_backup_codes_left_is_told_to_make_new_ones() {
 #[test]
 fn a_code_says_what_it_is_for_and_what_it_means_where_nobody_asked_for_it() {
     let letter = |purpose| {
-        let letter = Template::of(&CodeLetter {
+        let letter = english(&CodeLetter {
             service_name: "Example",
             contact: None,
             code: "012345",
@@ -277,7 +320,7 @@ fn an_unfinished_sign_in_from_nowhere_known_leaves_no_gap() {
         at: NOON,
         ip: None,
     };
-    let letter = Template::of(&SignInUnfinished {
+    let letter = english(&SignInUnfinished {
         occasion,
         service: "Wiki",
     })
@@ -296,39 +339,90 @@ fn a_name_that_says_no_more_than_the_kind_is_not_said_twice() {
         at: NOON,
         ip: None,
     };
-    for (kind, name, said) in [
+    let english = Language::English;
+    for (language, kind, name, said) in [
         (
-            "authenticator app",
+            english,
+            "totp",
             "Authenticator app",
             ": authenticator app. ",
         ),
         (
-            "security key",
+            english,
+            "webauthn",
             "The blue one",
             ": security key “The blue one”. ",
         ),
         (
-            "email codes",
+            english,
+            "email",
             "a•••@example.com",
             ": email codes “a•••@example.com”. ",
         ),
+        (
+            Language::Dutch,
+            "totp",
+            "Authenticator app",
+            ": authenticator-app. ",
+        ),
+        (
+            english,
+            "totp",
+            "Authenticator-App",
+            ": authenticator app. ",
+        ),
+        (
+            Language::Dutch,
+            "webauthn",
+            "De blauwe",
+            ": beveiligingssleutel ‘De blauwe’. ",
+        ),
+        (
+            Language::German,
+            "webauthn",
+            "Blau",
+            ": Sicherheitsschlüssel „Blau“. ",
+        ),
+        (
+            Language::French,
+            "webauthn",
+            "Bleue",
+            "\u{a0}: clé de sécurité «\u{a0}Bleue\u{a0}». ",
+        ),
+        (
+            Language::Spanish,
+            "webauthn",
+            "Azul",
+            ": llave de seguridad «Azul». ",
+        ),
     ] {
-        let letter = Template::of(&FactorAdded {
-            occasion,
-            kind,
-            name,
-        });
+        let name = Some(name);
+        let factor = Thing { kind, name };
+        let letter = Template::of(&FactorAdded { occasion, factor }, language);
         let text = letter.unwrap().text.replace('\n', " ");
         assert!(text.contains(said), "{text}");
     }
 }
 
 #[test]
-fn a_missing_value_or_letter_is_a_fault_and_no_gap() {
-    let failure = Template::render("code", &serde_json::json!({"service_name": "x"}));
-    assert!(failure.is_err());
-    assert!(Template::render("nothing", &()).is_err());
-    assert!(Template::render("../code", &()).is_err());
+fn a_missing_value_or_sentence_is_a_fault_and_no_gap() {
+    struct Forgetful<const KNOWN: bool>;
+    impl<const KNOWN: bool> Content for Forgetful<KNOWN> {
+        const NAME: &'static str = if KNOWN { "code" } else { "nothing" };
+        const LAYOUT: &'static str = "code";
+        fn values(&self, _: Language) -> Values {
+            let mut values = Values::default();
+            if !KNOWN {
+                values.named.insert("service_name", "Example".to_owned());
+            }
+            values
+        }
+        fn news(&self) -> &'static [&'static str] {
+            &["news"]
+        }
+    }
+    assert!(english(&Forgetful::<true>).is_err(), "no value");
+    assert!(english(&Forgetful::<false>).is_err(), "no sentence");
 }
 
 #[test]

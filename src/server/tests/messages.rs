@@ -201,7 +201,7 @@ async fn handlers_know_the_other_end() {
         .unwrap();
     let router = router(Arc::default(), Arc::default(), Arc::default());
     let (stop, stopped) = oneshot::channel::<()>();
-    let done = tokio::spawn(serve(listener, router, quick(), async {
+    let done = tokio::spawn(serve(listener, None, Routes::new(router), quick(), async {
         let _ = stopped.await;
     }));
     let mut stream = UnixStream::connect(&path).await.unwrap();

@@ -58,7 +58,7 @@ impl Server {
         let (entered, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let router = router(calls.clone(), entered.clone(), release.clone());
         let (stop, stopped) = oneshot::channel::<()>();
-        let done = tokio::spawn(serve(listener, router, limits, async {
+        let done = tokio::spawn(serve(listener, None, Routes::new(router), limits, async {
             let _ = stopped.await;
         }));
         Server {

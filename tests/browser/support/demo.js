@@ -12,6 +12,8 @@ import { promisify } from "node:util";
 const BINARY = process.env.MFAD_BINARY ?? fileURLToPath(new URL("../../../target/debug/mfad", import.meta.url));
 const START_MS = 20_000;
 const STOP_MS = 10_000;
+/** The disk is full from the first byte on; what else this process writes goes to pipes. */
+const FULL = "0:unlimited", EMPTY = "unlimited:unlimited";
 const LINK = /Open\s+(http:\/\/localhost:\d+)\/demo/;
 
 async function within(ms, what, promise) {
@@ -24,11 +26,18 @@ async function within(ms, what, promise) {
 
 /**
  * Starts `mfad` with a folder of its own: `origin`, `log()`, `policy()`, and `stop()`, which wants a clean end and a log
- * without complaints. `ready` finds the origin in what it wrote to standard output and error.
+ * without complaints, beside those that `fillDisk()` brought about until `freeDisk()`. `ready` finds the origin in what it wrote
+ * to standard output and error; `environment` gives variables for it.
  */
-export async function startServer(argumentsIn, ready) {
+export async function startServer(argumentsIn, ready, environment = () => ({})) {
   const folder = await mkdtemp(join(tmpdir(), "mfad-browser-"));
-  const child = spawn(BINARY, [...argumentsIn(folder), "--log-format", "json", "--log", "info"], { stdio: ["ignore", "pipe", "pipe"] });
+  const words = [...argumentsIn(folder), "--log-format", "json", "--log", "info"];
+  // A write beyond a limit shall fail, as on a full disk, and not end the process.
+  const child = spawn("/bin/sh", ["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", BINARY, ...words], {
+    stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...await environment(folder) },
+  });
+  const limit = (bytes) => promisify(execFile)("prlimit", ["--pid", String(child.pid), `--fsize=${bytes}`]);
+  let wasFull = false;
   const exited = once(child, "exit");
   exited.catch(() => {});
   let said = "", log = "";
@@ -42,7 +51,7 @@ export async function startServer(argumentsIn, ready) {
     child.stderr.setEncoding("utf8").on("data", (text) => { log += text; look(); });
     child.stdout.setEncoding("utf8").on("data", (text) => { said += text; look(); });
   });
-  const clear = () => rm(folder, { recursive: true, force: true });
+  const clear = () => Promise.all([folder, `${folder}.clock`].map((path) => rm(path, { recursive: true, force: true })));
   let origin;
   try {
     origin = await within(START_MS, "the server's start", started);
@@ -56,13 +65,19 @@ export async function startServer(argumentsIn, ready) {
     log: () => log,
     /** Gives an order about policy, as the operator does on the machine: `policy("set", "require-mfa", "all")`. */
     policy: (order, ...words) => promisify(execFile)(BINARY, ["policy", order, "--data-dir", folder, ...words]),
+    async fillDisk() {
+      wasFull = true;
+      await limit(FULL);
+    },
+    freeDisk: () => limit(EMPTY),
     async stop() {
       child.kill("SIGTERM");
       try {
         const [code, signal] = await within(STOP_MS, "the server's end", exited);
         assert.deepEqual({ code, signal }, { code: 0, signal: null }, log);
         const faults = log.split("\n").filter((line) => /"level":"(ERROR|WARN)"/.test(line));
-        assert.deepEqual(faults, [], "the server's log holds neither faults nor warnings");
+        if (wasFull) assert.ok(faults.length > 0, "a full disk is in the log");
+        else assert.deepEqual(faults, [], "the server's log holds neither faults nor warnings");
       } finally {
         child.kill("SIGKILL");
         await clear();
@@ -71,8 +86,10 @@ export async function startServer(argumentsIn, ready) {
   };
 }
 
-/** Starts a demo on a free port. */
-export const startDemo = () => startServer(
-  (folder) => ["demo", "--listen", "127.0.0.1:0", "--data-dir", folder],
-  (said) => LINK.exec(said)?.[1],
+/** Finds the demo's origin in what it says. */
+export const DEMO_IS_READY = (said) => LINK.exec(said)?.[1];
+
+/** Starts a demo on a free port, with `more` arguments. */
+export const startDemo = (...more) => startServer(
+  (folder) => ["demo", "--listen", "127.0.0.1:0", "--data-dir", folder, ...more], DEMO_IS_READY,
 );

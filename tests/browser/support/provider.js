@@ -21,7 +21,8 @@ async function freePort() {
   return port;
 }
 
-function configuration(origin, accounts) {
+/** `age` gives how many seconds ago people seem to have signed in. */
+function configuration(origin, accounts, age) {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const jwk = { ...privateKey.export({ format: "jwk" }), kid: "test", use: "sig", alg: "ES256" };
   return {
@@ -49,18 +50,25 @@ function configuration(origin, accounts) {
         },
       },
     },
+    extraTokenClaims({ oidc: { entities } }) {
+      const { authTime } = entities.AuthorizationCode ?? entities.RefreshToken;
+      return { auth_time: authTime - age() };
+    },
     issueRefreshToken: () => true,
     rotateRefreshToken: true,
     ttl: { Session: 3600, Grant: 3600, Interaction: 600, IdToken: 600, AuthorizationCode: 60, RefreshToken: 3600 },
   };
 }
 
-/** Starts both: as `startServer`, with `issuer` and `renewals()`, how often tokens were renewed. */
-export async function startWithProvider() {
+/**
+ * Starts both: as `startServer`, with `issuer`, `renewals()`, how often tokens were renewed, and `signedInAgo(seconds)`, which
+ * makes sign-ins from then on so old. `words` go to the server's command line.
+ */
+export async function startWithProvider(...words) {
   const [port, issuerPort] = [await freePort(), await freePort()];
   const [origin, issuer] = [`http://localhost:${port}`, `http://127.0.0.1:${issuerPort}`];
-  const provider = new Provider(issuer, configuration(origin, { alice: "Alice Example" }));
-  let renewals = 0;
+  let renewals = 0, age = 0;
+  const provider = new Provider(issuer, configuration(origin, { alice: "Alice Example" }, () => age));
   provider.on("grant.success", ({ oidc }) => { renewals += oidc.params.grant_type === "refresh_token" ? 1 : 0; });
   const server = createServer(provider.callback()).listen(issuerPort, "127.0.0.1");
   await once(server, "listening");
@@ -70,11 +78,12 @@ export async function startWithProvider() {
   };
   try {
     const mfad = await startServer(
-      (folder) => ["serve", "--listen", `127.0.0.1:${port}`, "--public-url", origin, "--issuer", issuer, "--client-id", CLIENT, "--data-dir", folder],
+      (folder) => ["serve", "--listen", `127.0.0.1:${port}`, "--public-url", origin, "--issuer", issuer, "--client-id", CLIENT, "--data-dir", folder, ...words],
       (_, log) => log.includes('"serving"') && origin,
     );
     return {
       ...mfad, issuer, renewals: () => renewals,
+      signedInAgo(seconds) { age = seconds; },
       async stop() {
         await mfad.stop().finally(end);
       },
@@ -83,4 +92,14 @@ export async function startWithProvider() {
     end();
     throw error;
   }
+}
+
+/** The provider's page for developers asks for a font; nothing leaves this machine. */
+export const withoutFonts = (page) => page.route("https://fonts.googleapis.com/**", (route) => route.fulfill({ contentType: "text/css", body: "" }));
+
+/** Signs Alice in at the provider's page for developers. */
+export async function signInAtTheProvider(page) {
+  await page.locator("input[name=login]").fill("alice");
+  await page.locator("input[name=password]").fill("any");
+  await page.locator("button[type=submit]").click();
 }

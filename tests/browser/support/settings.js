@@ -1,5 +1,7 @@
 // The settings page, by keyboard.
 
+import assert from "node:assert/strict";
+
 /** Opens the page and signs Alice in at the demo's issuer, if she is not. */
 export async function openSettings(page, origin) {
   await page.goto(`${origin}/`);
@@ -42,13 +44,29 @@ export async function saveCodes(page) {
 
 export const isFocused = (locator) => locator.evaluate((element) => document.activeElement === element);
 
-/** Goes on with the Tab key to `locator`, as somebody without a mouse has to. */
+const MOST_TABS = 120;
+
+/** Goes on with the Tab key to `locator`, as somebody without a mouse has to, who sees where they are. */
 export async function tabTo(page, locator) {
-  for (let presses = 0; presses < 60; presses += 1) {
-    if (await isFocused(locator.first())) return;
+  await locator.first().waitFor();
+  for (let presses = 0; presses < MOST_TABS; presses += 1) {
+    if (await isFocused(locator.first())) {
+      const seen = await locator.first().evaluate((element) => {
+        const { top, bottom } = element.getBoundingClientRect();
+        return { outline: getComputedStyle(element).outlineStyle, inView: bottom > 0 && top < innerHeight };
+      });
+      assert.deepEqual(seen, { outline: "solid", inView: true }, `the focus on ${locator} is seen`);
+      return;
+    }
     await page.keyboard.press("Tab");
   }
   throw new Error(`the Tab key does not lead to ${locator}`);
+}
+
+/** Tabs to a button and presses it. */
+export async function tabAndPress(page, locator) {
+  await tabTo(page, locator);
+  await page.keyboard.press("Enter");
 }
 
 /** The code of the newest mail in the demo's mailbox, once it is another one than `before`. */

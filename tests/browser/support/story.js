@@ -38,13 +38,20 @@ after(() => browser?.close());
 class Ear {
   #heard = [];
   #expected = new Set();
+  #offline = false;
 
   /** Answers of these statuses are part of the story. */
   expects(...statuses) {
     statuses.forEach((status) => this.#expected.add(status));
   }
 
+  /** That the server is not there for a while is part of the story. */
+  expectsOffline() {
+    this.#offline = true;
+  }
+
   hear(kind, text) {
+    if (this.#offline && /net::ERR_(INTERNET_DISCONNECTED|CONNECTION_REFUSED)/.test(text)) return;
     const refused = /the server responded with a status of (\d+)/.exec(text);
     if (refused && this.#expected.has(Number(refused[1]))) return;
     this.#heard.push(`${kind}: ${text}`);
@@ -52,6 +59,11 @@ class Ear {
 
   complaints() {
     return this.#heard;
+  }
+
+  /** What was heard so far, which fails nothing any more. */
+  forget() {
+    return this.#heard.splice(0);
   }
 }
 
@@ -86,14 +98,16 @@ export async function picture(page, name, options = {}) {
  * A test in the browser. `play` gets `page`, `context`, `origin`, `ear`, and `site`: the demo, or what `start` started;
  * whatever the browser or the server complains of beside what the story expects fails it.
  */
-export function story(name, play, { colorScheme = "light", viewport = DESK, start = startDemo } = {}) {
-  test(name, { timeout: TEST_MS }, async () => {
+export function story(
+  name, play, { colorScheme = "light", viewport = DESK, locale = "en-GB", start = startDemo, ms = TEST_MS } = {},
+) {
+  test(name, { timeout: ms }, async () => {
     const site = await start();
     const ear = new Ear();
     let context;
     try {
       context = await (await theBrowser()).newContext({
-        viewport, colorScheme, reducedMotion: "reduce", locale: "en-GB", timezoneId: "UTC", serviceWorkers: "block",
+        viewport, colorScheme, reducedMotion: "reduce", locale, timezoneId: "UTC", serviceWorkers: "block",
       });
       const page = await openPage(context, ear);
       try {

@@ -4,6 +4,7 @@ mod backup_codes;
 mod email;
 mod history;
 mod input;
+mod languages;
 mod lockout;
 pub mod login;
 mod policy;

@@ -1,6 +1,7 @@
 //! What a person reads whose sign-in did not succeed, and what the page is told behind a proxy.
 
 use axum::http::Method;
+use mfad::brand::Brand;
 use mfad::config::UiAuth;
 use serde_json::json;
 
@@ -123,4 +124,22 @@ async fn behind_a_proxy_that_adds_tokens_the_page_has_no_sign_in_of_its_own() {
         .ok();
     // Programs say nothing of pages.
     server.alice().post(enable).await.ok();
+}
+
+#[tokio::test]
+async fn a_dead_end_names_the_service_and_leads_to_help() {
+    let server = Server::start_with(Options {
+        service_name: Some("A & B".to_owned()),
+        brand: Brand {
+            support: Some("mailto:help@example.org".to_owned()),
+            ..Brand::default()
+        },
+        ..super::options()
+    })
+    .await;
+    let mut alice = Browser::new(server.address);
+    let page = alice.go("/auth/callback?error=access_denied").await.text;
+    assert!(page.contains("· A &amp; B</title>"), "{page}");
+    assert!(page.contains(">A &amp; B</bdi>"), "{page}");
+    assert!(page.contains("href=\"mailto:help@example.org\""), "{page}");
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use axum::Router;
 use mfad::app::{App, StartError};
 use mfad::base::{Failure, ListenAddress, OsEntropy};
+use mfad::brand::Brand;
 use mfad::clients::Service;
 use mfad::config::{
     IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, Settings, SmtpConfig, SmtpSecurity,
-    UiAuth,
+    Supervision, UiAuth,
 };
 use mfad::console::{self, Answer, Order, Tools};
 use mfad::factor::{Desk, set_policy, unset_policy};
@@ -48,6 +49,10 @@ pub struct Options {
     pub ui_auth: Option<UiAuth>,
     /// The language of whoever asks for none.
     pub language: Language,
+    /// What people know the service as, if not Example.
+    pub service_name: Option<String>,
+    /// How the pages look.
+    pub brand: Brand,
 }
 
 /// Makes routes that are served beside the server's own.
@@ -92,6 +97,9 @@ impl Server {
                 host: "127.0.0.1".to_owned(),
                 port: 0,
             },
+            metrics_listen: None,
+            tls: None,
+            trusted_proxies: Vec::new(),
             public_url: url.clone(),
             rp_id: "mfa.example.com".to_owned(),
             origins: vec![url],
@@ -119,13 +127,15 @@ impl Server {
             policy: options.policy,
             recent_auth: options.recent_auth,
             copies: None,
-            service_name: "Example".to_owned(),
+            service_name: options.service_name.unwrap_or_else(|| "Example".to_owned()),
             language: options.language,
+            brand: options.brand,
             max_connections: 512,
             log: LogConfig {
                 format: LogFormat::Json,
                 level: LogLevel::Info,
             },
+            supervision: Supervision::default(),
         };
         let (address, desk, running) = run(&settings, &clock, options.extra).await;
         Server {

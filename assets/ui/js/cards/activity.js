@@ -3,7 +3,7 @@
 import { button, errorLine, h, icon } from "../dom.js";
 import { page } from "../page.js";
 import { call } from "../session.js";
-import { since } from "../time.js";
+import { at, dayOf } from "../time.js";
 import { explain } from "../trouble.js";
 import { isSaid, say } from "../words.js";
 
@@ -32,30 +32,68 @@ function words({ action, outcome, reason, service, factor, device_id: id }) {
   return say("refused", { what, why });
 }
 
-function line(event) {
-  const about = [
-    event.outcome === "done" && event.factor && say("activity.by", { factor: say(`kind.${event.factor}`) }),
-    event.service && say("activity.at", { service: event.service }),
-    event.ip && say("activity.from", { ip: event.ip }),
-  ].filter(Boolean).join(" · ");
-  const glyph = GLYPHS[event.action.split(".")[0]] ?? "safe";
-  return h("li", { class: event.outcome === "refused" ? "refused" : null }, icon(event.outcome === "refused" ? "alert" : glyph),
-    h("div", { class: "about" }, h("span", {}, words(event)), h("span", { class: "hint" }, since(event.at), about && ` · ${about}`)));
+/** Where and by what it was, in a few words each. */
+const facts = (event) => [
+  event.outcome === "done" && event.factor && say("activity.by", { factor: say(`kind.${event.factor}`) }),
+  event.service && say("activity.at", { service: event.service }),
+  event.ip && say("activity.from", { ip: event.ip }),
+].filter(Boolean);
+
+const NAMING_MS = 10 * 60 * 1000;
+const isNaming = (renamed, added) => renamed.action === "webauthn.rename" && renamed.outcome === "done" && added.action === "webauthn.register"
+  && added.outcome === "done" && renamed.device_id === added.device_id && new Date(renamed.at) - new Date(added.at) < NAMING_MS;
+
+/** Lines that say the same one after another on a day are one, with how often it was. */
+function fold(events) {
+  const lines = [];
+  for (const event of events) {
+    const line = { event, says: words(event), facts: facts(event), day: dayOf(event.at), times: 1 };
+    const before = lines.at(-1);
+    // A new key is named right after it is added: that is one piece of news.
+    if (before && isNaming(before.event, event)) lines.pop();
+    const same = before && before === lines.at(-1) && before.day === line.day && before.event.outcome === event.outcome && before.says === line.says
+      && before.facts.join() === line.facts.join();
+    if (same) before.times += 1;
+    else lines.push(line);
+  }
+  return lines;
+}
+
+function row({ event, says, facts: known, times }) {
+  const refused = event.outcome === "refused";
+  const often = times > 1 && h("span", { class: "times" }, say("activity.times", { count: times }));
+  return h("li", { class: refused ? "refused" : null }, icon(refused ? "alert" : GLYPHS[event.action.split(".")[0]] ?? "safe"),
+    h("div", { class: "about" }, h("span", { class: "says" }, says, often && " ", often),
+      h("span", { class: "hint" }, at(event.at), known.map((fact) => ` · ${fact}`))));
+}
+
+/** A list for each day, the newest first. */
+function days(lines) {
+  const made = [];
+  for (const line of lines) {
+    if (made.at(-1)?.day !== line.day) {
+      const id = `day-${made.length}`;
+      const list = h("ul", { class: "rows", "aria-labelledby": id });
+      made.push({ day: line.day, list, element: h("div", { class: "day" }, h("h3", { id }, line.day), list) });
+    }
+    made.at(-1).list.append(row(line));
+  }
+  return made.map(({ element }) => element);
 }
 
 export function activity() {
-  const list = h("ul", { class: "rows boxed", "aria-labelledby": "activity" });
+  const box = h("div", { class: "days" });
   const error = errorLine();
   const older = button(say("activity.older"), more, { kind: "second", error, explain });
+  const empty = h("p", { class: "empty", hidden: true }, say("activity.none"));
   const element = h("section", { "aria-labelledby": "activity" },
     h("h2", { id: "activity" }, say("activity.title")), h("p", { class: "hint" }, say("activity.what")),
-    list, h("p", { class: "empty", hidden: true }, say("activity.none")), error, h("div", { class: "actions" }, older));
-  const empty = element.querySelector(".empty");
+    box, empty, error, h("div", { class: "actions" }, older));
   let read = [], shown = 0, cursor = null;
 
   /** Reads on until there are `wanted` lines, or none are left. */
   async function fetchTo(wanted) {
-    for (let pages = 0; pages < MOST_PAGES && read.length < wanted && cursor !== null; pages += 1) {
+    for (let pages = 0; pages < MOST_PAGES && fold(read).length < wanted && cursor !== null; pages += 1) {
       const answer = await call("GET", `/events?limit=${PAGE}${cursor === "" ? "" : `&cursor=${cursor}`}`);
       read.push(...answer.events.filter(isNews));
       cursor = answer.next_cursor;
@@ -63,18 +101,20 @@ export function activity() {
   }
 
   function render(upTo) {
-    shown = Math.min(upTo, read.length);
-    list.replaceChildren(...read.slice(0, shown).map(line));
-    list.hidden = shown === 0;
-    empty.hidden = shown > 0;
-    older.hidden = shown >= read.length && cursor === null;
+    const lines = fold(read);
+    shown = Math.min(upTo, lines.length);
+    box.replaceChildren(...days(lines.slice(0, shown)));
+    box.hidden = shown === 0;
+    empty.hidden = shown > 0 || cursor !== null;
+    older.hidden = shown >= lines.length && cursor === null;
+    older.textContent = say(cursor === "" ? "step.retry" : "activity.older");
   }
 
   async function more() {
     const before = shown;
     await fetchTo(shown + PAGE);
     render(before + PAGE);
-    const first = list.children[before];
+    const first = box.querySelectorAll("li")[before];
     if (first) {
       first.tabIndex = -1;
       first.focus();
@@ -85,13 +125,16 @@ export function activity() {
     element,
     async load() {
       [read, cursor] = [[], ""];
+      let said = "";
       try {
         await fetchTo(AT_FIRST);
-        error.textContent = "";
       } catch (problem) {
-        error.textContent = explain(problem);
+        said = explain(problem);
       }
-      render(AT_FIRST);
+      return () => {
+        error.textContent = said;
+        render(AT_FIRST);
+      };
     },
     show() {},
   };

@@ -2,7 +2,7 @@
 
 import { browserOf } from "../browser.js";
 import { button, errorLine, h, icon } from "../dom.js";
-import { announce } from "../page.js";
+import { announce, refresh } from "../page.js";
 import { call } from "../session.js";
 import { on, sentence, since } from "../time.js";
 import { explain } from "../trouble.js";
@@ -13,37 +13,60 @@ export function trusted() {
   const place = h("div", {});
   const element = h("section", { "aria-labelledby": "trusted" }, title, h("p", { class: "hint" }, say("trusted.what")), place);
 
-  async function remove(device, name) {
+  /** What is gone already, by its time or from another page, is as good as removed. */
+  async function forget(device) {
     try {
       await call("DELETE", `/trusted-devices/${encodeURIComponent(device.id)}`);
     } catch (problem) {
-      // Gone already, by its time or from another page.
       if (problem.status !== 404) throw problem;
     }
-    announce(say("trusted.removed", { name }));
-    await load();
+  }
+
+  async function removed(sentence) {
+    announce(sentence);
+    await refresh();
     title.focus();
+  }
+
+  async function remove(device, name) {
+    await forget(device);
+    await removed(say("trusted.removed", { name }));
+  }
+
+  async function removeAll(devices) {
+    for (const device of devices) await forget(device);
+    await removed(say("trusted.removed_all"));
   }
 
   function row(device) {
     const name = browserOf(device.user_agent);
     const error = errorLine();
-    const facts = { service: h("bdi", {}, device.service), until: on(device.expires_at), used: since(device.last_used_at) };
+    const times = { until: on(device.expires_at), used: since(device.last_used_at) };
+    const alike = device.user_agent && navigator.userAgent.startsWith(device.user_agent) && h("span", { class: "badge", title: say("trusted.alike.why") }, say("trusted.alike"));
     return h("li", {}, icon("browser"),
-      h("div", { class: "about" }, h("strong", { title: device.user_agent }, h("bdi", {}, name)),
-        h("span", { class: "hint" }, sentence("trusted.where", facts)),
-        device.last_used_at && h("span", { class: "hint" }, sentence("trusted.used", facts)), error),
+      h("div", { class: "about" }, h("div", { class: "title-line" }, h("strong", { title: device.user_agent }, h("bdi", {}, name)), alike),
+        h("span", { class: "hint" }, sentence("trusted.where", { service: h("bdi", {}, device.service), ...times })),
+        device.last_used_at && h("span", { class: "hint" }, sentence("trusted.used", times)), error),
       h("div", { class: "actions" },
         button(say("trusted.remove"), () => remove(device, name), { kind: "plain danger", label: say("trusted.remove.label", { name }), error, explain })));
+  }
+
+  function list(devices) {
+    if (devices.length === 0) return [h("p", { class: "empty" }, say("trusted.none"))];
+    const rows = h("ul", { class: "rows boxed", "aria-labelledby": "trusted" }, devices.map(row));
+    if (devices.length === 1) return [rows];
+    const error = errorLine();
+    return [rows, error, h("div", { class: "actions" }, button(say("trusted.remove_all"), () => removeAll(devices), { kind: "second", error, explain }))];
   }
 
   async function load() {
     try {
       const { devices } = await call("GET", "/trusted-devices");
-      place.replaceChildren(devices.length > 0 ? h("ul", { class: "rows boxed" }, devices.map(row)) : h("p", { class: "empty" }, say("trusted.none")));
+      return () => place.replaceChildren(...list(devices));
     } catch (problem) {
       const error = h("p", { class: "error", role: "alert" }, explain(problem));
-      place.replaceChildren(error, button(say("step.retry"), load, { kind: "second" }));
+      const again = button(say("step.retry"), async () => (await load())(), { kind: "second" });
+      return () => place.replaceChildren(error, again);
     }
   }
 

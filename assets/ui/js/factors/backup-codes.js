@@ -24,6 +24,7 @@ function download(codes) {
 export function showCodes(step, codes, done) {
   if (!step.isOpen) return;
   step.holds = true;
+  step.onward = null;
   step.left = () => {};
   step.title(say("codes.save.heading"));
   const fallback = h("div");
@@ -39,7 +40,7 @@ export function showCodes(step, codes, done) {
       button(say("codes.print"), () => print(), { kind: "second" })),
     fallback,
     h("div", { class: "actions" }, saved),
-  ], null, { wayOut: false });
+  ], null, { wayOut: null });
   refreshOrSay(step.card);
 }
 

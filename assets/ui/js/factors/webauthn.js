@@ -1,8 +1,9 @@
 // Security keys and passkeys.
 
+import { browserOf } from "../browser.js";
 import { Card, consequences, opener } from "../card.js";
 import { errorLine, h, icon } from "../dom.js";
-import { Step, door, page } from "../page.js";
+import { Step, door, page, refreshOrSay } from "../page.js";
 import { remains, standsInTheWay } from "../safety.js";
 import { call } from "../session.js";
 import { sentence, since } from "../time.js";
@@ -27,10 +28,10 @@ const path = (device) => `/webauthn/${encodeURIComponent(device.device_id)}`;
 const rowOf = (device) => card.element.querySelector(`[data-key="${CSS.escape(device.device_id)}"]`);
 
 /** A form with one box for a name. */
-function nameForm({ value, placeholder, act, hint, error, required, submit }) {
+function nameForm({ value, hint = null, error, submit }) {
   const input = h("input", {
-    id: "key-name", maxlength: String(LONGEST_NAME), autocomplete: "off", spellcheck: "false", placeholder, required,
-    "aria-describedby": "key-name-hint key-name-error",
+    id: "key-name", maxlength: String(LONGEST_NAME), autocomplete: "off", spellcheck: "false", required: true,
+    "aria-describedby": hint ? "key-name-hint key-name-error" : "key-name-error",
   });
   input.value = value;
   const line = errorLine();
@@ -41,7 +42,7 @@ function nameForm({ value, placeholder, act, hint, error, required, submit }) {
     onsubmit(event) {
       event.preventDefault();
       const name = input.value.trim();
-      if (required && !name) {
+      if (!name) {
         line.textContent = say("keys.name.missing");
         input.setAttribute("aria-invalid", "true");
         input.focus();
@@ -49,30 +50,54 @@ function nameForm({ value, placeholder, act, hint, error, required, submit }) {
       }
       submit(name);
     },
-  }, h("label", { for: "key-name" }, say("keys.name")), hint && h("p", { class: "hint", id: "key-name-hint" }, hint),
-  input, line, h("button", { type: "submit" }, act));
+  }, hint && h("p", { id: "key-name-hint" }, hint), h("label", { for: "key-name" }, say("keys.name")),
+  h("div", { class: "row" }, input, h("button", { type: "submit" }, say("keys.rename.act"))), line);
   form.input = input;
   return form;
 }
 
-function add(detail, { name: typed = "" } = {}) {
-  let ceremony = null, name = typed, form = null;
-  const step = Step.enter(card, {
-    heading: say("keys.add.heading"), name: "webauthn.add",
-    fields: () => ({ name: form?.isConnected ? form.input.value : name }), left: () => ceremony?.abort(),
-  });
-  if (!step) return;
-
+/** Has the person name `device` in `step`, and goes on to `then` with what it is called. */
+function askName(step, device, { name, hint, wayOut }, then) {
+  let form = null;
+  step.fields = () => ({ name: form?.isConnected ? form.input.value : name });
   function ask(error) {
     form = nameForm({
-      value: name, placeholder: say("keys.name.example"), hint: say("keys.name.hint"), act: say("keys.add.act"), error,
+      value: name, hint, error,
       submit(text) {
         name = text;
-        step.load((code) => call("POST", "/webauthn/register/begin", { ...(name && { name }), ...(code && { code }) }), carryOut, { back: ask });
+        if (name === device.name) return then(device);
+        step.load((code) => call("PATCH", path(device), { name, ...(code && { code }) }), ({ device: renamed }) => then(renamed), { back: ask });
       },
     });
-    step.show([form], form.input);
-    if (error) form.querySelector("button").focus();
+    step.show([form], form.input, { wayOut });
+    form.input.select();
+  }
+  ask();
+}
+
+/** What to call a new key: by its model, by the browser that it is built into, or by its kind; with a number where that name is taken. */
+function nameFor(device) {
+  const kind = kindOf(device);
+  const name = device.model ?? (kind === "laptop" ? browserOf(navigator.userAgent) : say(`keys.name.${kind}`));
+  const taken = new Set(page.overview.devices.filter(({ device_id: id }) => id !== device.device_id).map((other) => other.name));
+  let number = 2, free = name;
+  while (taken.has(free)) free = `${name} ${number++}`;
+  return free;
+}
+
+function add(_, comingBack) {
+  let ceremony = null;
+  const step = Step.enter(card, { heading: say("keys.add.heading"), name: "webauthn.add", left: () => ceremony?.abort() });
+  if (!step) return;
+
+  const begin = () => step.load((code) => call("POST", "/webauthn/register/begin", code && { code }), carryOut, { back: ask });
+
+  /** A browser asks for a key where the person has just done something: who comes back to this says so first. */
+  function ask(error) {
+    const line = errorLine();
+    line.textContent = error ?? "";
+    const go = h("button", { type: "button", onclick: begin }, say(error ? "step.retry" : "keys.add.act"));
+    step.show([h("p", {}, say("keys.add.how")), line, h("div", { class: "actions" }, go)], go);
   }
 
   /** The browser asks for the key; what was begun is given up where nothing comes of it. */
@@ -82,41 +107,40 @@ function add(detail, { name: typed = "" } = {}) {
     try {
       const credential = await browser.create(begun.publicKey, { signal: ceremony.signal });
       ceremony = null;
-      const { device, backup_codes: codes } = await call("POST", "/webauthn/register/complete", {
+      const registered = await call("POST", "/webauthn/register/complete", {
         device_id: begun.device_id, challenge_id: begun.challenge_id, credential,
       });
-      const done = say("keys.added", { name: device.name });
-      if (codes) showCodes(step, codes, done);
-      else await step.done(done);
+      name(registered);
     } catch (problem) {
       call("DELETE", path(begun)).catch(() => {});
       if (step.isOpen) ask(explain(problem));
     }
   }
 
-  ask();
+  /** The key is registered, whatever the person does now; codes that came with it are shown in any case. */
+  function name({ device, backup_codes: codes }) {
+    if (!step.isOpen) return refreshOrSay(card);
+    let called = device;
+    const finish = () => {
+      const done = say("keys.added", called);
+      if (codes) showCodes(step, codes, done);
+      else step.done(done);
+    };
+    Object.assign(step, { name: "webauthn.rename", detail: device, holds: Boolean(codes), onward: finish });
+    step.title(say("keys.name.heading"));
+    askName(step, device, { name: nameFor(device), hint: say("keys.name.hint"), wayOut: "keys.name.skip" }, (renamed) => {
+      called = renamed;
+      finish();
+    });
+  }
+
+  if (comingBack) ask();
+  else begin();
 }
 
 function rename(device, { name = device.name } = {}) {
-  let form = null;
-  const step = Step.enter(card, {
-    heading: say("keys.rename.heading", device), name: "webauthn.rename", detail: device, within: rowOf(device),
-    fields: () => ({ name: form?.isConnected ? form.input.value : name }),
-  });
-  if (!step) return;
-  function ask(error) {
-    form = nameForm({
-      value: name, required: true, act: say("keys.rename.act"), error,
-      submit(text) {
-        name = text;
-        step.load((code) => call("PATCH", path(device), { name, ...(code && { code }) }),
-          ({ device: renamed }) => step.done(say("keys.renamed", renamed)), { back: ask });
-      },
-    });
-    step.show([form], form.input);
-    form.input.select();
-  }
-  ask();
+  const step = Step.enter(card, { heading: say("keys.rename.heading", device), name: "webauthn.rename", detail: device, within: rowOf(device) });
+  if (step) askName(step, device, { name }, (renamed) => step.done(say("keys.renamed", renamed)));
 }
 
 function remove(device) {

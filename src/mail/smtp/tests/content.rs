@@ -16,6 +16,7 @@ fn arrived_with_clean_headers(mail: &Received) {
         names,
         [
             "Auto-Submitted",
+            "Content-Language",
             "Content-Type",
             "Date",
             "From",
@@ -90,6 +91,7 @@ proptest! {
         let hostile = Letter {
             id: MessageId::draw(&OsEntropy).unwrap(),
             to: "alice@example.com".parse().unwrap(),
+            language: Language::French,
             subject,
             text,
             html,
