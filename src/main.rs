@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         Command::Restore(place, command) => {
             logged(BESIDE_WORDS, || commands::restore(&place, &command))
         }
-        Command::Config(layers) => commands::print(&layers.describe()),
+        Command::Config(layers) => commands::print(layers.describe()),
         Command::Openapi => match http::document_json() {
             Ok(document) => commands::print(&(document + "\n")),
             Err(failure) => {
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
             }
         },
         Command::Man(into) => commands::manual(into.as_deref()),
-        Command::Completions(shell) => commands::print(&config::completions(shell)),
+        Command::Completions(shell) => commands::print(config::completions(shell)),
         Command::Pam(settings) => commands::pam(&settings),
     };
     exit.into()

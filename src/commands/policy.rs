@@ -51,9 +51,9 @@ async fn show(place: &StoreSettings, as_json: bool) -> Result<Exit, StartError> 
             (part.key.name().to_owned(), said)
         });
         let document = Value::Object(members.collect::<Map<_, _>>());
-        return Ok(print(&format!("{document:#}\n")));
+        return Ok(print(format!("{document:#}\n")));
     }
-    Ok(print(&lines(&parts)))
+    Ok(print(lines(&parts)))
 }
 
 /// Changes the policy, and tells the part that is another now.
@@ -65,7 +65,7 @@ async fn change(
     let mut parts = parts(place, order).await?;
     parts.retain(is_meant);
     eprintln!("This holds from now on:");
-    Ok(print(&lines(&parts)))
+    Ok(print(lines(&parts)))
 }
 
 fn lines(parts: &[Part]) -> String {

@@ -116,8 +116,8 @@ fn names(restoring: &Restoring, voided: &[Voided]) -> Result<Vec<String>, Failur
                 }
                 None => format!("somebody of whom nothing else is known: {codes}"),
             };
-            // Names are what their issuers say.
-            lines.push(line.escape_default().to_string());
+            // Names are what their issuers say, and must not steer a terminal.
+            lines.push(line.replace(char::is_control, "\u{fffd}"));
         }
         Ok(lines)
     })

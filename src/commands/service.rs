@@ -141,7 +141,7 @@ async fn list(place: &StoreSettings, json: bool) -> Result<Exit, StartError> {
     if all.is_empty() {
         eprintln!("No service is registered.");
     }
-    Ok(print(&all.iter().map(words).collect::<String>()))
+    Ok(print(all.iter().map(words).collect::<String>()))
 }
 
 /// A service as programs read it; all times are RFC 3339.

@@ -21,13 +21,13 @@ pub fn signing_key(place: &StoreSettings, command: SigningKeyCommand) -> Exit {
                 keys(place, Order::SigningKeyList)
                     .await
                     .map(|keys| match json {
-                        true => print(&as_json(&keys)),
-                        false => print(&words(&keys)),
+                        true => print(as_json(&keys)),
+                        false => print(words(&keys)),
                     })
             }
             SigningKeyCommand::Rotate => {
                 let rotated = keys(place, Order::SigningKeyRotate).await;
-                rotated.map(|keys| print(&words(&keys)))
+                rotated.map(|keys| print(words(&keys)))
             }
         };
         done.unwrap_or_else(|refused| report(refused.exit, &refused.problem))

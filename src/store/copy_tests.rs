@@ -68,7 +68,11 @@ async fn a_copy_is_of_one_moment_however_much_is_written_meanwhile() {
                 store
                     .write(move |tx| {
                         // One row in eight is longer than a frame.
-                        let long = if written % 8 == 0 { 70_000 } else { 10 };
+                        let long = if written.is_multiple_of(8) {
+                            70_000
+                        } else {
+                            10
+                        };
                         let text = format!("{written}{}", "x".repeat(long));
                         tx.put(&(written % 40), &Half(text.clone()))?;
                         tx.put(&(written % 40), &OtherHalf(text))

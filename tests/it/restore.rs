@@ -121,7 +121,7 @@ async fn what_was_used_after_the_copy_is_not_good_when_it_is_back() {
     }
     let told = restore(&site, &[&copy]).await;
     assert!(told.contains("epoch 2"), "{told}");
-    let line = format!("alice at {}: 9", site.issuer.url);
+    let line = format!("alice at {} (alice): 9", site.issuer.url);
     assert!(told.contains(&line), "{line}: {told}");
     assert!(told.contains("portal"), "{told}");
 
