@@ -23,6 +23,7 @@ use crate::config::{
     SmtpSecurity, UiAuth,
 };
 use crate::console::{self, Console, Tools};
+use crate::copies::Schedule;
 use crate::crypto::MasterKeyError;
 use crate::factor::{Desk, RelyingParty, let_hold};
 use crate::http::{self, EdgeSettings};
@@ -36,11 +37,14 @@ use crate::services::Services;
 use crate::session::{Client, Sessions, Way};
 use crate::signing::Signer;
 use crate::store::{self, MasterKeyPlace, OpenError, Store};
+use crate::timekeeper::Timekeeper;
 
 pub use supervision::supervisor;
 
 /// How often what has expired is removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// How often it is looked whether a copy of the store is due.
+const COPY_INTERVAL: Duration = Duration::from_secs(60);
 /// How long what broke waits before it begins anew.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
 /// How many may ask at once for what is counted.
@@ -131,6 +135,13 @@ impl App {
             entropy.clone(),
         )?;
         let signer = signer(&store, clock.clone(), entropy.clone()).await?;
+        let timekeeper = match Timekeeper::open(store.clone(), clock.clone()) {
+            Ok(timekeeper) => timekeeper,
+            Err(failure) => {
+                store.close().await;
+                return Err(unreadable("clock", &failure));
+            }
+        };
         let metrics = Metrics::new();
         store.count_in(&metrics);
         let base = Base {
@@ -138,6 +149,7 @@ impl App {
             store,
             signer,
             clock,
+            timekeeper,
             entropy,
         };
         let (desk, edge) = match assemble(settings, &base).await {
@@ -195,6 +207,7 @@ impl App {
         stop: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let store = self.desk.tools.store.clone();
+        let timekeeper = self.desk.tools.timekeeper.clone();
         let (tools, tools_now) = watch::channel(Tools::from(&self.desk.tools));
         let (stop_console, console_stopped) = oneshot::channel::<()>();
         let console = self.console.map(|console| {
@@ -247,6 +260,9 @@ impl App {
         {
             tracing::error!(%panic, "the console did not end well");
         }
+        if let Err(failure) = timekeeper.write_down(true).await {
+            tracing::warn!(?failure, "the time could not be written down");
+        }
         // A store that is closed answers nobody.
         fed.abort();
         store.close().await;
@@ -296,6 +312,7 @@ impl Running {
         let base = Base {
             store: tools.store.clone(),
             signer: tools.signer.clone(),
+            timekeeper: self.desk.tools.timekeeper.clone(),
             clock: tools.clock.clone(),
             entropy: tools.entropy.clone(),
             metrics: tools.metrics.clone(),
@@ -343,6 +360,7 @@ struct Base {
     store: Store,
     signer: Signer,
     clock: Arc<dyn Clock>,
+    timekeeper: Timekeeper,
     entropy: Arc<dyn Entropy>,
 }
 
@@ -356,6 +374,7 @@ async fn assemble(
         store,
         signer,
         clock,
+        timekeeper,
         entropy,
     } = base;
     let verifier = verifier(settings, clock.clone())?;
@@ -374,6 +393,8 @@ async fn assemble(
         clients: Doorkeeper::new(store.clone()),
         store: store.clone(),
         clock: clock.clone(),
+        timekeeper: timekeeper.clone(),
+        copies: settings.copies.clone().map(Schedule::of),
         entropy: entropy.clone(),
         verifier,
         mailer,
@@ -456,6 +477,23 @@ async fn background(desk: Arc<Desk>, tls: Option<Tls>) {
             }
         }
     });
+    let copying = supervised("copies", {
+        let tools = tools.clone();
+        move || {
+            let tools = tools.clone();
+            async move {
+                let Some(copies) = &tools.copies else {
+                    return std::future::pending().await;
+                };
+                loop {
+                    if let Err(failure) = copies.make_due(&tools.store, tools.now()).await {
+                        tracing::error!(?failure, "the copy of the store that is due was not made");
+                    }
+                    tokio::time::sleep(COPY_INTERVAL).await;
+                }
+            }
+        }
+    });
     let unfinished = supervised("unfinished sign-ins", move || {
         let desk = desk.clone();
         async move { login::tell_of_unfinished(&desk).await }
@@ -473,7 +511,7 @@ async fn background(desk: Arc<Desk>, tls: Option<Tls>) {
             }
         }
     });
-    tokio::join!(outbox, sweeping, unfinished, keys, certificate);
+    tokio::join!(outbox, sweeping, copying, unfinished, keys, certificate);
 }
 
 /// Runs what never ends, and begins it anew should it panic.
@@ -492,7 +530,10 @@ async fn supervised<W: Future<Output = ()> + Send + 'static>(name: &str, work: i
 /// Removes what has expired, and lines of the audit that are older than they are kept. Signing keys
 /// that were removed are let go.
 async fn sweep(tools: &Services) -> Result<(), Failure> {
-    let now = tools.now();
+    tools.timekeeper.look();
+    tools.timekeeper.write_down(false).await?;
+    // A clock that is years ahead must not take with it what has to be remembered.
+    let now = tools.timekeeper.for_sweeping();
     tools.store.sweep(now).await?;
     while tools
         .store
@@ -511,12 +552,16 @@ pub fn open_store(
     master_key: Option<&MasterKeyFile>,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Store, StartError> {
-    let master_key = match master_key {
+    store::open(data_dir, &key_place(data_dir, master_key), entropy).map_err(store_problem)
+}
+
+/// Where the master key is, as the settings say.
+pub fn key_place(data_dir: &Path, master_key: Option<&MasterKeyFile>) -> MasterKeyPlace {
+    match master_key {
         Some(MasterKeyFile::Credential(path)) => MasterKeyPlace::Credential(path.clone()),
         Some(MasterKeyFile::Own(path)) => MasterKeyPlace::Own(path.clone()),
         None => MasterKeyPlace::Own(data_dir.join(MASTER_KEY)),
-    };
-    store::open(data_dir, &master_key, entropy).map_err(store_problem)
+    }
 }
 
 /// What signs, with a first key where the store is new. Closes the store where there is none to be had.
@@ -558,15 +603,17 @@ fn check_policy(tools: &Services) -> Result<(), StartError> {
     match checked {
         Ok(Ok(())) => Ok(()),
         Ok(Err(cause)) => Err(StartError::new(Exit::Config, "policy", cause, BACK)),
-        Err(failure) => {
-            let hint = "restore a backup if the store is damaged";
-            let cause = format!("{failure:?}");
-            Err(StartError::new(Exit::Io, "policy", cause, hint))
-        }
+        Err(failure) => Err(unreadable("policy", &failure)),
     }
 }
 
-fn store_problem(refused: OpenError) -> StartError {
+fn unreadable(what: &str, failure: &Failure) -> StartError {
+    let hint = "restore a backup if the store is damaged";
+    StartError::new(Exit::Io, what, format!("{failure:?}"), hint)
+}
+
+/// What to say of a store that cannot be opened.
+pub fn store_problem(refused: OpenError) -> StartError {
     let (exit, hint) = match &refused {
         OpenError::InUse(_) => (
             Exit::Temporary,
@@ -579,6 +626,16 @@ fn store_problem(refused: OpenError) -> StartError {
         OpenError::MasterKeyLost { .. } => (
             Exit::Config,
             "bring the key back from where you keep it; a new one would not open what is there",
+        ),
+        OpenError::StoreLost { .. } => (
+            Exit::Config,
+            "bring a copy back with mfad restore: an empty store would leave everybody without a second factor. \
+             For a new one on purpose, move master.key and mfad.witness away first",
+        ),
+        OpenError::Doubted { .. } => (
+            Exit::Config,
+            "codes that were used since may be good in it. Put the right file back; or, to go on with this one, \
+             mfad restore --accept-rollback makes what may have been used void",
         ),
         OpenError::MasterKey(MasterKeyError::Io { source, .. })
             if source.kind() != io::ErrorKind::PermissionDenied =>

@@ -14,7 +14,7 @@
 //! factor
 //! wire
 //! services config
-//! lockout audit people outbox policy clients session signing trust
+//! lockout audit people outbox policy clients session signing trust copies timekeeper
 //! auth mail store server
 //! brand crypto words metrics
 //! base
@@ -32,7 +32,8 @@
 //! - `lockout` counts misses, `audit` writes lines, `people` knows names and addresses and finds whom they
 //!   belong to, `outbox` holds notices until they leave. `policy` says who must have which factor, `trust`
 //!   knows the browsers that people trust, `clients` knows login services, `session` signs people in to the
-//!   settings page, `signing` keeps the keys that sign results and knows whose turn it is.
+//!   settings page, `signing` keeps the keys that sign results and knows whose turn it is. `copies` puts copies
+//!   of the store into files, `timekeeper` knows whether the clock can be right.
 //! - `auth` says who is calling, `mail` writes and sends letters, `store` keeps records, `server`
 //!   takes connections.
 //! - `crypto` seals and hashes. `words` holds what is said to people, in their languages. `metrics` counts.
@@ -103,6 +104,7 @@ pub mod clients;
 pub mod commands;
 pub mod config;
 pub mod console;
+pub mod copies;
 pub mod crypto;
 pub mod demo;
 pub mod factor;
@@ -120,6 +122,7 @@ pub mod services;
 pub mod session;
 pub mod signing;
 pub mod store;
+pub mod timekeeper;
 pub mod trust;
 pub mod wire;
 pub mod words;

@@ -31,7 +31,14 @@ fn main() -> ExitCode {
         Command::Policy(place, command) => {
             logged(BESIDE_WORDS, || commands::policy(&place, command))
         }
-        Command::Config(layers) => commands::print(&layers.describe()),
+        Command::Clock(place, command) => logged(BESIDE_WORDS, || commands::clock(&place, command)),
+        Command::Backup(place, command) => {
+            logged(BESIDE_WORDS, || commands::backup(&place, &command))
+        }
+        Command::Restore(place, command) => {
+            logged(BESIDE_WORDS, || commands::restore(&place, &command))
+        }
+        Command::Config(layers) => commands::print(layers.describe()),
         Command::Openapi => match http::document_json() {
             Ok(document) => commands::print(&(document + "\n")),
             Err(failure) => {
@@ -40,7 +47,7 @@ fn main() -> ExitCode {
             }
         },
         Command::Man(into) => commands::manual(into.as_deref()),
-        Command::Completions(shell) => commands::print(&config::completions(shell)),
+        Command::Completions(shell) => commands::print(config::completions(shell)),
         Command::Pam(settings) => commands::pam(&settings),
     };
     exit.into()

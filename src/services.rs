@@ -7,6 +7,7 @@ use crate::auth::Verifier;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::brand::Brand;
 use crate::clients::Doorkeeper;
+use crate::copies::Schedule;
 use crate::crypto::Sealer;
 use crate::mail::Mailer;
 use crate::metrics::Metrics;
@@ -14,6 +15,7 @@ use crate::policy::Policy;
 use crate::session::Sessions;
 use crate::signing::Signer;
 use crate::store::Store;
+use crate::timekeeper::Timekeeper;
 use crate::words::Language;
 
 /// The tools. Clones share them.
@@ -23,6 +25,10 @@ pub struct Services {
     pub store: Store,
     /// What time it is. A request asks once and passes the answer on.
     pub clock: Arc<dyn Clock>,
+    /// Whether that can be right.
+    pub timekeeper: Timekeeper,
+    /// The copies of the store that are made by themselves.
+    pub copies: Option<Schedule>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
     /// Who is calling.

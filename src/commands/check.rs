@@ -4,6 +4,7 @@ use crate::app::{self, StartError};
 use crate::auth::Verifier;
 use crate::base::{Clock, OsEntropy, SystemClock};
 use crate::config::{Exit, Problem, Settings, UiAuth};
+use crate::console::{self, Answer, Order, Status, Tools};
 use crate::session::CALLBACK_PATH;
 use crate::store;
 
@@ -48,11 +49,22 @@ fn not_started(
 async fn open_store(settings: &Settings) -> Exit {
     // Made by whoever runs the check, it would belong to the wrong user.
     if !store::exists(&settings.data_dir) {
+        let key = app::key_place(&settings.data_dir, settings.master_key.as_ref());
+        if let Err(lost) = store::let_begin(&settings.data_dir, &key) {
+            return not_started("store", app::store_problem(lost));
+        }
         println!(
             "note: there is no store in {} yet; the first start makes it",
             settings.data_dir.display()
         );
         return Exit::Ok;
+    }
+    if let Ok(Answer::Status(status)) = console::send(&settings.data_dir, &Order::Status).await {
+        println!(
+            "note: the store in {} is in use by a running server",
+            settings.data_dir.display()
+        );
+        return state(&status);
     }
     match app::open_store(
         &settings.data_dir,
@@ -60,9 +72,28 @@ async fn open_store(settings: &Settings) -> Exit {
         Arc::new(OsEntropy),
     ) {
         Ok(store) => {
-            store.close().await;
             println!("ok: store in {}", settings.data_dir.display());
-            Exit::Ok
+            let tools = Tools {
+                store: store.clone(),
+                clock: clock(),
+                entropy: Arc::new(OsEntropy),
+                policy: Arc::new(settings.policy.clone()),
+                timekeeper: None,
+                copies: None,
+                signer: None,
+            };
+            let status = console::execute(&tools, Order::Status).await;
+            store.close().await;
+            match status {
+                Ok(Answer::Status(status)) => state(&status),
+                Ok(_) => Exit::Ok,
+                Err(failure) => failed(
+                    Exit::Io,
+                    "store",
+                    format!("{failure:?}"),
+                    "restore a backup if the store is damaged",
+                ),
+            }
         }
         // What a running server has open, it has checked itself.
         Err(StartError {
@@ -76,6 +107,32 @@ async fn open_store(settings: &Settings) -> Exit {
             Exit::Ok
         }
         Err(refused) => not_started("store", refused),
+    }
+}
+
+/// What the store says of itself.
+fn state(status: &Status) -> Exit {
+    println!("note: store {}, epoch {}", status.store, status.epoch);
+    match status.last_copy {
+        Some(at) => println!("note: the last backup was made {at}"),
+        None => println!("note: no backup was made yet (mfad backup)"),
+    }
+    if let Some(why) = &status.copies {
+        return failed(
+            Exit::Io,
+            "the backup that was due",
+            why,
+            "check --backup-dir: the folder must be there, be writable by the server and have space",
+        );
+    }
+    match &status.clock {
+        Some(why) => failed(
+            Exit::Temporary,
+            "the clock",
+            why,
+            "set the clock right; if it is right, mfad clock accept",
+        ),
+        None => Exit::Ok,
     }
 }
 

@@ -196,6 +196,7 @@ fn server_settings(
         ca_file: None,
         policy: Policy::default(),
         recent_auth: None,
+        copies: None,
         service_name: SERVICE_NAME.to_owned(),
         language: Language::English,
         brand: settings.brand.clone(),

@@ -1,11 +1,14 @@
 //! What the commands do, from checked settings to how the process ends.
 
+mod backup;
 mod check;
+mod clock;
 mod demo;
 mod manual;
 mod order;
 mod pam;
 mod policy;
+mod restore;
 mod serve;
 mod service;
 mod signing_key;
@@ -17,11 +20,14 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit};
 
 use crate::config::{Exit, Problem};
 
+pub use backup::backup;
 pub use check::check;
+pub use clock::clock;
 pub use demo::demo;
 pub use manual::manual;
 pub use pam::pam;
 pub use policy::policy;
+pub use restore::restore;
 pub use serve::serve;
 pub use service::service;
 pub use signing_key::signing_key;

@@ -10,7 +10,7 @@ use crate::app::{self, StartError};
 use crate::base::{OsEntropy, SystemClock};
 use crate::config::{Exit, Problem, StoreSettings};
 use crate::console::{self, Answer, Fault, Order, Refusal, Tools, Undone};
-use crate::store;
+use crate::store::{self, Store};
 
 use super::problem;
 
@@ -26,23 +26,60 @@ pub(super) async fn carry_out(
     place: &StoreSettings,
     order: Order,
 ) -> Result<Answer, StartError> {
+    let asked = async || console::send(&place.data_dir, &order).await;
+    let store = match reach(subject, place, asked).await? {
+        Reached::Server(answer) => return Ok(answer),
+        Reached::Store(store) => store,
+    };
+    let tools = Tools {
+        store: store.clone(),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(OsEntropy),
+        signer: None,
+        timekeeper: None,
+        copies: None,
+        policy: Arc::new(place.policy.clone()),
+    };
+    let outcome = console::execute(&tools, order).await;
+    store.close().await;
+    outcome.map_err(|failure| refused(subject, Refusal::from(&failure)))
+}
+
+/// Who is there to work with.
+pub(super) enum Reached<T> {
+    /// A server, which gave this answer.
+    Server(T),
+    /// The store itself, as no server runs. Whoever has it must close it.
+    Store(Store),
+}
+
+fn refused(subject: &str, refusal: Refusal) -> StartError {
+    let exit = match refusal.fault {
+        Fault::Order => Exit::Usage,
+        Fault::Passing => Exit::Temporary,
+        Fault::Server => Exit::Io,
+    };
+    StartError {
+        exit,
+        problem: problem(subject, refusal.cause, &refusal.hint),
+    }
+}
+
+/// Asks the server that runs at `place`; where none does, opens its store.
+pub(super) async fn reach<T>(
+    subject: &str,
+    place: &StoreSettings,
+    mut ask: impl AsyncFnMut() -> Result<T, Undone>,
+) -> Result<Reached<T>, StartError> {
     let failed = |exit, cause: &dyn ToString, hint: &str| StartError {
         exit,
         problem: problem(subject, cause.to_string(), hint),
     };
-    let refused = |refusal: Refusal| {
-        let exit = match refusal.fault {
-            Fault::Order => Exit::Usage,
-            Fault::Passing => Exit::Temporary,
-            Fault::Server => Exit::Io,
-        };
-        failed(exit, &refusal.cause, &refusal.hint)
-    };
     let give_up = Instant::now() + PATIENCE;
-    let store = loop {
-        match console::send(&place.data_dir, &order).await {
-            Ok(answer) => return Ok(answer),
-            Err(Undone::Refused(refusal)) => return Err(refused(refusal)),
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(Reached::Server(answer)),
+            Err(Undone::Refused(refusal)) => return Err(refused(subject, refusal)),
             Err(undone @ Undone::TooLong) => {
                 return Err(failed(Exit::Usage, &undone, "say less at once"));
             }
@@ -65,7 +102,7 @@ pub(super) async fn carry_out(
         }
         let master_key = place.master_key.as_ref();
         match app::open_store(&place.data_dir, master_key, Arc::new(OsEntropy)) {
-            Ok(store) => break store,
+            Ok(store) => return Ok(Reached::Store(store)),
             Err(StartError {
                 exit: Exit::Temporary,
                 problem: Problem { cause, .. },
@@ -79,15 +116,5 @@ pub(super) async fn carry_out(
             }) => sleep(AGAIN).await,
             Err(error) => return Err(error),
         }
-    };
-    let tools = Tools {
-        store: store.clone(),
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(OsEntropy),
-        signer: None,
-        policy: Arc::new(place.policy.clone()),
-    };
-    let outcome = console::execute(&tools, order).await;
-    store.close().await;
-    outcome.map_err(|failure| refused(Refusal::from(&failure)))
+    }
 }

@@ -11,7 +11,9 @@ use clap::{Args, Parser, Subcommand};
 use super::brand::BrandArgs;
 use super::manual::Shell;
 use super::network::NetworkArgs;
-use super::orders::{PolicyCommand, ServiceCommand, SigningKeyCommand};
+use super::orders::{
+    BackupCommand, ClockCommand, PolicyCommand, RestoreCommand, ServiceCommand, SigningKeyCommand,
+};
 
 /// A multi-factor authentication server: one binary, one file.
 #[derive(Parser)]
@@ -54,6 +56,14 @@ pub(super) enum CliCommand {
     Policy(PolicyArgs),
     /// Tell and rotate the keys that sign results; through the running server, or on its store where none runs
     SigningKey(SigningKeyArgs),
+    /// Write a sealed copy of the store to a file, from the running server, or from its store where none runs
+    #[command(after_help = BACKUP_HELP)]
+    Backup(BackupArgs),
+    /// Bring a backup back, while no server runs; what may have been used since becomes void
+    #[command(after_help = RESTORE_HELP)]
+    Restore(RestoreArgs),
+    /// Say that the clock of this machine is right; through the running server, or on its store where none runs
+    Clock(ClockArgs),
     /// Print the OpenAPI document of the HTTP interface
     Openapi,
     /// Print the manual page, for man
@@ -81,6 +91,15 @@ const SETTINGS_HELP: &str = "The file is TOML, its keys are the flags without th
     In a variable, several values are separated by commas. An empty variable counts as absent.\n\
     Secrets are read from files only, and these must be readable by nobody but their owner.";
 
+const BACKUP_HELP: &str = "The master key is not in the backup, and without it the backup restores nothing: keep a copy of the key, \
+    elsewhere.\nThe file appears under its name when all of it is on disk, and only its owner can read it:\n  \
+    mfad backup /var/backups/mfad-$(date +%F).backup --config /etc/mfad/mfad.toml";
+
+const RESTORE_HELP: &str = "The whole backup is checked before anything is changed, and the master key that it was made under must be in \
+    its place.\nThe store that was there stays beside the new one, as mfad.redb.before-restore-TIME.\n\n\
+    Used codes do not become good again. Void from then on: codes of apps up to the present moment, mailed codes, sign-ins \
+    under way, sessions of the settings page, trusted browsers; and unused backup codes, unless the store that was there \
+    can still be read and says which were used. Whose backup codes became void is told.";
 const COMPLETIONS_HELP: &str = "Where they belong, unless the package has put them there:\n  \
     mfad completions bash > /usr/share/bash-completion/completions/mfad\n  \
     mfad completions zsh > /usr/share/zsh/vendor-completions/_mfad\n  \
@@ -341,6 +360,35 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) language: String,
 
+    /// A folder that exists, into which the server writes a copy of the store by itself, sealed like those of mfad backup; none where it is not set. The master key is not in it
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "MFAD_BACKUP_DIR",
+        hide_env_values = true
+    )]
+    pub(super) backup_dir: Option<String>,
+
+    /// How often it writes one: 1h to 720h
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "MFAD_BACKUP_EVERY",
+        hide_env_values = true,
+        default_value = "24h"
+    )]
+    pub(super) backup_every: String,
+
+    /// How many of these copies stay, 1 to 1000; older ones are removed
+    #[arg(
+        long,
+        value_name = NUMBER,
+        env = "MFAD_BACKUP_KEEP",
+        hide_env_values = true,
+        default_value = "7"
+    )]
+    pub(super) backup_keep: String,
+
     #[command(flatten)]
     pub(super) brand: BrandArgs,
 
@@ -462,6 +510,33 @@ pub(super) struct SigningKeyArgs {
 
     #[command(subcommand)]
     pub(super) command: SigningKeyCommand,
+}
+
+#[derive(Args)]
+pub(super) struct ClockArgs {
+    #[command(flatten, next_help_heading = STORE_HEADING)]
+    pub(super) place: PlaceArgs,
+
+    #[command(subcommand)]
+    pub(super) command: ClockCommand,
+}
+
+#[derive(Args)]
+pub(super) struct BackupArgs {
+    #[command(flatten)]
+    pub(super) command: BackupCommand,
+
+    #[command(flatten, next_help_heading = STORE_HEADING)]
+    pub(super) place: PlaceArgs,
+}
+
+#[derive(Args)]
+pub(super) struct RestoreArgs {
+    #[command(flatten)]
+    pub(super) command: RestoreCommand,
+
+    #[command(flatten, next_help_heading = STORE_HEADING)]
+    pub(super) place: PlaceArgs,
 }
 
 #[derive(Args)]

@@ -86,6 +86,7 @@ impl Check<'_> {
         let ca_file = self.ca_file();
         self.can_mail_codes(store.as_ref().map(|store| &store.policy));
         let recent_auth = self.recent_auth();
+        let copies = self.copies();
         let service_name = self.service_name(&args.service_name);
         let language = self.language(&args.language);
         let brand = brand::brand(&args.brand, |id| subject(layers, id), &mut self.problems);
@@ -113,6 +114,7 @@ impl Check<'_> {
             ca_file,
             policy: store.policy,
             recent_auth,
+            copies,
             service_name: service_name?,
             language: language?,
             brand: brand?,

@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use crate::copies::Plan;
+
 use super::check::Check;
 
 /// How recent a sign-in can be asked to be, in seconds: a minute to a day.
@@ -25,6 +27,44 @@ impl Check<'_> {
                  or leave it out to ask for no recent sign-in",
             ),
         }
+    }
+}
+
+/// How often copies can be made, in seconds: an hour to a month.
+const COPIES: RangeInclusive<u64> = 60 * 60..=720 * 60 * 60;
+/// How many copies can be kept.
+const KEPT: RangeInclusive<usize> = 1..=1000;
+
+impl Check<'_> {
+    /// Which copies are made by themselves. What is wrong is said even where none are.
+    pub(super) fn copies(&mut self) -> Option<Plan> {
+        let args = &self.layers.args;
+        let every = match seconds(&args.backup_every) {
+            Some(seconds) if COPIES.contains(&seconds) => Some(seconds),
+            _ => self.wrong(
+                "backup_every",
+                format!(
+                    "{:?} is no length of time from 1h to 720h",
+                    args.backup_every
+                ),
+                "write a whole number and h, as in 24h",
+            ),
+        };
+        let keep = match args.backup_keep.parse::<usize>() {
+            Ok(keep) if KEPT.contains(&keep) => Some(keep),
+            _ => self.wrong(
+                "backup_keep",
+                format!("{:?} is no number from 1 to 1000", args.backup_keep),
+                "use 7",
+            ),
+        };
+        let folder = args.backup_dir.as_deref()?;
+        let folder = self.path("backup_dir", folder);
+        Some(Plan {
+            folder: folder?,
+            every: every?,
+            keep: keep?,
+        })
     }
 }
 

@@ -13,7 +13,9 @@ use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches};
 use super::args::{Cli, CliCommand, DemoArgs, PamArgs, PlaceArgs, SettingsArgs};
 use super::file::{self, Entry, is_list};
 use super::manual::Shell;
-use super::orders::{PolicyCommand, ServiceCommand, SigningKeyCommand};
+use super::orders::{
+    BackupCommand, ClockCommand, PolicyCommand, RestoreCommand, ServiceCommand, SigningKeyCommand,
+};
 use super::problem::{Exit, Problems};
 use super::settings::Supervision;
 
@@ -118,6 +120,9 @@ pub(super) enum Asked {
     Service(Layers, ServiceCommand),
     SigningKey(Layers, SigningKeyCommand),
     Policy(Layers, PolicyCommand),
+    Backup(Layers, BackupCommand),
+    Clock(Layers, ClockCommand),
+    Restore(Layers, RestoreCommand),
     Openapi,
     Man(Option<PathBuf>),
     Completions(Shell),
@@ -235,6 +240,13 @@ pub(super) fn read(
             let command = args.command.unwrap_or(PolicyCommand::Show { json: false });
             Asked::Policy(layers(orders(args.place, sources)?), command)
         }
+        CliCommand::Backup(args) => {
+            Asked::Backup(layers(orders(args.place, sources)?), args.command)
+        }
+        CliCommand::Restore(args) => {
+            Asked::Restore(layers(orders(args.place, sources)?), args.command)
+        }
+        CliCommand::Clock(args) => Asked::Clock(layers(orders(args.place, sources)?), args.command),
         CliCommand::Openapi => Asked::Openapi,
         CliCommand::Man { into } => Asked::Man(into),
         CliCommand::Completions { shell } => Asked::Completions(shell),

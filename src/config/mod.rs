@@ -34,7 +34,10 @@ use std::path::PathBuf;
 pub use describe::{SettingRow, settings_table};
 pub use layers::{Layers, Refused, Source, Surroundings};
 pub use manual::{Shell, completions, manual_page, write_manual};
-pub use orders::{NewService, PolicyCommand, ServiceCommand, SigningKeyCommand};
+pub use orders::{
+    BackupCommand, ClockCommand, NewService, PolicyCommand, RestoreCommand, ServiceCommand,
+    SigningKeyCommand,
+};
 pub use problem::{Exit, Problem, Problems};
 pub use settings::{
     DemoSettings, IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, MasterKeyFile,
@@ -59,6 +62,12 @@ pub enum Command {
     SigningKey(StoreSettings, SigningKeyCommand),
     /// Tell and change the policy.
     Policy(StoreSettings, PolicyCommand),
+    /// Say what is thought of the clock.
+    Clock(StoreSettings, ClockCommand),
+    /// Write a copy of the store.
+    Backup(StoreSettings, BackupCommand),
+    /// Bring a copy back.
+    Restore(StoreSettings, RestoreCommand),
     /// Print the OpenAPI document.
     Openapi,
     /// Print the manual page ([`manual_page`]), or write all pages into that folder ([`write_manual`]).
@@ -95,6 +104,15 @@ pub fn read(
         }
         Asked::Policy(layers, command) => {
             Command::Policy(layers.store().map_err(Refused::Settings)?, command)
+        }
+        Asked::Backup(layers, command) => {
+            Command::Backup(layers.store().map_err(Refused::Settings)?, command)
+        }
+        Asked::Restore(layers, command) => {
+            Command::Restore(layers.store().map_err(Refused::Settings)?, command)
+        }
+        Asked::Clock(layers, command) => {
+            Command::Clock(layers.store().map_err(Refused::Settings)?, command)
         }
         Asked::Openapi => Command::Openapi,
         Asked::Man(folder) => Command::Man(folder),

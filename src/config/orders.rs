@@ -1,6 +1,7 @@
 //! Orders on the command line: what they are told beside the settings. None of it
 //! stands in variables or in the file.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
@@ -86,6 +87,38 @@ pub enum SigningKeyCommand {
     },
     /// Make a new key. It is published at once and signs some minutes later, when everybody may know it; what the old one signed can be checked for an hour more
     Rotate,
+}
+
+/// What `mfad clock` is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum ClockCommand {
+    /// Believe the clock as it is now, where the server refuses it because it has seen later times: after a wrong year, say, that was believed
+    Accept,
+}
+
+/// What `mfad backup` is told.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct BackupCommand {
+    /// The file to write, or - for standard output
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Let it take the place of a file that is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What `mfad restore` is told.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct RestoreCommand {
+    /// A file that mfad backup wrote
+    #[arg(value_name = "FILE", required_unless_present = "accept_rollback")]
+    pub file: Option<PathBuf>,
+    /// Go on with the store that stands in the data folder, where the server refuses it because it may be an older copy
+    #[arg(long, conflicts_with = "file")]
+    pub accept_rollback: bool,
+    /// Leave unused backup codes good, where you know that nobody has used one since the backup was made
+    #[arg(long)]
+    pub keep_backup_codes: bool,
 }
 
 /// A login service, as it is described on the command line.

@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::base::{ListenAddress, Secret};
 use crate::brand::Brand;
+use crate::copies::Plan;
 use crate::policy::Policy;
 use crate::server::{TlsFiles, TrustedProxy};
 use crate::words::Language;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub service_name: String,
     /// The language of pages and mails for whoever asks for none of ours.
     pub language: Language,
+    /// Which copies of the store are made by themselves; `None` for none.
+    pub copies: Option<Plan>,
     /// How the pages look, where they point to for help, and whom mails name.
     pub brand: Brand,
     /// How many connections are served at once, 1 to 65,536.

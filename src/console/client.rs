@@ -9,6 +9,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use super::copying;
 use super::order::{Answer, Order, Refusal, Reply};
 use super::{DEADLINE, LONGEST_ANSWER, LONGEST_ORDER, socket_path};
 
@@ -43,14 +44,7 @@ pub async fn send(folder: &Path, order: &Order) -> Result<Answer, Undone> {
         return Err(Undone::TooLong);
     }
     let answered = timeout(DEADLINE + GRACE, async {
-        let stream = UnixStream::connect(socket_path(folder)).await;
-        let mut stream = stream.map_err(|error| match error.kind() {
-            // A path that no socket can have is one that no server listens on.
-            io::ErrorKind::NotFound
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::InvalidInput => Undone::NoServer,
-            _ => Undone::Broken(error),
-        })?;
+        let mut stream = connect(folder).await?;
         converse(&mut stream, &line).await
     });
     match answered.await {
@@ -59,6 +53,61 @@ pub async fn send(folder: &Path, order: &Order) -> Result<Answer, Undone> {
         Ok(Err(undone)) => Err(undone),
         Err(_) => Err(Undone::Broken(io::ErrorKind::TimedOut.into())),
     }
+}
+
+/// Has the server that has the data folder `folder` make a copy of its store, and gives it to `out` piece by piece.
+/// Whether it is whole, the copy itself says.
+///
+/// # Errors
+/// [`Undone`]; `Broken` also where `out` fails.
+pub async fn fetch_copy(
+    folder: &Path,
+    out: &mut (dyn FnMut(&[u8]) -> io::Result<()> + Send),
+) -> Result<(), Undone> {
+    let mut line = serde_json::to_vec(&Order::Backup).map_err(|e| Undone::Broken(e.into()))?;
+    line.push(b'\n');
+    let begun = timeout(DEADLINE + GRACE, async {
+        let mut stream = connect(folder).await?;
+        stream.write_all(&line).await.map_err(Undone::Broken)?;
+        let mut read = Vec::new();
+        loop {
+            if let Some(end) = read.iter().position(|byte| *byte == b'\n') {
+                let rest = read.split_off(end + 1);
+                return Ok((stream, read, rest));
+            }
+            let more = stream.read_buf(&mut read).await.map_err(Undone::Broken)?;
+            if more == 0 || read.len() > LONGEST_ANSWER {
+                return Err(broke_off());
+            }
+        }
+    });
+    let (mut stream, line, rest) = match begun.await {
+        Ok(begun) => begun?,
+        Err(_) => return Err(Undone::Broken(io::ErrorKind::TimedOut.into())),
+    };
+    match serde_json::from_slice(&line) {
+        Ok(Reply::Answer(Answer::Copy)) => copying::take(&mut stream, &rest, out)
+            .await
+            .map_err(Undone::Broken),
+        Ok(Reply::Refusal(refusal)) => Err(Undone::Refused(refusal)),
+        _ => Err(broke_off()),
+    }
+}
+
+async fn connect(folder: &Path) -> Result<UnixStream, Undone> {
+    let stream = UnixStream::connect(socket_path(folder)).await;
+    stream.map_err(|error| match error.kind() {
+        // A path that no socket can have is one that no server listens on.
+        io::ErrorKind::NotFound
+        | io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::InvalidInput => Undone::NoServer,
+        _ => Undone::Broken(error),
+    })
+}
+
+fn broke_off() -> Undone {
+    let kind = io::ErrorKind::UnexpectedEof;
+    Undone::Broken(io::Error::new(kind, "it broke off in the middle"))
 }
 
 async fn converse(stream: &mut UnixStream, line: &[u8]) -> Result<Reply, Undone> {
@@ -72,8 +121,5 @@ async fn converse(stream: &mut UnixStream, line: &[u8]) -> Result<Reply, Undone>
         .map_err(Undone::Broken)?;
     let line = answer.strip_suffix(b"\n");
     line.and_then(|line| serde_json::from_slice(line).ok())
-        .ok_or_else(|| {
-            let kind = io::ErrorKind::UnexpectedEof;
-            Undone::Broken(io::Error::new(kind, "it broke off in the middle"))
-        })
+        .ok_or_else(broke_off)
 }

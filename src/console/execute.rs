@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use crate::base::{Clock, Entropy, Failure};
 use crate::clients::{self, ServiceKey};
+use crate::copies::{self, Schedule};
 use crate::factor;
 use crate::policy::{self, Policy};
 use crate::services::Services;
 use crate::signing::Signer;
 use crate::store::Store;
+use crate::timekeeper::{self, Timekeeper};
 
-use super::order::{Answer, Order};
+use super::order::{Answer, Order, Status};
 
 /// Services that one answer tells of.
 const PAGE: usize = 100;
@@ -26,6 +28,10 @@ pub struct Tools {
     pub entropy: Arc<dyn Entropy>,
     /// The policy of the settings.
     pub policy: Arc<Policy>,
+    /// The running server's, which must hear that the clock is believed; `None` where none runs.
+    pub timekeeper: Option<Timekeeper>,
+    /// The running server's, which knows how the copies go that are due; `None` where none are, or none runs.
+    pub copies: Option<Schedule>,
     /// The running server's signer, which must learn of new keys; `None` where none runs.
     pub signer: Option<Signer>,
 }
@@ -50,6 +56,8 @@ impl From<&Services> for Tools {
             entropy: services.entropy.clone(),
             policy: services.policy.clone(),
             signer: Some(services.signer.clone()),
+            timekeeper: Some(services.timekeeper.clone()),
+            copies: services.copies.clone(),
         }
     }
 }
@@ -114,6 +122,36 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
             let policy = factor::set_policy(&tools.store, &tools.policy, key, words).await?;
             Ok(Answer::Policy(policy.parts()))
         }
+        Order::Status => {
+            let (id, progress) = tools.store.progress()?;
+            let last = tools.store.read(copies::last)?;
+            let clock = match &tools.timekeeper {
+                Some(timekeeper) => timekeeper.clone(),
+                None => Timekeeper::open(tools.store.clone(), tools.clock.clone())?,
+            };
+            Ok(Answer::Status(Status {
+                store: data_encoding::HEXLOWER.encode(&id),
+                epoch: progress.epoch,
+                last_copy: last.map(|last| last.made_at),
+                clock: clock.health().err(),
+                copies: tools.copies.as_ref().and_then(Schedule::trouble),
+            }))
+        }
+        Order::ClockAccept => {
+            match &tools.timekeeper {
+                Some(timekeeper) => timekeeper.accept().await?,
+                None => {
+                    tools
+                        .store
+                        .write(move |tx| timekeeper::accept(tx, now))
+                        .await?
+                }
+            }
+            tracing::warn!(%now, "the clock is believed as it is, by order");
+            Ok(Answer::Done)
+        }
+        // What is behind this answer comes from whoever gives it.
+        Order::Backup => Ok(Answer::Copy),
         Order::SigningKeyList => Ok(Answer::SigningKeys(tools.signer().await?.list())),
         Order::SigningKeyRotate => {
             let signer = tools.signer().await?;

@@ -8,9 +8,10 @@
 //!
 //! The socket is for the server's own user and for root: its mode keeps others
 //! away, and the kernel is asked who is there. A connection carries one line of
-//! JSON each way.
+//! JSON each way; behind the answer that a copy of the store comes, the copy does.
 
 mod client;
+mod copying;
 mod execute;
 mod order;
 mod socket;
@@ -18,9 +19,10 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
-pub use client::{Undone, send};
+pub use client::{Undone, fetch_copy, send};
+pub use copying::remember;
 pub use execute::{Tools, execute};
-pub use order::{Answer, Fault, Order, Refusal};
+pub use order::{Answer, Fault, Order, Refusal, Status};
 pub use socket::Console;
 
 use std::path::{Path, PathBuf};

@@ -43,6 +43,12 @@ pub enum Order {
     SigningKeyList,
     /// Make a new key that signs results: [`Answer::SigningKeys`].
     SigningKeyRotate,
+    /// Give a copy of the store: [`Answer::Copy`], and the copy behind it.
+    Backup,
+    /// Tell of the store and its copies: [`Answer::Status`].
+    Status,
+    /// Believe the clock as it is: [`Answer::Done`].
+    ClockAccept,
     /// Let the settings say one part of the policy again: [`Answer::Policy`].
     PolicyUnset {
         /// Which.
@@ -73,8 +79,27 @@ pub enum Answer {
     },
     /// The policy that holds now, part by part.
     Policy(Vec<policy::Part>),
+    /// How the store is.
+    Status(Status),
+    /// A copy of the store comes behind this line.
+    Copy,
     /// The keys that sign results, the signing one first.
     SigningKeys(Vec<PublishedKey>),
+}
+
+/// How a store is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Names the store, in hexadecimal.
+    pub store: String,
+    /// One more for each copy that was brought back.
+    pub epoch: u64,
+    /// When the last copy was made; `None` where there was none yet.
+    pub last_copy: Option<Timestamp>,
+    /// What is wrong with the clock, in words.
+    pub clock: Option<String>,
+    /// Why the last copy that was due was not made, in words.
+    pub copies: Option<String>,
 }
 
 /// Why an order was not carried out, for the person who gave it.

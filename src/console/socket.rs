@@ -17,8 +17,9 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
+use super::copying;
 use super::execute::{Tools, execute};
-use super::order::{Fault, Order, Refusal, Reply};
+use super::order::{Answer, Fault, Order, Refusal, Reply};
 use super::{DEADLINE, LONGEST_ANSWER, LONGEST_ORDER, socket_path};
 
 /// The server's own user alone.
@@ -139,14 +140,27 @@ async fn take(stream: UnixStream, tools: &Tools) {
             return;
         }
     }
-    match timeout(DEADLINE, converse(stream, tools)).await {
-        Ok(Ok(())) => {}
+    let mut stream = stream;
+    match timeout(DEADLINE, converse(&mut stream, tools)).await {
+        Ok(Ok(Next::Done)) => {}
+        Ok(Ok(Next::Copy)) => {
+            let now = tools.clock.now();
+            if let Err(error) = copying::give(&tools.store, now, &mut stream).await {
+                tracing::warn!(%error, "a copy of the store was not made");
+            }
+        }
         Ok(Err(error)) => tracing::debug!(%error, "an order broke off"),
         Err(_) => tracing::debug!("an order took too long"),
     }
 }
 
-async fn converse(mut stream: UnixStream, tools: &Tools) -> io::Result<()> {
+/// What comes behind the answer.
+enum Next {
+    Done,
+    Copy,
+}
+
+async fn converse(stream: &mut UnixStream, tools: &Tools) -> io::Result<Next> {
     let (reading, mut writing) = stream.split();
     let mut line = Vec::new();
     let longest = LONGEST_ORDER as u64;
@@ -170,7 +184,7 @@ async fn converse(mut stream: UnixStream, tools: &Tools) -> io::Result<()> {
         },
         None if read == LONGEST_ORDER => Reply::Refusal(misunderstood("it is longer than 64 KiB")),
         // Whoever went away without an order hears nothing.
-        None => return Ok(()),
+        None => return Ok(Next::Done),
         // The error could quote what was sent.
         Some(Err(_)) => Reply::Refusal(misunderstood("it is none that it knows")),
     };
@@ -182,7 +196,11 @@ async fn converse(mut stream: UnixStream, tools: &Tools) -> io::Result<()> {
     }
     line.push(b'\n');
     writing.write_all(&line).await?;
-    writing.shutdown().await
+    if matches!(reply, Reply::Answer(Answer::Copy)) {
+        return Ok(Next::Copy);
+    }
+    writing.shutdown().await?;
+    Ok(Next::Done)
 }
 
 fn misunderstood(why: &str) -> Refusal {

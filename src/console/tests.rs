@@ -31,6 +31,8 @@ impl Running {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
             signer: None,
+            timekeeper: None,
+            copies: None,
             policy: Arc::default(),
         };
         let console = Console::open(folder.path()).unwrap();

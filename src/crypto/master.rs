@@ -13,6 +13,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::base::{Entropy, Failure, Secret};
 
 use super::aead;
+use super::outside::OutsideKey;
 use super::ring::KeyId;
 
 /// Why there is no master key to use.
@@ -151,10 +152,37 @@ impl MasterKey {
 
     /// The key that wraps the key ring.
     pub(super) fn wrapping_key(&self) -> Result<aead::Key, Unspecified> {
+        self.derived(b"mfad/kek/v1")
+    }
+
+    /// The key that seals copies of the store.
+    ///
+    /// # Errors
+    /// `internal` where no key can be derived.
+    pub fn copy_key(&self) -> Result<OutsideKey, Failure> {
+        self.outside(b"mfad/backup/v1")
+    }
+
+    /// The key that seals what stands beside the store and bears witness of it.
+    ///
+    /// # Errors
+    /// `internal` where no key can be derived.
+    pub fn witness_key(&self) -> Result<OutsideKey, Failure> {
+        self.outside(b"mfad/witness/v1")
+    }
+
+    fn outside(&self, label: &[u8]) -> Result<OutsideKey, Failure> {
+        match self.derived(label) {
+            Ok(key) => Ok(OutsideKey::new(self.id(), key)),
+            Err(_) => Err(Failure::internal("the master key cannot be used")),
+        }
+    }
+
+    fn derived(&self, label: &[u8]) -> Result<aead::Key, Unspecified> {
         let mut derived = [0u8; 32];
         hkdf::Salt::new(hkdf::HKDF_SHA256, &[])
             .extract(self.0.expose())
-            .expand(&[b"mfad/kek/v1"], Len32)?
+            .expand(&[label], Len32)?
             .fill(&mut derived)?;
         let key = aead::Key::new(&derived);
         derived.zeroize();

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! master key (32 bytes, outside the store)
-//!  └ HKDF-SHA-256 "mfad/kek/v1" → wraps the key ring, one record in the store
+//!  ├ HKDF-SHA-256 "mfad/kek/v1"     → wraps the key ring, one record in the store
+//!  ├ HKDF-SHA-256 "mfad/backup/v1"  → seals copies of the store
+//!  └ HKDF-SHA-256 "mfad/witness/v1" → seals the witness beside the store
 //! key ring
 //!  ├ term 1, 2, …  data keys; the highest seals what is written now
 //!  ├ person key    names people in the keys of tables
@@ -15,6 +17,7 @@
 mod aead;
 mod code;
 mod master;
+mod outside;
 mod p256;
 mod ring;
 
@@ -22,5 +25,6 @@ pub use code::{
     BackupCode, BackupCodeHash, CodeHash, DigitCode, TypedCode, constant_time_eq, typed_code,
 };
 pub use master::{MasterKey, MasterKeyError};
+pub use outside::OutsideKey;
 pub use p256::draw_p256_key;
 pub use ring::{KeyId, KeyRing, KeyRingError, SealError, Sealer};

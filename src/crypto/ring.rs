@@ -257,7 +257,7 @@ impl Sealer {
 
 /// Associated data: each part behind its length, so that no two lists of parts
 /// can look alike.
-fn context(parts: &[&[u8]]) -> Vec<u8> {
+pub(super) fn context(parts: &[&[u8]]) -> Vec<u8> {
     let mut aad = b"mfad".to_vec();
     for part in parts {
         aad.extend((part.len() as u64).to_be_bytes());
@@ -266,7 +266,7 @@ fn context(parts: &[&[u8]]) -> Vec<u8> {
     aad
 }
 
-fn seal_under(
+pub(super) fn seal_under(
     key: &aead::Key,
     term: u32,
     aad: &[u8],
@@ -293,7 +293,11 @@ fn term_of(sealed: &[u8]) -> Result<u32, SealError> {
     }
 }
 
-fn open_under(key: &aead::Key, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+pub(super) fn open_under(
+    key: &aead::Key,
+    aad: &[u8],
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, SealError> {
     let body = sealed.get(HEADER_LEN..).ok_or(SealError::Layout)?;
     let (nonce, text) = body
         .split_first_chunk::<{ aead::NONCE_LEN }>()

@@ -13,9 +13,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
 use crate::audit::Origin;
-use crate::base::{Clock, Entropy, Failure, PeerAddr, RequestId};
+use crate::base::{Clock, Entropy, Failure, PeerAddr, RequestId, codes};
 use crate::metrics::Metrics;
 use crate::server::{self, TrustedProxy};
+use crate::timekeeper::Timekeeper;
 use crate::wire::{METHOD_NOT_ALLOWED, TIMEOUT, problem};
 
 use super::headers;
@@ -91,6 +92,26 @@ async fn name(State(settings): State<EdgeSettings>, mut request: Request, next: 
     }
     .instrument(span)
     .await
+}
+
+/// Judges nothing by a clock that cannot be right: not who is calling, and no code. Public keys are read all the same.
+pub(super) async fn on_time(
+    State(timekeeper): State<Timekeeper>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let judged = ["/api/", "/auth/"]
+        .iter()
+        .any(|start| request.uri().path().starts_with(start));
+    match timekeeper.health() {
+        Err(why) if judged => {
+            let told =
+                "The server's clock is wrong, so nothing can be judged until it is set right.";
+            let failure = Failure::new(codes::UNAVAILABLE, told).retry_after(10);
+            problem(&failure.because(why))
+        }
+        _ => next.run(request).await,
+    }
 }
 
 async fn deadline(request: Request, next: Next) -> Response {

@@ -15,6 +15,7 @@ mod watch;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware;
 
 use crate::auth;
 use crate::base::{Code, codes};
@@ -38,8 +39,12 @@ pub fn router(desk: Arc<Desk>, settings: EdgeSettings, extra: Router) -> Router 
     let (api, _) = document::routes().split_for_parts();
     let served = api
         .with_state(desk.clone())
-        .merge(health::routes(desk.clone()))
-        .merge(sign_in::routes(desk, face.clone()))
+        .merge(sign_in::routes(desk.clone(), face.clone()))
+        .layer(middleware::from_fn_with_state(
+            desk.tools.timekeeper.clone(),
+            edge::on_time,
+        ))
+        .merge(health::routes(desk))
         .merge(assets::routes(usual, &face))
         .merge(face::routes(face))
         .merge(extra)

@@ -54,6 +54,24 @@ impl Tally {
         FREE_MISSES.saturating_sub(self.misses)
     }
 
+    /// As strict as either.
+    #[must_use]
+    pub fn or(self, other: Tally) -> Tally {
+        Tally {
+            misses: self.misses.max(other.misses),
+            locked_until: self.locked_until.max(other.locked_until),
+        }
+    }
+
+    /// Whoever had missed misses no more for free: where misses may have been forgotten, the next one waits.
+    #[must_use]
+    pub fn without_grace(self) -> Tally {
+        Tally {
+            misses: self.misses.max(FREE_MISSES),
+            ..self
+        }
+    }
+
     /// Whether an answer may be judged at `now`.
     pub fn standing(self, now: Timestamp) -> Standing {
         if self.misses >= DISABLING_MISSES {

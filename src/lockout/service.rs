@@ -1,5 +1,5 @@
 use crate::base::{Failure, PersonKey, Timestamp};
-use crate::store::{Read, Tx};
+use crate::store::{Read, Store, Tx};
 
 use super::rule::{IN_VAIN_KEPT, Standing, Tally};
 
@@ -71,6 +71,39 @@ pub fn clear(tx: &mut Tx<'_>, person: PersonKey, kind: &str) -> Result<(), Failu
     let key = (person, kind.to_owned());
     if tx.get::<Tally>(&key)?.is_some() {
         tx.delete::<Tally>(&key);
+    }
+    Ok(())
+}
+
+/// In a store that was brought back from a copy, tallies are as strict as those of the store whose place it takes.
+/// Where these are not known, whoever had missed has no free misses left.
+///
+/// # Errors
+/// Those of the stores.
+pub async fn heal(store: &Store, replaced: Option<Store>) -> Result<(), Failure> {
+    let known = replaced.is_some();
+    store
+        .each::<Tally, (), _>(move |tx, key, tally| {
+            if !known {
+                tx.put_until(key, &tally.without_grace(), NEVER)?;
+            }
+            Ok(None)
+        })
+        .await?;
+    let Some(replaced) = replaced else {
+        return Ok(());
+    };
+    let store = store.clone();
+    let later = replaced
+        .each::<Tally, _, _>(move |_, key, tally| Ok(Some((key.clone(), tally))))
+        .await?;
+    for (key, tally) in later {
+        store
+            .write(move |tx| {
+                let own = tx.get::<Tally>(&key)?.unwrap_or_default();
+                tx.put_until(&key, &own.or(tally), NEVER)
+            })
+            .await?;
     }
     Ok(())
 }

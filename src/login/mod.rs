@@ -31,8 +31,18 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::base::{Code, Kind};
 use crate::factor::Desk;
+use crate::store::Record;
 
 pub use unfinished::tell_of_unfinished;
+
+/// Tables of sign-ins under way: void in a store that was brought back from a copy.
+pub const OPEN_TABLES: &[&str] = &[
+    record::Challenge::TABLE,
+    record::Live::TABLE,
+    record::PromptToken::TABLE,
+    record::Unfinished::TABLE,
+    record::LastFinished::TABLE,
+];
 
 /// The challenge was open for longer than five minutes.
 pub const CHALLENGE_EXPIRED: Code = Code {

@@ -23,6 +23,16 @@ mod rule;
 mod service;
 mod sign_in;
 
+use crate::store::Record;
+
+/// Tables of sessions and of sign-ins under way: void in a store that was brought back from a copy.
+pub const OPEN_TABLES: &[&str] = &[
+    record::Browser::TABLE,
+    record::Turn::TABLE,
+    record::Kept::TABLE,
+    record::OfPerson::TABLE,
+];
+
 pub use client::{CALLBACK_PATH, Client, LOGIN_PATH, Way};
 pub use keep::{ABSOLUTE_SECONDS, IDLE_SECONDS, MOST_SESSIONS};
 pub use pending::{MOST_PENDING, MOST_PENDING_OF_BROWSER, PENDING_SECONDS};

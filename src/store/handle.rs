@@ -13,12 +13,14 @@ use redb::Database;
 use tokio::sync::{Notify, oneshot};
 
 use crate::base::{Entropy, Failure, Timestamp};
-use crate::crypto::Sealer;
+use crate::crypto::{OutsideKey, Sealer};
 use crate::metrics::Metrics;
 
+use super::copy::{self, CopyError};
 use super::engine::{Opener, Snapshot};
-use super::open::read_meta;
+use super::meta::{self, Progress, StoreId};
 use super::tx::{Read, SnapshotReader, Tx, engine_failure, storage_unavailable};
+use super::witness::Witness;
 use super::writer::Writer;
 
 /// Transactions that may wait for the writer; one more is refused with 503.
@@ -33,10 +35,28 @@ pub struct Store {
     queue: SyncSender<Message>,
 }
 
+/// What a store is started from.
+pub(super) struct Foundation {
+    pub database: Database,
+    pub opener: Opener,
+    /// The wrapped key ring of the file.
+    pub ring: Vec<u8>,
+    pub known: (StoreId, Progress),
+    /// The file.
+    pub path: PathBuf,
+    /// `None` where nobody watches over it: in tests, and while a copy is brought back.
+    pub witness: Option<Witness>,
+    pub sealer: Arc<Sealer>,
+    pub copy_key: Arc<OutsideKey>,
+    pub entropy: Arc<dyn Entropy>,
+}
+
 pub(super) struct Shared {
     /// Empty while the file is being opened anew, and after the end.
     pub database: RwLock<Option<Database>>,
     pub sealer: Arc<Sealer>,
+    /// Seals copies.
+    pub copy_key: Arc<OutsideKey>,
     pub entropy: Arc<dyn Entropy>,
     /// Why nothing can be written; `None` while all is well.
     pub trouble: Mutex<Option<String>>,
@@ -97,17 +117,22 @@ pub(super) fn panicked(panic: &(dyn Any + Send)) -> Failure {
 }
 
 impl Store {
-    pub(super) fn start(
-        database: Database,
-        opener: Opener,
-        identity: Vec<u8>,
-        path: PathBuf,
-        sealer: Arc<Sealer>,
-        entropy: Arc<dyn Entropy>,
-    ) -> std::io::Result<Store> {
+    pub(super) fn start(foundation: Foundation) -> std::io::Result<Store> {
+        let Foundation {
+            database,
+            opener,
+            ring,
+            known: (id, progress),
+            path,
+            witness,
+            sealer,
+            copy_key,
+            entropy,
+        } = foundation;
         let shared = Arc::new(Shared {
             database: RwLock::new(Some(database)),
             sealer,
+            copy_key,
             entropy,
             trouble: Mutex::default(),
             watchers: Mutex::default(),
@@ -115,15 +140,60 @@ impl Store {
             path,
         });
         let (queue, waiting) = sync_channel(QUEUE);
-        let writer = Writer {
+        let mut writer = Writer {
             shared: shared.clone(),
             opener,
-            identity,
+            ring,
+            id,
+            progress,
+            witness,
+            unwitnessed: 0,
         };
         thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || writer.run(&waiting))?;
         Ok(Store { shared, queue })
+    }
+
+    /// Which store it is, and how far it has come.
+    ///
+    /// # Errors
+    /// `unavailable` while the file cannot be read.
+    pub fn progress(&self) -> Result<(StoreId, Progress), Failure> {
+        let database = self
+            .shared
+            .database
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let database = database.as_ref().ok_or_else(storage_unavailable)?;
+        let meta = meta::read(database).map_err(|e| engine_failure(e.into()))?;
+        meta.known
+            .ok_or_else(|| Failure::internal("the store has no name"))
+    }
+
+    /// Writes a sealed copy of what is committed: `out` gets it piece by piece, and ends it where it fails.
+    /// Gives the rows that it holds. Waits for the disk, and for `out`.
+    ///
+    /// # Errors
+    /// [`CopyError`]: those of `out`, and of the store.
+    pub fn copy(
+        &self,
+        now: Timestamp,
+        out: &mut dyn FnMut(Vec<u8>) -> std::io::Result<()>,
+    ) -> Result<u64, CopyError> {
+        let snapshot = {
+            let database = self
+                .shared
+                .database
+                .read()
+                .unwrap_or_else(PoisonError::into_inner);
+            let database = database
+                .as_ref()
+                .ok_or_else(|| CopyError::Store(storage_unavailable()))?;
+            copy::snapshot(database)?
+        };
+        let (key, entropy) = (&self.shared.copy_key, &*self.shared.entropy);
+        copy::write(&snapshot, key, entropy, now, out)
     }
 
     /// Runs `work` on a snapshot of what is committed.
@@ -202,7 +272,7 @@ impl Store {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .as_ref()
-            .is_some_and(|database| read_meta(database).is_ok())
+            .is_some_and(|database| meta::read(database).is_ok())
     }
 
     /// The keys under which the contents are sealed, people are named and codes are hashed.

@@ -13,20 +13,35 @@
 //! **After an I/O error** the engine's handle is dead for good. The writer
 //! drops it, answers 503 to those who wait, and opens the file anew as soon as
 //! the disk lets it, without a restart.
+//!
+//! **An older copy** in the place of the store would make used codes good again. Each commit is
+//! counted, and a witness beside the file knows the count: what is older than it has seen is not
+//! opened. Copies are made from a snapshot, and come back as a new epoch.
 
+mod copy;
+mod each;
 mod engine;
 mod handle;
+mod meta;
 mod open;
+mod restore;
 mod table;
 mod tx;
+mod witness;
 mod writer;
 
+#[cfg(test)]
+mod copy_tests;
 #[cfg(test)]
 mod power_cut;
 #[cfg(test)]
 mod tests;
 
+pub use copy::{CopyError, CopyHead, Passing};
 pub use handle::Store;
-pub use open::{MasterKeyPlace, OpenError, exists, open};
+pub use meta::{Progress, StoreId};
+pub use open::{MasterKeyPlace, OpenError, exists, let_begin, open};
+pub use restore::{Placed, RestoreError, Restoring, Source, begin as begin_restore};
 pub use table::{Key, Record};
 pub use tx::{Order, Read, Scan, Tx};
+pub use witness::Doubt;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::backends::FileBackend;
-use redb::{Database, DatabaseError, ReadableDatabase, TableDefinition, TableError};
+use redb::{Database, DatabaseError};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
@@ -15,16 +15,11 @@ use crate::base::{Entropy, Failure};
 use crate::crypto::{KeyRing, KeyRingError, MasterKey, MasterKeyError, Sealer};
 
 use super::engine::{self, Opener};
-use super::handle::Store;
+use super::handle::{Foundation, Store};
+use super::meta::{self, FORMAT, Progress};
+use super::witness::{self, Doubt, Seen, Witness};
 
-/// Raised whenever a record changes its shape, so that an older program
-/// refuses the file instead of misreading it.
-pub(super) const FORMAT: u32 = 1;
-/// What is not sealed, because it is needed to open the rest.
-pub(super) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
-const META_FORMAT: &str = "format";
-const META_KEY_RING: &str = "key ring";
-const FILE_NAME: &str = "mfad.redb";
+pub(super) const FILE_NAME: &str = "mfad.redb";
 
 /// Where the master key is.
 #[derive(Clone, Debug)]
@@ -73,6 +68,22 @@ pub enum OpenError {
         /// Where the key was looked for.
         key: PathBuf,
     },
+    /// There was a store, and what stood beside it still does.
+    #[error("{} is gone, but {beside} of it still stands there", store.display())]
+    StoreLost {
+        /// The store.
+        store: PathBuf,
+        /// What stands there.
+        beside: &'static str,
+    },
+    /// It is not the store that was last used here, or an older copy of it.
+    #[error("{} {doubt}", store.display())]
+    Doubted {
+        /// The store.
+        store: PathBuf,
+        /// Why.
+        doubt: Doubt,
+    },
     /// The master key cannot be read or made.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
@@ -111,40 +122,103 @@ pub fn open(
     make_private_folder(folder)?;
     let path = folder.join(FILE_NAME);
     let _alone = alone_in(folder, &path)?;
-    let new = match fs::symlink_metadata(&path) {
-        Ok(_) => false,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => true,
-        Err(e) => return Err(io_error(&path)(e)),
-    };
+    let new = is_missing(&path)?;
+    if new {
+        let_begin(folder, master)?;
+        mark_begun(folder, &path)?;
+    }
     let master = master_key(&path, new, master, &*entropy)?;
     if new {
         create(folder, &path, &master, &*entropy)?;
     }
     guard_file(&path)?;
-    let opener: Opener = {
-        let path = path.clone();
-        Box::new(move |thorough| {
-            let file = OpenOptions::new().read(true).write(true).open(&path)?;
-            // The engine would make a new database of an empty file, and everybody would be without a factor.
-            if file.metadata()?.len() == 0 {
-                return Err(DatabaseError::Storage(redb::StorageError::Corrupted(
-                    "the file is empty".to_owned(),
-                )));
-            }
-            engine::builder(thorough).create_with_backend(FileBackend::new(file)?)
-        })
-    };
-    open_with(&path, opener, &master, entropy)
+    let witness_key = master.witness_key().map_err(OpenError::Start)?;
+    let witness = Witness::of(folder, witness_key, entropy.clone());
+    open_witnessed(&path, opener(&path), &master, entropy, Some(witness))
+}
+
+/// Whether a first store may be made in `folder`: not where there was one.
+///
+/// # Errors
+/// [`OpenError::StoreLost`] where what stands there belongs to a store that is gone; where the folder cannot be read.
+pub fn let_begin(folder: &Path, master: &MasterKeyPlace) -> Result<(), OpenError> {
+    let path = folder.join(FILE_NAME);
+    if Witness::stands_in(folder) {
+        return Err(lost(path, "the witness"));
+    }
+    // Only a first start that was broken off leaves a key of ours without a store.
+    match master {
+        MasterKeyPlace::Own(key)
+            if key.parent() == Some(folder)
+                && is_missing(&unfinished(&path))?
+                && !is_missing(key)? =>
+        {
+            Err(lost(path, "the master key"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn lost(store: PathBuf, beside: &'static str) -> OpenError {
+    OpenError::StoreLost { store, beside }
+}
+
+fn is_missing(path: &Path) -> Result<bool, OpenError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(false),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(e) => Err(io_error(path)(e)),
+    }
+}
+
+/// Opens the file at `path`, and never makes one.
+pub(super) fn opener(path: &Path) -> Opener {
+    let path = path.to_owned();
+    Box::new(move |thorough| {
+        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+        // The engine would make a new database of an empty file, and everybody would be without a factor.
+        if file.metadata()?.len() == 0 {
+            return Err(DatabaseError::Storage(redb::StorageError::Corrupted(
+                "the file is empty".to_owned(),
+            )));
+        }
+        engine::builder(thorough).create_with_backend(FileBackend::new(file)?)
+    })
 }
 
 /// Keeps others out while a store is found or made. Released when dropped.
-fn alone_in(folder: &Path, store: &Path) -> Result<File, OpenError> {
+pub(super) fn alone_in(folder: &Path, store: &Path) -> Result<File, OpenError> {
     let lock = File::open(folder).map_err(io_error(folder))?;
     match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(lock),
         Err(Errno::WOULDBLOCK) => Err(OpenError::InUse(store.to_owned())),
         Err(e) => Err(io_error(folder)(e.into())),
     }
+}
+
+/// The name of a store while it is made. As long as it stands there, the first start is not over.
+fn unfinished(path: &Path) -> PathBuf {
+    path.with_extension("unfinished")
+}
+
+/// Notes that a first start has begun, before it leaves anything else behind.
+fn mark_begun(folder: &Path, path: &Path) -> Result<(), OpenError> {
+    let mark = unfinished(path);
+    empty(&mark)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| File::open(folder)?.sync_all())
+        .map_err(io_error(&mark))
+}
+
+/// An empty file of ours under that name.
+pub(super) fn empty(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    options.mode(0o600).open(path)
 }
 
 /// Makes a new store under another name, and gives it its own when it is whole on disk: what a
@@ -155,39 +229,26 @@ fn create(
     master: &MasterKey,
     entropy: &dyn Entropy,
 ) -> Result<(), OpenError> {
-    let unfinished = path.with_extension("unfinished");
-    remove(&unfinished)?;
+    let unfinished = unfinished(path);
     let made = fill(&unfinished, master, entropy).and_then(|()| {
         fs::rename(&unfinished, path)
             .and_then(|()| File::open(folder)?.sync_all())
             .map_err(io_error(path))
     });
     if made.is_err() {
-        remove(&unfinished)?;
+        // Its room is given back; its name still says that the first start is not over.
+        empty(&unfinished).map_err(io_error(&unfinished))?;
     }
     made
 }
 
 fn fill(path: &Path, master: &MasterKey, entropy: &dyn Entropy) -> Result<(), OpenError> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(io_error(path))?;
+    let file = empty(path).map_err(io_error(path))?;
     let database = FileBackend::new(file)
         .and_then(|backend| engine::builder(true).create_with_backend(backend))
         .map_err(|e| refused(path, e))?;
     initialise(&database, path, master, entropy)?;
     database.close().map_err(|e| refused(path, e))
-}
-
-fn remove(path: &Path) -> Result<(), OpenError> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error(path)(e)),
-        _ => Ok(()),
-    }
 }
 
 /// Writes what a new store needs to be opened: its format, and a key ring of fresh keys.
@@ -199,34 +260,98 @@ pub(super) fn initialise(
 ) -> Result<(), OpenError> {
     let ring = KeyRing::draw(entropy).map_err(OpenError::Start)?;
     let wrapped = ring.wrap(master, entropy).map_err(OpenError::Start)?;
-    write_meta(database, &wrapped).map_err(|e| refused(path, e))
+    meta::write_new(database, &wrapped).map_err(|e| refused(path, e))
 }
 
 /// Opens through any engine handle: the seam for tests that make the disk fail.
+#[cfg(test)]
 pub(super) fn open_with(
     path: &Path,
     opener: Opener,
     master: &MasterKey,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Store, OpenError> {
+    open_witnessed(path, opener, master, entropy, None)
+}
+
+/// Opens what the witness does not doubt. Without a witness nothing is doubted.
+pub(super) fn open_witnessed(
+    path: &Path,
+    opener: Opener,
+    master: &MasterKey,
+    entropy: Arc<dyn Entropy>,
+    witness: Option<Witness>,
+) -> Result<Store, OpenError> {
     let database = opener(true).map_err(|e| match e {
         e if engine::is_in_use(&e) => OpenError::InUse(path.to_owned()),
         e => refused(path, e),
     })?;
-    let (format, wrapped) = read_meta(&database).map_err(|e| refused(path, e))?;
-    if format > FORMAT {
+    let found = meta::read(&database).map_err(|e| refused(path, e))?;
+    if found.format > FORMAT {
         return Err(OpenError::Newer {
             path: path.to_owned(),
-            found: format,
+            found: found.format,
         });
     }
-    let sealer = Arc::new(Sealer::new(&KeyRing::unwrap(master, &wrapped)?)?);
-    Store::start(database, opener, wrapped, path.to_owned(), sealer, entropy)
-        .map_err(|e| OpenError::Start(Failure::internal(e)))
+    let sealer = Arc::new(Sealer::new(&KeyRing::unwrap(master, &found.ring)?)?);
+    let seen = match &witness {
+        Some(witness) => {
+            let seen = witness.read().map_err(io_error(witness.path()))?;
+            let agreed = seen.and_then(|seen| {
+                witness::compare(found.known, seen.as_ref())?;
+                Ok(seen)
+            });
+            agreed.map_err(|doubt| OpenError::Doubted {
+                store: path.to_owned(),
+                doubt,
+            })?
+        }
+        None => None,
+    };
+    let known = match found.known {
+        Some(known) => known,
+        None => name(path, &database, seen, witness.as_ref(), &*entropy)?,
+    };
+    let copy_key = Arc::new(master.copy_key().map_err(OpenError::Start)?);
+    let foundation = Foundation {
+        database,
+        opener,
+        ring: found.ring,
+        known,
+        path: path.to_owned(),
+        witness,
+        sealer,
+        copy_key,
+        entropy,
+    };
+    Store::start(foundation).map_err(|e| OpenError::Start(Failure::internal(e)))
+}
+
+/// Gives a store its name. The witness hears of it first: should this break off, it is done again.
+fn name(
+    path: &Path,
+    database: &Database,
+    seen: Option<Seen>,
+    witness: Option<&Witness>,
+    entropy: &dyn Entropy,
+) -> Result<(meta::StoreId, Progress), OpenError> {
+    let (epoch, changes) = (1, 0);
+    let store = match seen {
+        Some(seen) => seen.store(),
+        None => meta::draw_id(entropy).map_err(OpenError::Start)?,
+    };
+    if let Some(witness) = witness {
+        let named = Seen::new(store, Progress { epoch, changes });
+        witness.write(&named).map_err(io_error(witness.path()))?;
+    }
+    let changes = changes + 1;
+    let progress = Progress { epoch, changes };
+    meta::name(database, store, progress).map_err(|e| refused(path, e))?;
+    Ok((store, progress))
 }
 
 /// What the engine says of a file: the disk's fault, or the contents'.
-fn refused(path: &Path, error: impl Into<redb::Error>) -> OpenError {
+pub(super) fn refused(path: &Path, error: impl Into<redb::Error>) -> OpenError {
     match error.into() {
         // So it calls contents that are not its own.
         redb::Error::Io(source) if source.kind() != io::ErrorKind::InvalidData => OpenError::Io {
@@ -240,36 +365,7 @@ fn refused(path: &Path, error: impl Into<redb::Error>) -> OpenError {
     }
 }
 
-/// The file's format, and its wrapped key ring, by which it is known again.
-pub(super) fn read_meta(database: &Database) -> Result<(u32, Vec<u8>), redb::Error> {
-    let lost = || redb::Error::Corrupted("the file lacks its own description".to_owned());
-    let table = match database.begin_read()?.open_table(META) {
-        Ok(table) => table,
-        Err(TableError::TableDoesNotExist(_)) => return Err(lost()),
-        Err(e) => return Err(e.into()),
-    };
-    let format = table
-        .get(META_FORMAT)?
-        .and_then(|value| Some(u32::from_be_bytes(value.value().try_into().ok()?)));
-    let ring = table
-        .get(META_KEY_RING)?
-        .map(|value| value.value().to_vec());
-    format.zip(ring).ok_or_else(lost)
-}
-
-fn write_meta(database: &Database, wrapped: &[u8]) -> Result<(), redb::Error> {
-    let mut transaction = database.begin_write()?;
-    transaction.set_quick_repair(true);
-    {
-        let mut table = transaction.open_table(META)?;
-        table.insert(META_FORMAT, FORMAT.to_be_bytes().as_slice())?;
-        table.insert(META_KEY_RING, wrapped)?;
-    }
-    transaction.commit()?;
-    Ok(())
-}
-
-fn master_key(
+pub(super) fn master_key(
     store: &Path,
     new: bool,
     place: &MasterKeyPlace,
@@ -289,7 +385,7 @@ fn master_key(
     }
 }
 
-fn io_error(path: &Path) -> impl Fn(io::Error) -> OpenError {
+pub(super) fn io_error(path: &Path) -> impl Fn(io::Error) -> OpenError {
     let path = path.to_owned();
     move |source| OpenError::Io {
         path: path.clone(),
@@ -297,7 +393,7 @@ fn io_error(path: &Path) -> impl Fn(io::Error) -> OpenError {
     }
 }
 
-fn make_private_folder(folder: &Path) -> Result<(), OpenError> {
+pub(super) fn make_private_folder(folder: &Path) -> Result<(), OpenError> {
     match DirBuilder::new().recursive(true).mode(0o700).create(folder) {
         Ok(()) => {}
         Err(e) => return Err(io_error(folder)(e)),
@@ -306,7 +402,7 @@ fn make_private_folder(folder: &Path) -> Result<(), OpenError> {
     guard(folder, &found, 0o700)
 }
 
-fn guard_file(path: &Path) -> Result<(), OpenError> {
+pub(super) fn guard_file(path: &Path) -> Result<(), OpenError> {
     let found = fs::symlink_metadata(path).map_err(io_error(path))?;
     if !found.is_file() {
         return Err(OpenError::Foreign {

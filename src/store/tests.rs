@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::base::{Failure, Kind, OsEntropy, PersonKey, Timestamp, codes};
 use crate::crypto::{KeyRingError, MasterKey};
 
-use super::open::{FORMAT, META, initialise, open_with};
+use super::meta::{FORMAT, META};
+use super::open::{initialise, open_with};
 use super::{MasterKeyPlace, OpenError, Order, Record, Scan, Store, Tx, engine, open};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -695,7 +696,7 @@ async fn a_store_that_was_broken_off_while_it_was_made_is_made_anew() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     names.sort();
-    assert_eq!(names, ["master.key", "mfad.redb"]);
+    assert_eq!(names, ["master.key", "mfad.redb", "mfad.witness"]);
     assert_eq!(all(&open_in(folder.path()).unwrap()).len(), 1);
 }
 

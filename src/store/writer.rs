@@ -15,13 +15,16 @@ use crate::base::Failure;
 
 use super::engine::{self, Batch, EngineError, Opener};
 use super::handle::{Job, Message, Shared, panicked};
-use super::open::read_meta;
+use super::meta::{self, Progress, StoreId};
 use super::tx::{ApplyError, Tx, storage_unavailable};
+use super::witness::{Seen, Witness};
 
 /// Transactions that share one commit at the most.
 const BATCH: usize = 512;
 /// How often a store that failed is tried again.
 const RETRY: Duration = Duration::from_millis(500);
+/// Commits after which the witness is told, however busy we are.
+const WITNESSED: u64 = 64;
 
 /// What became of each job, and which tables changed.
 struct Committed {
@@ -34,12 +37,19 @@ pub struct Writer {
     pub shared: Arc<Shared>,
     pub opener: Opener,
     /// The wrapped key ring of the file that was opened first: another file is not ours.
-    pub identity: Vec<u8>,
+    pub ring: Vec<u8>,
+    pub id: StoreId,
+    /// As of the last commit that is known to be on disk.
+    pub progress: Progress,
+    pub witness: Option<Witness>,
+    /// Commits that the witness has not heard of.
+    pub unwitnessed: u64,
 }
 
 impl Writer {
     /// Works off what waits, until it is told to stop or nobody can ask any more.
-    pub fn run(&self, waiting: &Receiver<Message>) {
+    pub fn run(&mut self, waiting: &Receiver<Message>) {
+        self.tell_witness();
         loop {
             let first = match waiting.recv_timeout(RETRY) {
                 Ok(message) => Some(message),
@@ -54,8 +64,12 @@ impl Writer {
                     Message::Stop(reply) => stop = Some(reply),
                 }
             }
-            if !jobs.is_empty() || self.in_trouble() {
+            let idle = jobs.is_empty();
+            if !idle || self.in_trouble() {
                 self.serve(jobs);
+            }
+            if self.unwitnessed >= WITNESSED || (idle && self.unwitnessed > 0) {
+                self.tell_witness();
             }
             if let Some(reply) = stop {
                 self.end();
@@ -66,7 +80,25 @@ impl Writer {
         self.end();
     }
 
-    fn end(&self) {
+    /// Has the witness see how far the store has come. Where it cannot, it is told again.
+    fn tell_witness(&mut self) {
+        let Some(witness) = &self.witness else {
+            self.unwitnessed = 0;
+            return;
+        };
+        match witness.write(&Seen::new(self.id, self.progress)) {
+            Ok(()) => self.unwitnessed = 0,
+            Err(error) => {
+                tracing::warn!(%error, path = %witness.path().display(), "the store's witness cannot be written");
+                self.unwitnessed = self.unwitnessed.max(1);
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        if self.unwitnessed > 0 {
+            self.tell_witness();
+        }
         let database = self.database_mut().take();
         close(database);
     }
@@ -81,7 +113,7 @@ impl Writer {
 
     /// Runs and commits a batch. In trouble, the disk must first take a try of ours: changes that
     /// happen to be small enough would pass on a full one, and readiness would come and go.
-    fn serve(&self, mut jobs: Vec<Box<dyn Job>>) {
+    fn serve(&mut self, mut jobs: Vec<Box<dyn Job>>) {
         let began = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             if self.in_trouble() {
@@ -145,14 +177,21 @@ impl Writer {
         }
     }
 
-    fn commit(&self, jobs: &mut [Box<dyn Job>]) -> Result<Committed, EngineError> {
-        self.with_database(|database| self.commit_to(database, jobs))
+    fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Committed, EngineError> {
+        let changes = self.progress.changes.saturating_add(1);
+        let committed = self.with_database(|database| self.commit_to(database, jobs, changes))?;
+        if !committed.changed.is_empty() {
+            self.progress.changes = changes;
+            self.unwitnessed += 1;
+        }
+        Ok(committed)
     }
 
     fn commit_to(
         &self,
         database: &Database,
         jobs: &mut [Box<dyn Job>],
+        changes: u64,
     ) -> Result<Committed, EngineError> {
         let transaction = engine::begin(database)?;
         let mut settled = Vec::with_capacity(jobs.len());
@@ -178,6 +217,7 @@ impl Writer {
         if changed.is_empty() {
             engine::abort(transaction)?;
         } else {
+            meta::count(&transaction, changes)?;
             engine::commit(transaction)?;
         }
         Ok(Committed { settled, changed })
@@ -236,9 +276,14 @@ impl Writer {
             opened => opened,
         }
         .map_err(|refused| refused.to_string())?;
-        match read_meta(&opened) {
-            Ok((_, ring)) if ring == self.identity => Ok(opened),
-            Ok(_) => Err("another store stands in the place of ours".to_owned()),
+        match meta::read(&opened) {
+            Ok(meta) if meta.ring != self.ring => {
+                Err("another store stands in the place of ours".to_owned())
+            }
+            Ok(meta) if meta.known.is_none_or(|(_, is)| is < self.progress) => {
+                Err("an older copy stands in the place of our store".to_owned())
+            }
+            Ok(_) => Ok(opened),
             Err(why) => Err(why.to_string()),
         }
     }

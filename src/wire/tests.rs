@@ -25,6 +25,7 @@ use crate::services::Services;
 use crate::session::{Sessions, Way};
 use crate::signing::Signer;
 use crate::store::{MasterKeyPlace, open};
+use crate::timekeeper::Timekeeper;
 use crate::words::Language;
 
 const NOW: u64 = 1_800_000_000;
@@ -79,6 +80,8 @@ impl House {
             policy: Arc::new(Policy::default()),
             recent_auth: None,
             origin: "https://mfa.example.com".into(),
+            copies: None,
+            timekeeper: Timekeeper::open(store.clone(), Arc::new(Still)).unwrap(),
             store,
             clock: Arc::new(Still),
             entropy: Arc::new(OsEntropy),

@@ -417,7 +417,7 @@ async fn files_are_the_owners_alone_whatever_the_umask() {
     }
     assert_eq!(
         names,
-        BTreeSet::from(["master.key".to_owned(), "mfad.redb".to_owned()])
+        BTreeSet::from(["master.key", "mfad.redb", "mfad.witness"].map(str::to_owned))
     );
     assert_eq!(mode(&site.data_dir().join("control.sock")), 0o600);
 }
@@ -442,7 +442,7 @@ async fn an_issuer_that_is_away_delays_no_start_and_is_found_when_it_comes() {
     assert_eq!(status, 503);
     assert_eq!(
         body,
-        json!({"ready": false, "checks": {"storage": "ok", "issuer_keys": "failing"}})
+        json!({"ready": false, "checks": {"storage": "ok", "issuer_keys": "failing", "clock": "ok"}})
     );
     let stranger = Client::new(server.address(), None);
     assert_eq!(stranger.get("/healthz").await.text, "ok\n");

@@ -432,6 +432,7 @@ async fn another_users_orders_are_not_heard() {
         &data,
         &data.join("master.key"),
         &data.join("mfad.redb"),
+        &data.join("mfad.witness"),
         &site.path("smtp.password"),
     ] {
         chown(path, Some(NOBODY), Some(NOBODY)).unwrap();

@@ -17,6 +17,7 @@ use super::{Answer, Device, Factor, Place, Verdict};
 use record::CodeSet;
 
 pub use http::routes;
+pub use service::heal;
 
 /// Codes of one set.
 pub const COUNT: usize = 10;

@@ -32,6 +32,15 @@ impl CodeSet {
             .count()
     }
 
+    /// Makes every unused code void: it counts as spent. Gives how many there were.
+    pub fn void(&mut self, now: Timestamp) -> usize {
+        let unused = self.remaining();
+        for code in &mut self.codes {
+            code.spent_at = code.spent_at.or(Some(now));
+        }
+        unused
+    }
+
     /// Spends the code of this hash: true once. Every code is compared, whichever matches.
     pub fn spend(&mut self, hash: &BackupCodeHash, now: Timestamp) -> bool {
         let mut spent = false;

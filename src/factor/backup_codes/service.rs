@@ -1,10 +1,10 @@
 use crate::base::{Failure, PersonKey, Timestamp};
 use crate::crypto::BackupCode;
 use crate::factor::proof::BackupCodes as Backup;
-use crate::factor::{Answer, BackupCodesLeft, Deed, Refusal};
+use crate::factor::{Answer, BackupCodesLeft, Deed, Healing, Refusal, Voided};
 use crate::mail::BackupCodesRegenerated;
 use crate::services::Services;
-use crate::store::{Read, Tx};
+use crate::store::{Read, Store, Tx};
 use crate::trust;
 
 use super::record::{CodeSet, KeptCode};
@@ -76,4 +76,29 @@ pub fn regenerate(deed: &mut Deed<'_, '_>, answer: &Answer) -> Result<Vec<String
     trust::forget_all(deed.tx, deed.person)?;
     deed.tell(|occasion| BackupCodesRegenerated { occasion })?;
     Ok(codes)
+}
+
+/// Takes over what the replaced store knows to be spent. What nobody knows is void, unless it shall be kept.
+pub async fn heal(store: &Store, healing: Healing) -> Result<Vec<Voided>, Failure> {
+    store
+        .each::<CodeSet, Voided, _>(move |tx, person, mut set| {
+            let known = match &healing.replaced {
+                Some(replaced) => Some(replaced.read(|read| read.get::<CodeSet>(person))?),
+                None => None,
+            };
+            match known {
+                Some(Some(later)) if later.salt == set.salt => {
+                    tx.put(person, &later)?;
+                    return Ok(None);
+                }
+                None if healing.keep_backup_codes => return Ok(None),
+                // Another set has taken its place since, or nobody can tell.
+                _ => {}
+            }
+            let codes = set.void(healing.now);
+            tx.put(person, &set)?;
+            let person = *person;
+            Ok((codes > 0).then_some(Voided { person, codes }))
+        })
+        .await
 }

@@ -10,13 +10,19 @@ mod service;
 use crate::base::{Code, Failure, Kind, PersonKey, Timestamp};
 use crate::mail::Address;
 use crate::services::Services;
-use crate::store::{Order, Read, Scan, Tx};
+use crate::store::{Order, Read, Record, Scan, Tx};
 
 use super::{Answer, Device, Factor, Place, Verdict};
 use record::{Active, MailedCode, Pending, Purpose};
 
 pub use http::routes;
 pub use service::{Sent, forget_sign_in, send_sign_in};
+
+/// Tables of what waits for an answer.
+pub const OPEN_TABLES: &[&str] = &[
+    <record::Pending as Record>::TABLE,
+    <record::MailedCode as Record>::TABLE,
+];
 
 /// The issuer names no address that we could write to.
 pub const EMAIL_UNKNOWN: Code = Code {

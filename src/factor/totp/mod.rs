@@ -9,13 +9,17 @@ mod service;
 
 use crate::base::{DeviceId, Failure, PersonKey, Timestamp};
 use crate::services::Services;
-use crate::store::{Read, Tx};
+use crate::store::{Read, Record, Tx};
 
 use super::{Answer, Device, Factor, Place, Status, Verdict};
 use record::{Active, Pending};
 use rule::Secret160;
 
 pub use http::routes;
+pub use service::heal;
+
+/// Tables of what waits for an answer.
+pub const OPEN_TABLES: &[&str] = &[<record::Pending as Record>::TABLE];
 
 pub(super) const KIND: &str = "totp";
 const NAME: &str = "Authenticator app";

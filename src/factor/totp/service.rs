@@ -5,10 +5,11 @@ use crate::factor::{
 };
 use crate::lockout::{self, Standing};
 use crate::mail::{FactorReplaced, Thing};
+use crate::store::Store;
 use crate::trust;
 
 use super::record::{Active, Pending};
-use super::rule::{PENDING_TTL, Secret160, accepted_step, clock_offset};
+use super::rule::{PENDING_TTL, Secret160, accepted_step, clock_offset, step_at};
 
 /// What a new app is to be told.
 pub struct Begun {
@@ -137,4 +138,22 @@ pub fn disable(deed: &mut Deed<'_, '_>, answer: &Answer) -> Result<(), Refusal> 
     deed.prove(answer, BackupCodes::Taken)?;
     factor.forget(deed.tx, deed.person)?;
     Ok(deed.removed(factor, &active.device(), Vec::new())?)
+}
+
+/// Uses up every time step that a code may have been accepted for until `now`, also by a clock that is ahead.
+pub async fn heal(store: &Store, now: Timestamp) -> Result<(), Failure> {
+    let used = step_at(now).saturating_add(1);
+    store
+        .each::<Active, (), _>(move |tx, person, active| {
+            if active.last_step < used {
+                let active = Active {
+                    last_step: used,
+                    ..active
+                };
+                tx.put(person, &active)?;
+            }
+            Ok(None)
+        })
+        .await?;
+    Ok(())
 }

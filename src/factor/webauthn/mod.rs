@@ -16,7 +16,7 @@ mod service;
 
 use crate::base::{Code, Failure, Kind, PersonKey, Timestamp};
 use crate::services::Services;
-use crate::store::{Order, Read, Scan, Tx};
+use crate::store::{Order, Read, Record, Scan, Tx};
 
 use super::{Answer, Device, Factor, Place, Verdict};
 use record::{Ceremony, Keys, Owner, Proof, Step};
@@ -29,6 +29,7 @@ pub use webauthn_rs::prelude::PublicKeyCredential as AssertionResponse;
 
 pub use http::routes;
 pub use relying_party::{RelyingParty, RelyingPartyError, SecurityKeys};
+pub use service::heal;
 
 /// The browser's answer does not hold.
 pub const WEBAUTHN_FAILED: Code = Code {
@@ -48,6 +49,9 @@ pub const TOO_MANY_KEYS: Code = Code {
     kind: Kind::Conflict,
     title: "Too many security keys",
 };
+
+/// Tables of what waits for an answer.
+pub const OPEN_TABLES: &[&str] = &[Ceremony::TABLE, Proof::TABLE];
 
 /// The codes of this room.
 pub const CODES: &[Code] = &[WEBAUTHN_FAILED, KEY_KNOWN, TOO_MANY_KEYS];

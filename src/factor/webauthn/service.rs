@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::base::{ChallengeId, DeviceId, Failure, Timestamp};
 use crate::factor::{Answer, CODE_EXPIRED, Deed, Desk, Device, Refusal, refuse};
+use crate::store::Store;
 use crate::wire::Me;
 
-use super::record::{Ceremony, Keys, Owner, Step};
+use super::record::{Ceremony, Credential, Keys, Owner, Step};
 use super::rule::{CEREMONY_TTL, MOST_KEYS};
 use super::{KEY_KNOWN, LIVE_CEREMONIES, TOO_MANY_KEYS, WEBAUTHN_FAILED, ceremonies};
 
@@ -151,4 +152,28 @@ pub fn too_many() -> Failure {
         TOO_MANY_KEYS,
         format!("No more than {MOST_KEYS} security keys can be set up. Remove one first."),
     )
+}
+
+/// Keys go on from where the replaced store knows them to be. Where that is not known, a counter in the copy may be
+/// older than the key's own, which is the one thing that can only have grown.
+pub async fn heal(store: &Store, replaced: Option<Store>) -> Result<(), Failure> {
+    let Some(replaced) = replaced else {
+        return Ok(());
+    };
+    store
+        .each::<Keys, (), _>(move |tx, person, mut keys| {
+            let Some(later) = replaced.read(|read| read.get::<Keys>(person))? else {
+                return Ok(None);
+            };
+            for own in &mut keys.credentials {
+                let same = |one: &&Credential| one.device_id == own.device_id;
+                if let Some(later) = later.credentials.iter().find(same) {
+                    *own = later.clone();
+                }
+            }
+            tx.put(person, &keys)?;
+            Ok(None)
+        })
+        .await?;
+    Ok(())
 }

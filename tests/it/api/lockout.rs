@@ -182,6 +182,7 @@ async fn a_clock_that_steps_back_ends_no_lock_and_makes_none_longer_than_an_hour
     let (app, _) = enrol(&server, &server.alice()).await;
     lock(&server, &server.alice(), &app).await;
     server.clock.back(86_400);
+    server.accept_clock().await;
     let alice = server.alice();
     let right = app.code(server.clock.unix());
     let locked = alice.code(DISABLE, &right).await;

@@ -197,7 +197,7 @@ const BEFORE_THE_NUMBER: [u8; 5] = [0x02, 0x01, 0x01, 0x04, 0x20];
 pub async fn signing_keys(folder: &Path, canaries: &mut Canaries) {
     // A copy: a process that another test starts holds our locks, too, until it has become its program.
     let copy = tempfile::tempdir().unwrap();
-    for name in ["master.key", "mfad.redb"] {
+    for name in ["master.key", "mfad.redb", "mfad.witness"] {
         std::fs::copy(folder.join(name), copy.path().join(name)).unwrap();
     }
     let master = MasterKeyPlace::Own(copy.path().join("master.key"));

@@ -126,6 +126,7 @@ impl Server {
             ca_file: None,
             policy: options.policy,
             recent_auth: options.recent_auth,
+            copies: None,
             service_name: options.service_name.unwrap_or_else(|| "Example".to_owned()),
             language: options.language,
             brand: options.brand,
@@ -208,6 +209,11 @@ impl Server {
         let tools = &self.desk.tools;
         let shown = tools.store.read(|read| policy::show(read, &tools.policy));
         shown.unwrap()
+    }
+
+    /// Has the clock believed, wherever it stands, as `mfad clock accept` does.
+    pub async fn accept_clock(&self) {
+        self.desk.tools.timekeeper.accept().await.unwrap();
     }
 
     /// Where the store is.

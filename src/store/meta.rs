@@ -1,0 +1,128 @@
+//! What a store says of itself: its format, its keys, which store it is, and how far it has come.
+
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, TableDefinition, TableError, WriteTransaction,
+};
+
+use crate::base::{Entropy, Failure};
+
+use super::engine::EngineError;
+
+/// Raised whenever a record changes its shape, so that an older program
+/// refuses the file instead of misreading it.
+pub const FORMAT: u32 = 1;
+/// What is not sealed, because it is needed to open the rest.
+pub const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+const META_FORMAT: &str = "format";
+const META_KEY_RING: &str = "key ring";
+const META_STORE: &str = "store id";
+const META_EPOCH: &str = "epoch";
+const META_CHANGES: &str = "changes";
+
+/// Names a store for as long as it lives, through all its copies.
+pub type StoreId = [u8; 16];
+
+/// How far a store has come. Later epochs are later, whatever the changes say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Progress {
+    /// From 1; one more each time that a copy took the place of the store.
+    pub epoch: u64,
+    /// Commits so far. Never fewer, also after a copy was brought back.
+    pub changes: u64,
+}
+
+/// What a file says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    pub format: u32,
+    /// The wrapped key ring.
+    pub ring: Vec<u8>,
+    /// Which store it is; `None` until it was first opened by a program that keeps a witness.
+    pub known: Option<(StoreId, Progress)>,
+}
+
+pub fn read(database: &Database) -> Result<Meta, redb::Error> {
+    read_from(&database.begin_read()?)
+}
+
+pub fn read_from(transaction: &ReadTransaction) -> Result<Meta, redb::Error> {
+    let lost = || redb::Error::Corrupted("the file lacks its own description".to_owned());
+    let table = match transaction.open_table(META) {
+        Ok(table) => table,
+        Err(TableError::TableDoesNotExist(_)) => return Err(lost()),
+        Err(e) => return Err(e.into()),
+    };
+    let bytes = |name: &str| -> Result<Option<Vec<u8>>, redb::Error> {
+        Ok(table.get(name)?.map(|value| value.value().to_vec()))
+    };
+    let number = |name: &str| -> Result<Option<u64>, redb::Error> {
+        Ok(bytes(name)?.and_then(|bytes| Some(u64::from_be_bytes(bytes.try_into().ok()?))))
+    };
+    let format = bytes(META_FORMAT)?.and_then(|it| Some(u32::from_be_bytes(it.try_into().ok()?)));
+    let (format, ring) = format.zip(bytes(META_KEY_RING)?).ok_or_else(lost)?;
+    let store = bytes(META_STORE)?.and_then(|bytes| StoreId::try_from(bytes).ok());
+    let progress = number(META_EPOCH)?.zip(number(META_CHANGES)?);
+    let known = store.zip(progress.map(|(epoch, changes)| Progress { epoch, changes }));
+    Ok(Meta {
+        format,
+        ring,
+        known,
+    })
+}
+
+/// Writes what a new store needs to be opened.
+pub fn write_new(database: &Database, ring: &[u8]) -> Result<(), redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_quick_repair(true);
+    write(
+        &transaction,
+        &Meta {
+            format: FORMAT,
+            ring: ring.to_vec(),
+            known: None,
+        },
+    )?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Says all of `meta` anew.
+pub fn write(transaction: &WriteTransaction, meta: &Meta) -> Result<(), redb::Error> {
+    let mut table = transaction.open_table(META)?;
+    table.insert(META_FORMAT, meta.format.to_be_bytes().as_slice())?;
+    table.insert(META_KEY_RING, meta.ring.as_slice())?;
+    if let Some((store, progress)) = &meta.known {
+        table.insert(META_STORE, store.as_slice())?;
+        table.insert(META_EPOCH, progress.epoch.to_be_bytes().as_slice())?;
+        table.insert(META_CHANGES, progress.changes.to_be_bytes().as_slice())?;
+    }
+    Ok(())
+}
+
+/// Says which store it is and how far it has come, in a commit of its own.
+pub fn name(database: &Database, store: StoreId, progress: Progress) -> Result<(), redb::Error> {
+    let meta = Meta {
+        known: Some((store, progress)),
+        ..read(database)?
+    };
+    let mut transaction = database.begin_write()?;
+    transaction.set_quick_repair(true);
+    write(&transaction, &meta)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// A name for a store that has none.
+pub fn draw_id(entropy: &dyn Entropy) -> Result<StoreId, Failure> {
+    entropy.bytes()
+}
+
+/// Counts a commit within it.
+pub fn count(transaction: &WriteTransaction, changes: u64) -> Result<(), EngineError> {
+    let counted = || -> Result<(), redb::Error> {
+        let mut table = transaction.open_table(META)?;
+        table.insert(META_CHANGES, changes.to_be_bytes().as_slice())?;
+        Ok(())
+    };
+    counted().map_err(EngineError::from)
+}
