@@ -50,16 +50,59 @@ pub fn sentences(language: Language) -> &'static Sentences {
     WORDS.get(&language).unwrap_or(&NONE)
 }
 
+/// A page whose scripts speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// The settings page.
+    Settings,
+    /// The hosted prompt, which is met in the middle of a sign-in and says little.
+    Prompt,
+}
+
 /// Beginnings of keys whose words no script needs: the server says them itself.
 const OF_THE_SERVER: [&str; 3] = ["mail.", "sign_in.", "support."];
+/// Beginnings of keys that the prompt's scripts need.
+const OF_THE_PROMPT: [&str; 12] = [
+    "copied",
+    "fault",
+    "refused",
+    "copy.",
+    "here.clock.",
+    "key.",
+    "language",
+    "never",
+    "problem.",
+    "prompt.",
+    "tries",
+    "wait.",
+];
 
-/// What the pages' scripts say in `language`, as a module (ECMAScript) whose default export maps keys to text or to
+impl Page {
+    /// Both.
+    pub const ALL: [Page; 2] = [Page::Settings, Page::Prompt];
+
+    /// Its name, as it stands in addresses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Page::Settings => "settings",
+            Page::Prompt => "prompt",
+        }
+    }
+
+    /// Whether its scripts get the words of `key`.
+    pub fn says(self, key: &str) -> bool {
+        let begins = |starts: &[&str]| starts.iter().any(|start| key.starts_with(start));
+        match self {
+            Page::Settings => !begins(&OF_THE_SERVER) && !key.starts_with("prompt."),
+            Page::Prompt => begins(&OF_THE_PROMPT),
+        }
+    }
+}
+
+/// What the scripts of `page` say in `language`, as a module (ECMAScript) whose default export maps keys to text or to
 /// `{one, other}`.
-pub fn module(language: Language) -> String {
-    let for_scripts = |key: &&String| !OF_THE_SERVER.iter().any(|start| key.starts_with(start));
-    let members = sentences(language)
-        .iter()
-        .filter(|(key, _)| for_scripts(key));
+pub fn module(page: Page, language: Language) -> String {
+    let members = sentences(language).iter().filter(|(key, _)| page.says(key));
     let members: BTreeMap<_, _> = members.collect();
     // All of JSON is also ECMAScript, since 2019.
     let object = serde_json::to_string(&members).unwrap_or_default();

@@ -48,14 +48,14 @@ for (const [language, locale] of Object.entries(LANGUAGES)) {
   story(`a browser that asks for ${locale} gets the pages in ${language} with the first answer, and no other words`, async ({ page, context, origin }) => {
     const loaded = [];
     page.on("request", (request) => { if (/\/words\//.test(request.url())) loaded.push(request.url().split("/").at(-1)); });
-    for (const [path, title, noscript] of [["/", "page.title", "page.noscript"], ["/prompt/", "prompt.title", "prompt.noscript"]]) {
+    for (const [path, kind, title, noscript] of [["/", "settings", "page.title", "page.noscript"], ["/prompt/", "prompt", "prompt.title", "prompt.noscript"]]) {
       loaded.length = 0;
       const response = await page.goto(origin + path);
       const headers = response.headers();
       assert.equal(headers["content-language"], language);
       assert.equal(headers.vary, "accept-encoding, accept-language, cookie");
       const html = await response.text();
-      for (const part of [`<html lang="${language}">`, `<title>${say(title)} · mfad demo</title>`, `>${say(noscript)}</p></noscript>`, `/js/words/${language}.js">`]) {
+      for (const part of [`<html lang="${language}" data-page="${kind}">`, `<title>${say(title)} · mfad demo</title>`, `>${say(noscript)}</p></noscript>`, `/js/words/${kind}/${language}.js">`]) {
         assert.ok(html.includes(part), part);
       }
       await switcher(page, say).waitFor();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use mfad::words::{Language, Sentence, sentences};
+use mfad::words::{Language, Page, Sentence, sentences};
 
 /// Kinds of factors that answer a sign-in or prove somebody.
 const KINDS: [&str; 4] = ["totp", "email", "webauthn", "backup_code"];
@@ -262,10 +262,7 @@ fn put_together() -> BTreeMap<&'static str, BTreeSet<String>> {
 
 #[test]
 fn scripts_put_keys_together_as_is_known_here() {
-    let starts: BTreeSet<&str> = sentences(Language::English)
-        .keys()
-        .filter_map(|key| key.split('.').next())
-        .collect();
+    let starts = starts();
     let known: BTreeSet<&str> = put_together().into_keys().collect();
     let mut found = BTreeSet::new();
     let scripts = scripts();
@@ -282,43 +279,53 @@ fn scripts_put_keys_together_as_is_known_here() {
     assert_eq!(found, known);
 }
 
+/// Keys that a script writes out.
+fn asked_by<'t>(
+    text: &'t str,
+    starts: &BTreeSet<&str>,
+    actions: &BTreeSet<String>,
+) -> BTreeSet<&'t str> {
+    let mut asked: BTreeSet<&str> = BTreeSet::new();
+    for function in ["say", "sentence", "isSaid"] {
+        let arguments = first_arguments(text, function);
+        asked.extend(arguments.iter().flat_map(|argument| keys_in(argument, '"')));
+    }
+    // In tables and variables, too.
+    let doors: BTreeSet<&str> = text
+        .lines()
+        .filter(|line| {
+            ["door", "name: \"", "opener("]
+                .iter()
+                .any(|word| line.contains(word))
+        })
+        .flat_map(|line| keys_in(line, '"'))
+        .collect();
+    asked.extend(keys_in(text, '"').filter(|key| {
+        let dotted = key
+            .split_once('.')
+            .is_some_and(|(start, _)| starts.contains(start));
+        dotted && !actions.contains(*key) && !doors.contains(key)
+    }));
+    asked
+}
+
+/// What keys begin with.
+fn starts() -> BTreeSet<&'static str> {
+    sentences(Language::English)
+        .keys()
+        .filter_map(|key| key.split('.').next())
+        .collect()
+}
+
 #[test]
 fn what_is_asked_for_is_there() {
     let said = sentences(Language::English);
-    let starts: BTreeSet<&str> = said
-        .keys()
-        .filter_map(|key| key.split('.').next())
-        .collect();
-    let actions = actions();
+    let (starts, actions) = (starts(), actions());
     let mut missing = BTreeSet::new();
     for (name, text) in scripts() {
-        let mut asked: BTreeSet<&str> = BTreeSet::new();
-        for function in ["say", "sentence", "isSaid"] {
-            let arguments = first_arguments(&text, function);
-            asked.extend(arguments.iter().flat_map(|argument| keys_in(argument, '"')));
-        }
-        // In tables and variables, too.
-        let doors: BTreeSet<&str> = text
-            .lines()
-            .filter(|line| {
-                ["door", "name: \"", "opener("]
-                    .iter()
-                    .any(|word| line.contains(word))
-            })
-            .flat_map(|line| keys_in(line, '"'))
-            .collect();
-        asked.extend(keys_in(&text, '"').filter(|key| {
-            let dotted = key
-                .split_once('.')
-                .is_some_and(|(start, _)| starts.contains(start));
-            dotted && !actions.contains(*key) && !doors.contains(key)
-        }));
-        missing.extend(
-            asked
-                .into_iter()
-                .filter(|key| !said.contains_key(*key))
-                .map(|key| format!("{name}: {key}")),
-        );
+        let asked = asked_by(&text, &starts, &actions).into_iter();
+        let asked = asked.filter(|key| !said.contains_key(*key));
+        missing.extend(asked.map(|key| format!("{name}: {key}")));
     }
     for (from, keys) in put_together() {
         let keys = keys.into_iter().filter(|key| !said.contains_key(key));
@@ -327,6 +334,60 @@ fn what_is_asked_for_is_there() {
     for (name, text) in templates() {
         let keys = said_in_templates(&text).filter(|key| !said.contains_key(*key));
         missing.extend(keys.map(|key| format!("{name}: {key}")));
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// The modules that `name` loads, itself among them.
+fn loaded<'t>(name: &str, scripts: &'t BTreeMap<String, String>) -> BTreeMap<&'t str, &'t str> {
+    let mut loaded = BTreeMap::new();
+    let mut waiting = vec![name.to_owned()];
+    while let Some(name) = waiting.pop() {
+        let (name, text) = scripts
+            .get_key_value(&name)
+            .unwrap_or_else(|| panic!("{name}"));
+        if loaded.insert(name.as_str(), text.as_str()).is_some() {
+            continue;
+        }
+        let froms = text.split(" from \"").skip(1);
+        for from in froms.filter_map(|rest| rest.split_once('"').map(|(from, _)| from)) {
+            let mut path: Vec<&str> = name.split('/').collect();
+            path.pop();
+            for part in from.split('/') {
+                match part {
+                    "." => {}
+                    ".." => drop(path.pop()),
+                    part => path.push(part),
+                }
+            }
+            waiting.push(path.join("/"));
+        }
+    }
+    loaded
+}
+
+#[test]
+fn a_page_gets_the_words_that_its_scripts_say() {
+    let said = sentences(Language::English);
+    let (starts, actions, scripts) = (starts(), actions(), scripts());
+    let mut missing = BTreeSet::new();
+    for (page, main) in [(Page::Settings, "main"), (Page::Prompt, "prompt")] {
+        let modules = loaded(&format!("assets/ui/js/{main}.js"), &scripts);
+        assert!(modules.len() > 8, "{modules:?}");
+        for (name, text) in modules {
+            let asked = asked_by(text, &starts, &actions).into_iter();
+            let mut asked: BTreeSet<String> = asked.map(str::to_owned).collect();
+            for (template, keys) in put_together() {
+                if text.contains(template) {
+                    // A page has those of its own; "here" are those of the settings page.
+                    let own = |key: &String| page == Page::Settings || !key.starts_with("here.");
+                    asked.extend(keys.into_iter().filter(own));
+                }
+            }
+            let asked = asked.into_iter();
+            let asked = asked.filter(|key| said.contains_key(key) && !page.says(key));
+            missing.extend(asked.map(|key| format!("{page:?}: {name}: {key}")));
+        }
     }
     assert!(missing.is_empty(), "{missing:#?}");
 }

@@ -1,10 +1,10 @@
-// All that the pages say. The server has chosen the language, wrote it into the page, and has its words under
-// ./words: what assets/words holds for it, without what only mails say.
+// All that a page says. The server has chosen the language, wrote it into the page, and has under ./words what of
+// assets/words this page needs.
 
 /** The language of `say`. */
 export const language = document.documentElement.lang;
 
-const { default: words } = await import(`./words/${language}.js`);
+const { default: words } = await import(`./words/${document.documentElement.dataset.page}/${language}.js`);
 
 /** The reader's own kind of that language: how they write dates, numbers and lists. */
 export const locale = (navigator.languages ?? []).find((tag) => tag.toLowerCase().split("-")[0] === language) ?? language;

@@ -65,7 +65,7 @@ const FILES: &[(&str, &str, &str)] = &[
 ];
 
 /// The demo's own pages are for those who write programs, and in English alone.
-const WORDS: &str = "/demo/ui/words/en.js";
+const WORDS: &str = "/demo/ui/words/prompt/en.js";
 
 #[derive(Clone)]
 struct Page {
@@ -88,7 +88,7 @@ pub fn routes(issuer: Arc<Issuer>, mailbox: Mailbox, clock: Arc<dyn Clock>) -> R
             clock,
         });
     let slash = get(async || Redirect::permanent("/demo"));
-    let words = words::module(Language::English);
+    let words = words::module(words::Page::Prompt, Language::English);
     let words = get(async move || ([(CONTENT_TYPE, JS)], words));
     FILES.iter().fold(
         api.route("/demo/", slash).route(WORDS, words),

@@ -19,7 +19,7 @@ use rust_embed::Embed;
 use super::face::Face;
 use super::{edge, html};
 use crate::wire::asked_language;
-use crate::words::{self, Language};
+use crate::words::{self, Language, Page};
 use served::Served;
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -29,13 +29,16 @@ const JS: &str = "text/javascript; charset=utf-8";
 #[folder = "assets/ui"]
 struct Ui;
 
-/// The words of each language, as modules: path and content.
+/// The words of each page in each language, as modules: path and content.
 static WORDS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
-    let file = |language: Language| {
-        let path = format!("js/words/{language}.js");
-        (path, words::module(language))
+    let file = |page: Page, language: Language| {
+        let path = format!("js/words/{}/{language}.js", page.name());
+        (path, words::module(page, language))
     };
-    Language::ALL.into_iter().map(file).collect()
+    let pages = Page::ALL.into_iter();
+    pages
+        .flat_map(|page| Language::ALL.map(|language| file(page, language)))
+        .collect()
 });
 
 /// Changes whenever any part does.
@@ -162,18 +165,20 @@ mod tests {
     fn pages_name_parts_that_are_served_and_hold_nothing_inline() {
         let base = format!("/assets/{}/", *VERSION);
         let face = Face::new("Example", &Brand::default());
-        for file in ["settings.html", "prompt.html"] {
+        for of in Page::ALL {
+            let file = &format!("{}.html", of.name());
             for language in Language::ALL {
                 let page = page(file, &face, language).unwrap();
                 let html = std::str::from_utf8(&page.plain).unwrap();
                 let quoted = html.split('"');
                 let parts: Vec<_> = quoted.filter_map(|text| text.strip_prefix(&base)).collect();
-                let words = format!("js/words/{language}.js");
+                let words = format!("js/words/{}/{language}.js", of.name());
                 assert!(parts.contains(&words.as_str()), "{file} in {language}");
                 for part in parts {
                     assert!(PARTS.contains_key(part), "{file} asks for {part}");
                 }
-                assert!(html.contains(&format!("<html lang=\"{language}\">")));
+                let root = format!("<html lang=\"{language}\" data-page=\"{}\">", of.name());
+                assert!(html.contains(&root), "{file} in {language}");
                 for word in ["{{", "<style", " style=", " onclick=", "http:", "https:"] {
                     assert!(!html.contains(word), "{file} in {language} holds {word}");
                 }
