@@ -87,14 +87,9 @@ impl Tls {
         Ok(Tls(Arc::new(ArcSwap::from_pointee(Pair::read(files)?))))
     }
 
-    /// Reads certificate and key again, also from other places, for connections from now on. What cannot be used
-    /// changes nothing.
-    ///
-    /// # Errors
-    /// As [`Tls::read`].
-    pub fn reload(&self, files: TlsFiles) -> Result<(), TlsError> {
-        self.0.store(Arc::new(Pair::read(files)?));
-        Ok(())
+    /// Uses what `other` uses, for connections from now on.
+    pub fn replace(&self, other: Tls) {
+        self.0.store(other.0.load_full());
     }
 
     /// Reads certificate and key again whenever either file changes, for ever.
@@ -110,7 +105,7 @@ impl Tls {
             // Looked at once for each state of the files; one of the two may not have been written yet.
             seen = now;
             let certificate = files.certificate.display().to_string();
-            match self.reload(files) {
+            match Tls::read(files).map(|read| self.replace(read)) {
                 Ok(()) => tracing::info!(certificate, "the TLS certificate was read again"),
                 Err(error) => {
                     tracing::error!(%error, "the TLS certificate changed and cannot be used; the one from before goes on");

@@ -63,6 +63,16 @@ impl Sessions {
         }
     }
 
+    /// The same sessions under other settings. Renewals that are under way stay the only ones for their sessions:
+    /// a refresh token that is used twice may end what it is for.
+    pub fn with(&self, verifier: Verifier, way: Way) -> Self {
+        Sessions {
+            verifier,
+            way: Arc::new(way),
+            ..self.clone()
+        }
+    }
+
     /// How people come to the settings page.
     pub fn way(&self) -> &Way {
         &self.way

@@ -1,0 +1,254 @@
+//! The parts of a server, as the settings say.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::StartError;
+use crate::auth::{self, IssuerSettings, Outbound, Verifier};
+use crate::base::{Clock, Entropy, Failure};
+use crate::config::{
+    Exit, IssuerConfig, KeySource, MasterKeyFile, Settings, SmtpConfig, SmtpSecurity, UiAuth,
+};
+use crate::crypto::MasterKeyError;
+use crate::factor::let_hold;
+use crate::mail::{Mailer, Security, SmtpSettings};
+use crate::policy::{self, OPERATORS_SHUT_OUT};
+use crate::server::TlsError;
+use crate::services::Services;
+use crate::session::{Client, Way};
+use crate::signing::Signer;
+use crate::store::{self, MasterKeyPlace, OpenError, Store};
+
+/// The name of the master key in the data folder.
+const MASTER_KEY: &str = "master.key";
+
+/// Where everything is kept, as the settings say. Without a `master_key`, that of the data folder is taken.
+///
+/// # Errors
+/// [`StartError`].
+pub fn open_store(
+    data_dir: &Path,
+    master_key: Option<&MasterKeyFile>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Store, StartError> {
+    store::open(data_dir, &key_place(data_dir, master_key), entropy).map_err(store_problem)
+}
+
+/// Where the master key is, as the settings say.
+pub fn key_place(data_dir: &Path, master_key: Option<&MasterKeyFile>) -> MasterKeyPlace {
+    match master_key {
+        Some(MasterKeyFile::Credential(path)) => MasterKeyPlace::Credential(path.clone()),
+        Some(MasterKeyFile::Own(path)) => MasterKeyPlace::Own(path.clone()),
+        None => MasterKeyPlace::Own(data_dir.join(MASTER_KEY)),
+    }
+}
+
+/// What signs, with a first key where the store is new. Closes the store where there is none to be had.
+pub(super) async fn signer(
+    store: &Store,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Signer, StartError> {
+    match Signer::open(store.clone(), clock, entropy).await {
+        Ok(signer) => Ok(signer),
+        Err(failure) => {
+            store.close().await;
+            Err(StartError::new(
+                Exit::Io,
+                "signing key",
+                format!("{failure:?}"),
+                "check that the data folder is writable and has space",
+            ))
+        }
+    }
+}
+
+/// Whether the policy in effect can hold: it is sound, and leaves an operator who can sign in.
+pub(super) fn check_policy(tools: &Services) -> Result<(), StartError> {
+    const BACK: &str = "mfad policy show says where each part of it comes from; \
+        change the setting, or take back what was stored with mfad policy unset";
+    let checked = tools.store.read(|read| {
+        let policy = policy::in_effect(read, &tools.policy)?;
+        Ok(match policy.check() {
+            Err(misfit) => Err(misfit.cause),
+            Ok(()) => match let_hold(read, &policy) {
+                Err(failure) if failure.code() == OPERATORS_SHUT_OUT => {
+                    Err(failure.detail().trim_end_matches('.').to_owned())
+                }
+                other => Ok(other?),
+            },
+        })
+    });
+    match checked {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(cause)) => Err(StartError::new(Exit::Config, "policy", cause, BACK)),
+        Err(failure) => Err(unreadable("policy", &failure)),
+    }
+}
+
+pub(super) fn unreadable(what: &str, failure: &Failure) -> StartError {
+    let hint = "restore a backup if the store is damaged";
+    StartError::new(Exit::Io, what, format!("{failure:?}"), hint)
+}
+
+/// What to say of a store that cannot be opened.
+pub fn store_problem(refused: OpenError) -> StartError {
+    let (exit, hint) = match &refused {
+        OpenError::InUse(_) => (
+            Exit::Temporary,
+            "another mfad is running on this store; stop it first, or choose another --data-dir",
+        ),
+        OpenError::Newer { .. } => (
+            Exit::Config,
+            "install the newer mfad again; nothing was changed",
+        ),
+        OpenError::MasterKeyLost { .. } => (
+            Exit::Config,
+            "bring the key back from where you keep it; a new one would not open what is there",
+        ),
+        OpenError::StoreLost { .. } => (
+            Exit::Config,
+            "bring a copy back with mfad restore: an empty store would leave everybody without a second factor. \
+             For a new one on purpose, move master.key and mfad.witness away first",
+        ),
+        OpenError::Doubted { .. } => (
+            Exit::Config,
+            "codes that were used since may be good in it. Put the right file back; or, to go on with this one, \
+             mfad restore --accept-rollback makes what may have been used void",
+        ),
+        OpenError::MasterKey(MasterKeyError::Io { source, .. })
+            if source.kind() != io::ErrorKind::PermissionDenied =>
+        {
+            (
+                Exit::Io,
+                "check that the folder of the key exists, is writable and has space",
+            )
+        }
+        OpenError::MasterKey(_) => (Exit::Config, "check --master-key-file: 32 bytes, mode 0600"),
+        OpenError::KeyRing(_) => (
+            Exit::Config,
+            "give the master key that this store was made with",
+        ),
+        OpenError::Damaged { .. } => (
+            Exit::Io,
+            "restore a backup; the damaged file was left as it is",
+        ),
+        OpenError::Foreign { .. } => (
+            Exit::Config,
+            "run as the owner of the data folder, and let it hold nothing of others",
+        ),
+        OpenError::Io { .. } => (
+            Exit::Io,
+            "check that the data folder exists, is writable and has space",
+        ),
+        OpenError::Start(_) => (Exit::Io, "try again; the system is short of something"),
+    };
+    StartError::new(exit, "store", refused, hint)
+}
+
+pub(super) fn tls_problem(error: TlsError) -> StartError {
+    let hint = "give the full chain in PEM, and the key that belongs to its first certificate";
+    StartError::new(Exit::Config, "tls-cert-file", error, hint)
+}
+
+fn outbound(ca_file: Option<&PathBuf>) -> Result<Outbound, StartError> {
+    Outbound::new(ca_file.map(PathBuf::as_path)).map_err(|e| {
+        StartError::new(
+            Exit::Config,
+            "ca-file",
+            e,
+            "give a PEM file with at least one certificate",
+        )
+    })
+}
+
+/// Who is believed, as the settings say.
+///
+/// # Errors
+/// [`StartError`].
+pub fn verifier(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Verifier, StartError> {
+    let hint = "see mfad serve --help";
+    let issuers = settings.issuer.iter().map(issuer).collect();
+    Verifier::new(issuers, outbound(settings.ca_file.as_ref())?, clock)
+        .map_err(|e| StartError::new(Exit::Config, "issuer", e, hint))
+}
+
+fn issuer(config: &IssuerConfig) -> IssuerSettings {
+    let keys = match &config.keys {
+        KeySource::Discovery => auth::KeySource::Discovery,
+        KeySource::JwksFile(path) => auth::KeySource::File(path.clone()),
+        KeySource::JwksUrl(url) => auth::KeySource::Url(url.clone()),
+        KeySource::Hs256(secret) => auth::KeySource::Hs256(secret.clone()),
+    };
+    let mut issuer = IssuerSettings::new(config.issuer.clone(), config.audiences.clone(), keys);
+    issuer.verify_scope = config.verify_scope.clone();
+    issuer.verify_clients = config.verify_clients.clone();
+    issuer.admin_scope = config.admin_scope.clone();
+    issuer.may_grant_admin = config.may_grant_admin;
+    issuer
+}
+
+/// How people come to the settings page, as the settings say.
+pub(super) fn way(settings: &Settings) -> Way {
+    match (&settings.ui_auth, &settings.issuer) {
+        (UiAuth::Pasted, _) | (UiAuth::Oidc { .. }, None) => Way::Pasted,
+        (UiAuth::Proxy, _) => Way::Proxied,
+        (
+            UiAuth::Oidc {
+                client_id,
+                client_secret,
+            },
+            Some(issuer),
+        ) => {
+            // Tokens are for the client that asks for them, where nothing else is said.
+            let own = issuer.audiences.contains(client_id);
+            Way::Client(Client {
+                issuer: issuer.issuer.clone(),
+                id: client_id.clone(),
+                secret: client_secret.clone(),
+                audience: issuer.audiences.first().filter(|_| !own).cloned(),
+                origin: settings.public_url.origin().ascii_serialization().into(),
+            })
+        }
+    }
+}
+
+/// How mail leaves, as the settings say.
+///
+/// # Errors
+/// [`StartError`].
+pub fn mailer(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Option<Mailer>, StartError> {
+    let Some(config) = &settings.smtp else {
+        return Ok(None);
+    };
+    let mut smtp = smtp(config);
+    if let Some(path) = &settings.ca_file {
+        let pem = fs::read(path)
+            .map_err(|e| StartError::new(Exit::Config, "ca-file", e, "make the file readable"))?;
+        smtp.extra_ca_pem = Some(pem);
+    }
+    let mailer = Mailer::new(&smtp, clock).map_err(|e| {
+        StartError::new(
+            Exit::Config,
+            "smtp-url",
+            e,
+            "see --smtp-url and --mail-from in mfad serve --help",
+        )
+    })?;
+    Ok(Some(mailer))
+}
+
+fn smtp(config: &SmtpConfig) -> SmtpSettings {
+    let mut smtp = SmtpSettings::new(config.host.clone(), config.port, config.from.clone());
+    smtp.security = match config.security {
+        SmtpSecurity::Tls => Security::Implicit,
+        SmtpSecurity::StartTls => Security::StartTls,
+        SmtpSecurity::Opportunistic => Security::Opportunistic,
+        SmtpSecurity::Plain => Security::None,
+    };
+    smtp.username = config.username.clone();
+    smtp.password = config.password.clone();
+    smtp
+}
