@@ -1,7 +1,7 @@
 //! Pages from texts with gaps.
 
 /// `text` as it stands between tags, or between quotes within one.
-pub(super) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

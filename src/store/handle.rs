@@ -181,19 +181,23 @@ impl Store {
         now: Timestamp,
         out: &mut dyn FnMut(Vec<u8>) -> std::io::Result<()>,
     ) -> Result<u64, CopyError> {
-        let snapshot = {
-            let database = self
-                .shared
-                .database
-                .read()
-                .unwrap_or_else(PoisonError::into_inner);
-            let database = database
-                .as_ref()
-                .ok_or_else(|| CopyError::Store(storage_unavailable()))?;
-            copy::snapshot(database)?
-        };
+        let snapshot = self.with_database(copy::snapshot, CopyError::Store)?;
         let (key, entropy) = (&self.shared.copy_key, &*self.shared.entropy);
         copy::write(&snapshot, key, entropy, now, out)
+    }
+
+    /// Does something with the file, where it is open.
+    fn with_database<T, E>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, E>,
+        unavailable: impl FnOnce(Failure) -> E,
+    ) -> Result<T, E> {
+        let database = self.shared.database.read();
+        let database = database.unwrap_or_else(PoisonError::into_inner);
+        match database.as_ref() {
+            Some(database) => work(database),
+            None => Err(unavailable(storage_unavailable())),
+        }
     }
 
     /// Runs `work` on a snapshot of what is committed.
@@ -204,15 +208,8 @@ impl Store {
         &self,
         work: impl FnOnce(&dyn Read) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let snapshot = {
-            let database = self
-                .shared
-                .database
-                .read()
-                .unwrap_or_else(PoisonError::into_inner);
-            let database = database.as_ref().ok_or_else(storage_unavailable)?;
-            Snapshot::take(database).map_err(engine_failure)?
-        };
+        let take = |database: &Database| Snapshot::take(database).map_err(engine_failure);
+        let snapshot = self.with_database(take, |unavailable| unavailable)?;
         work(&SnapshotReader {
             snapshot: &snapshot,
             sealer: &self.shared.sealer,
