@@ -11,7 +11,7 @@ export const MINUTE = 60;
 export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
 
-async function library() {
+export async function library() {
   for (const folder of ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib"]) {
     const found = await readdir(join(folder, "faketime")).catch(() => []);
     const name = found.find((file) => file.startsWith("libfaketimeMT.so"));
