@@ -33,7 +33,7 @@ use crate::timekeeper::Timekeeper;
 use parts::{check_policy, signer, tls_problem, unreadable, way};
 use running::{Fixed, Running, watch_over};
 
-pub use parts::{key_place, mailer, open_store, store_problem, verifier};
+pub use parts::{key_place, mailer, open_store, rehearse, store_problem, verifier};
 pub use supervision::supervisor;
 
 /// Why the server did not start.

@@ -19,7 +19,7 @@ use crate::server::TlsError;
 use crate::services::Services;
 use crate::session::{Client, Way};
 use crate::signing::Signer;
-use crate::store::{self, MasterKeyPlace, OpenError, Store};
+use crate::store::{self, MasterKeyPlace, OpenError, Rehearsal, Store};
 
 /// The name of the master key in the data folder.
 const MASTER_KEY: &str = "master.key";
@@ -34,6 +34,18 @@ pub fn open_store(
     entropy: Arc<dyn Entropy>,
 ) -> Result<Store, StartError> {
     store::open(data_dir, &key_place(data_dir, master_key), entropy).map_err(store_problem)
+}
+
+/// How a start would go on what is kept there, which is left as it is.
+///
+/// # Errors
+/// [`StartError`].
+pub fn rehearse(
+    data_dir: &Path,
+    master_key: Option<&MasterKeyFile>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Rehearsal, StartError> {
+    store::rehearse(data_dir, &key_place(data_dir, master_key), entropy).map_err(store_problem)
 }
 
 /// Where the master key is, as the settings say.
@@ -102,7 +114,12 @@ pub fn store_problem(refused: OpenError) -> StartError {
         ),
         OpenError::Newer { .. } => (
             Exit::Config,
-            "install the newer mfad again; nothing was changed",
+            "install that mfad again, or a later one; or bring back a backup from before it with mfad restore. \
+             Nothing was changed",
+        ),
+        OpenError::NotUpgraded { .. } => (
+            Exit::Io,
+            "check that the data folder is writable and has space, and try again; the mfad that wrote it still opens it",
         ),
         OpenError::MasterKeyLost { .. } => (
             Exit::Config,

@@ -6,7 +6,7 @@ use crate::base::{Clock, OsEntropy, SystemClock};
 use crate::config::{Exit, Problem, Settings, UiAuth};
 use crate::console::{self, Answer, Order, Status, Tools};
 use crate::session::CALLBACK_PATH;
-use crate::store;
+use crate::store::{self, Change, Rehearsal};
 
 use super::block_on;
 
@@ -64,15 +64,19 @@ async fn open_store(settings: &Settings) -> Exit {
             "note: the store in {} is in use by a running server",
             settings.data_dir.display()
         );
-        return state(&status);
+        return state(&status, true);
     }
-    match app::open_store(
+    match app::rehearse(
         &settings.data_dir,
         settings.master_key.as_ref(),
         Arc::new(OsEntropy),
     ) {
-        Ok(store) => {
+        Ok(rehearsal) => {
             println!("ok: store in {}", settings.data_dir.display());
+            tell(&rehearsal);
+            // The name that it would get is not yet its own.
+            let named = !rehearsal.changes.contains(&Change::Named);
+            let store = rehearsal.store;
             let tools = Tools {
                 store: store.clone(),
                 clock: clock(),
@@ -85,7 +89,7 @@ async fn open_store(settings: &Settings) -> Exit {
             let status = console::execute(&tools, Order::Status).await;
             store.close().await;
             match status {
-                Ok(Answer::Status(status)) => state(&status),
+                Ok(Answer::Status(status)) => state(&status, named),
                 Ok(_) => Exit::Ok,
                 Err(failure) => failed(
                     Exit::Io,
@@ -110,9 +114,31 @@ async fn open_store(settings: &Settings) -> Exit {
     }
 }
 
+/// What the file is, and what the next start makes of it.
+fn tell(rehearsal: &Rehearsal) {
+    let by = match &rehearsal.written_by {
+        Some(version) => format!("mfad {version}"),
+        None => "an mfad from before this was noted".to_owned(),
+    };
+    println!(
+        "note: the store has format {}, last written by {by}",
+        rehearsal.format
+    );
+    match rehearsal.changes.as_slice() {
+        [] => println!("note: the next start changes nothing in it"),
+        changes => {
+            for change in changes {
+                println!("note: the next start changes it: {change}");
+            }
+        }
+    }
+}
+
 /// What the store says of itself.
-fn state(status: &Status) -> Exit {
-    println!("note: store {}, epoch {}", status.store, status.epoch);
+fn state(status: &Status, named: bool) -> Exit {
+    if named {
+        println!("note: store {}, epoch {}", status.store, status.epoch);
+    }
     match status.last_copy {
         Some(at) => println!("note: the last backup was made {at}"),
         None => println!("note: no backup was made yet (mfad backup)"),

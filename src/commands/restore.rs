@@ -223,7 +223,7 @@ fn refused(error: RestoreError) -> StartError {
                     Exit::Usage,
                     "give a file that mfad backup wrote; nothing was changed",
                 ),
-                CopyError::Newer(_) => (
+                CopyError::Newer { .. } => (
                     Exit::Config,
                     "install the newer mfad to restore it; nothing was changed",
                 ),

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use crate::base::{Entropy, Failure, Timestamp};
 use crate::crypto::{KeyId, OutsideKey};
 
-use super::meta::{self, FORMAT, Meta, Progress, StoreId};
+use super::meta::{self, FORMAT, Meta, PROGRAM, Progress, StoreId};
 
 const MAGIC: &[u8] = b"mfad backup\n";
 /// Raised when the layout of copies changes.
@@ -54,6 +54,9 @@ pub struct CopyHead {
     pub changes: u64,
     /// Tells two copies apart, however alike they are.
     copy: String,
+    /// The version of the program that made it; `None` for one from before this was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    program: Option<String>,
 }
 
 /// Why a copy was not made, or cannot be brought back.
@@ -66,8 +69,15 @@ pub enum CopyError {
     #[error("it is no backup that mfad made")]
     NoCopy,
     /// A newer program made it.
-    #[error("it was made by a newer mfad, in format {0}; this one knows formats up to {FORMAT}")]
-    Newer(u32),
+    #[error(
+        "it was made in format {found} by {}; this is mfad {PROGRAM}, which knows formats up to {FORMAT}", by(.program.as_deref())
+    )]
+    Newer {
+        /// Its format, or that of its layout.
+        found: u32,
+        /// The version of that program, where it says so.
+        program: Option<String>,
+    },
     /// It was sealed under another master key.
     #[error("it was sealed under master key {copy}, and the key given is {given}")]
     WrongMasterKey {
@@ -89,6 +99,14 @@ pub enum CopyError {
 
 fn engine(error: impl Into<redb::Error>) -> CopyError {
     CopyError::Store(super::tx::engine_failure(error.into().into()))
+}
+
+/// Who wrote something in a format that this program does not know.
+pub(super) fn by(version: Option<&str>) -> String {
+    match version {
+        Some(version) => format!("mfad {version}"),
+        None => "a newer mfad".to_owned(),
+    }
 }
 
 /// The view that a copy is made of.
@@ -118,6 +136,7 @@ pub fn write(
         epoch: progress.epoch,
         changes: progress.changes,
         copy: HEXLOWER.encode(&copy),
+        program: Some(PROGRAM.to_owned()),
     };
     let head = serde_json::to_vec(&head).map_err(io::Error::from)?;
     let mut beginning = MAGIC.to_vec();
@@ -236,14 +255,19 @@ impl<R: Read> Copy<R> {
         #[derive(Deserialize)]
         struct Layout {
             layout: u32,
+            program: Option<String>,
         }
-        let layout: Layout = serde_json::from_slice(&head_bytes).map_err(|_| CopyError::Altered)?;
-        if layout.layout > LAYOUT {
-            return Err(CopyError::Newer(layout.layout));
+        let is: Layout = serde_json::from_slice(&head_bytes).map_err(|_| CopyError::Altered)?;
+        let newer = |found| CopyError::Newer {
+            found,
+            program: is.program.as_deref().map(meta::shown_version),
+        };
+        if is.layout > LAYOUT {
+            return Err(newer(is.layout));
         }
         let head: CopyHead = serde_json::from_slice(&head_bytes).map_err(|_| CopyError::Altered)?;
         if head.format > FORMAT {
-            return Err(CopyError::Newer(head.format));
+            return Err(newer(head.format));
         }
         Ok(Copy {
             from,
@@ -325,6 +349,7 @@ impl<R: Read> Copy<R> {
             format: self.head.format,
             ring: ring.ok_or(CopyError::Altered)?,
             known: Some((store, progress)),
+            written_by: self.head.program,
         };
         Ok((meta, rows))
     }

@@ -18,6 +18,11 @@ const META_KEY_RING: &str = "key ring";
 const META_STORE: &str = "store id";
 const META_EPOCH: &str = "epoch";
 const META_CHANGES: &str = "changes";
+const META_WRITTEN_BY: &str = "written by";
+/// The version of this program.
+pub const PROGRAM: &str = env!("CARGO_PKG_VERSION");
+/// Characters of another program's version that are told.
+const LONGEST_VERSION: usize = 32;
 
 /// Names a store for as long as it lives, through all its copies.
 pub type StoreId = [u8; 16];
@@ -39,6 +44,14 @@ pub struct Meta {
     pub ring: Vec<u8>,
     /// Which store it is; `None` until it was first opened by a program that keeps a witness.
     pub known: Option<(StoreId, Progress)>,
+    /// The version of the program that last opened it for writing; `None` for one from before this was noted.
+    pub written_by: Option<String>,
+}
+
+/// A version as the file has it, for people: nobody has vouched for it, and it must not steer a terminal.
+pub fn shown_version(text: &str) -> String {
+    let shown = text.chars().filter(|c| !c.is_control());
+    shown.take(LONGEST_VERSION).collect()
 }
 
 pub fn read(database: &Database) -> Result<Meta, redb::Error> {
@@ -63,10 +76,12 @@ pub fn read_from(transaction: &ReadTransaction) -> Result<Meta, redb::Error> {
     let store = bytes(META_STORE)?.and_then(|bytes| StoreId::try_from(bytes).ok());
     let progress = number(META_EPOCH)?.zip(number(META_CHANGES)?);
     let known = store.zip(progress.map(|(epoch, changes)| Progress { epoch, changes }));
+    let written_by = bytes(META_WRITTEN_BY)?.map(|it| shown_version(&String::from_utf8_lossy(&it)));
     Ok(Meta {
         format,
         ring,
         known,
+        written_by,
     })
 }
 
@@ -80,6 +95,7 @@ pub fn write_new(database: &Database, ring: &[u8]) -> Result<(), redb::Error> {
             format: FORMAT,
             ring: ring.to_vec(),
             known: None,
+            written_by: Some(PROGRAM.to_owned()),
         },
     )?;
     transaction.commit()?;
@@ -95,6 +111,9 @@ pub fn write(transaction: &WriteTransaction, meta: &Meta) -> Result<(), redb::Er
         table.insert(META_STORE, store.as_slice())?;
         table.insert(META_EPOCH, progress.epoch.to_be_bytes().as_slice())?;
         table.insert(META_CHANGES, progress.changes.to_be_bytes().as_slice())?;
+    }
+    if let Some(version) = &meta.written_by {
+        table.insert(META_WRITTEN_BY, version.as_bytes())?;
     }
     Ok(())
 }

@@ -17,6 +17,9 @@
 //! **An older copy** in the place of the store would make used codes good again. Each commit is
 //! counted, and a witness beside the file knows the count: what is older than it has seen is not
 //! opened. Copies are made from a snapshot, and come back as a new epoch.
+//!
+//! **A store of an older program** is brought up the ladder of formats when it is opened, in one
+//! transaction, and what stood there before is kept. A rehearsal does all of it and leaves the file alone.
 
 mod copy;
 mod each;
@@ -24,9 +27,11 @@ mod engine;
 mod handle;
 mod meta;
 mod open;
+mod rehearsal;
 mod restore;
 mod table;
 mod tx;
+mod upgrade;
 mod witness;
 mod writer;
 
@@ -36,12 +41,16 @@ mod copy_tests;
 mod power_cut;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upgrade_tests;
 
 pub use copy::{CopyError, CopyHead, Passing};
 pub use handle::Store;
 pub use meta::{Progress, StoreId};
 pub use open::{MasterKeyPlace, OpenError, exists, let_begin, open};
+pub use rehearsal::{Rehearsal, rehearse};
 pub use restore::{Placed, RestoreError, Restoring, Source, begin as begin_restore};
 pub use table::{Key, Record};
 pub use tx::{Order, Read, Scan, Tx};
+pub use upgrade::Change;
 pub use witness::Doubt;

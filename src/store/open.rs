@@ -14,9 +14,11 @@ use rustix::io::Errno;
 use crate::base::{Entropy, Failure};
 use crate::crypto::{KeyRing, KeyRingError, MasterKey, MasterKeyError, Sealer};
 
+use super::copy::by;
 use super::engine::{self, Opener};
 use super::handle::{Foundation, Store};
-use super::meta::{self, FORMAT, Progress};
+use super::meta::{self, FORMAT, Meta, PROGRAM, Progress};
+use super::upgrade::{self, LADDER};
 use super::witness::{self, Doubt, Seen, Witness};
 
 pub(super) const FILE_NAME: &str = "mfad.redb";
@@ -53,12 +55,25 @@ pub enum OpenError {
     #[error("{} is in use by another process", .0.display())]
     InUse(PathBuf),
     /// The file was written by a newer program.
-    #[error("{} was written in format {found} by a newer mfad; this one knows formats up to {FORMAT}", path.display())]
+    #[error(
+        "{} was written in format {found} by {}; this is mfad {PROGRAM}, which knows formats up to {FORMAT}",
+        path.display(), by(.program.as_deref())
+    )]
     Newer {
         /// The file.
         path: PathBuf,
         /// Its format.
         found: u32,
+        /// The version of that program, where the file says so.
+        program: Option<String>,
+    },
+    /// The file was written by an older program, and could not be made into what this one writes.
+    #[error("{} could not be brought to format {FORMAT}, and is as it was: {why:?}", path.display())]
+    NotUpgraded {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: Failure,
     },
     /// There is a store, and its master key is gone.
     #[error("{} exists, but its master key {} does not; without it nothing in the store can be read", store.display(), key.display())]
@@ -103,6 +118,16 @@ pub enum OpenError {
     Start(Failure),
 }
 
+impl OpenError {
+    pub(super) fn newer(path: &Path, meta: &Meta) -> OpenError {
+        OpenError::Newer {
+            path: path.to_owned(),
+            found: meta.format,
+            program: meta.written_by.clone(),
+        }
+    }
+}
+
 /// Whether there is a store in `folder`, so that opening it would make none.
 pub fn exists(folder: &Path) -> bool {
     folder.join(FILE_NAME).exists()
@@ -132,9 +157,17 @@ pub fn open(
         create(folder, &path, &master, &*entropy)?;
     }
     guard_file(&path)?;
+    let changes = match new {
+        true => Vec::new(),
+        false => upgrade::prepare(&path, &LADDER)?,
+    };
     let witness_key = master.witness_key().map_err(OpenError::Start)?;
     let witness = Witness::of(folder, witness_key, entropy.clone());
-    open_witnessed(&path, opener(&path), &master, entropy, Some(witness))
+    let store = open_witnessed(&path, opener(&path), &master, entropy, Some(witness))?;
+    for change in changes {
+        tracing::info!(%change, "this start has changed the store");
+    }
+    Ok(store)
 }
 
 /// Whether a first store may be made in `folder`: not where there was one.
@@ -288,10 +321,7 @@ pub(super) fn open_witnessed(
     })?;
     let found = meta::read(&database).map_err(|e| refused(path, e))?;
     if found.format > FORMAT {
-        return Err(OpenError::Newer {
-            path: path.to_owned(),
-            found: found.format,
-        });
+        return Err(OpenError::newer(path, &found));
     }
     let sealer = Arc::new(Sealer::new(&KeyRing::unwrap(master, &found.ring)?)?);
     let seen = match &witness {
@@ -312,12 +342,21 @@ pub(super) fn open_witnessed(
         Some(known) => known,
         None => name(path, &database, seen, witness.as_ref(), &*entropy)?,
     };
+    let named = Meta {
+        known: Some(known),
+        ..found
+    };
+    let meta = upgrade::climb(&database, named, &LADDER, &sealer, &*entropy);
+    let meta = meta.map_err(|why| OpenError::NotUpgraded {
+        path: path.to_owned(),
+        why,
+    })?;
     let copy_key = Arc::new(master.copy_key().map_err(OpenError::Start)?);
     let foundation = Foundation {
         database,
         opener,
-        ring: found.ring,
-        known,
+        ring: meta.ring,
+        known: meta.known.unwrap_or(known),
         path: path.to_owned(),
         witness,
         sealer,
@@ -403,6 +442,11 @@ pub(super) fn make_private_folder(folder: &Path) -> Result<(), OpenError> {
 }
 
 pub(super) fn guard_file(path: &Path) -> Result<(), OpenError> {
+    guard(path, &regular_file(path)?, 0o600)
+}
+
+/// What is known of a file that can be a store of ours.
+fn regular_file(path: &Path) -> Result<fs::Metadata, OpenError> {
     let found = fs::symlink_metadata(path).map_err(io_error(path))?;
     if !found.is_file() {
         return Err(OpenError::Foreign {
@@ -416,17 +460,27 @@ pub(super) fn guard_file(path: &Path) -> Result<(), OpenError> {
             why: "has a second name (hard link), under which others may reach it",
         });
     }
-    guard(path, &found, 0o600)
+    Ok(found)
+}
+
+/// The file, where it is a store of ours. Whoever else may read it still may.
+pub(super) fn own_file(path: &Path) -> Result<(), OpenError> {
+    own(path, &regular_file(path)?)
+}
+
+fn own(path: &Path, found: &fs::Metadata) -> Result<(), OpenError> {
+    match found.uid() == rustix::process::geteuid().as_raw() {
+        true => Ok(()),
+        false => Err(OpenError::Foreign {
+            path: path.to_owned(),
+            why: "belongs to another user",
+        }),
+    }
 }
 
 /// What is ours is closed to others; what is not ours is refused.
 fn guard(path: &Path, found: &fs::Metadata, mode: u32) -> Result<(), OpenError> {
-    if found.uid() != rustix::process::geteuid().as_raw() {
-        return Err(OpenError::Foreign {
-            path: path.to_owned(),
-            why: "belongs to another user",
-        });
-    }
+    own(path, found)?;
     if found.mode() & 0o077 != 0 {
         tracing::warn!(path = %path.display(), mode = %format!("{:04o}", found.mode() & 0o7777), "others could read this; closing it to them");
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(io_error(path))?;

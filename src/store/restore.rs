@@ -21,6 +21,7 @@ use super::open::{
     make_private_folder, master_key, open_witnessed, opener, refused,
 };
 use super::tx::engine_failure;
+use super::upgrade::{self, LADDER};
 use super::witness::{Seen, Witness};
 
 /// Bytes of rows that one commit takes.
@@ -235,11 +236,7 @@ fn build(
             let database = opener(built)(true).map_err(|e| refused(path, e))?;
             let meta = meta::read(&database).map_err(|e| refused(path, e))?;
             if meta.format > meta::FORMAT {
-                return Err(OpenError::Newer {
-                    path: path.to_owned(),
-                    found: meta.format,
-                }
-                .into());
+                return Err(OpenError::newer(path, &meta).into());
             }
             (database, meta, None, 0)
         }
@@ -288,11 +285,14 @@ fn start(
         engine::begin(&database).map_err(|e| RestoreError::Rows(engine_failure(e)))?;
     meta::write(&transaction, &meta).map_err(|e| refused(built, e))?;
     engine::commit(transaction).map_err(|e| RestoreError::Rows(engine_failure(e)))?;
+    // What an older program wrote is made into what this one writes; the copy itself is the way back.
+    let meta =
+        upgrade::climb(&database, meta, &LADDER, &sealer, &*entropy).map_err(RestoreError::Rows)?;
     let foundation = Foundation {
         database,
         opener,
         ring: meta.ring,
-        known: (id, will_be),
+        known: meta.known.unwrap_or((id, will_be)),
         path: built.to_owned(),
         witness: None,
         sealer,

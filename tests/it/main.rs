@@ -26,5 +26,6 @@ mod session;
 mod signing;
 mod supervision;
 mod support;
+mod upgrade;
 mod watch;
 mod words;

@@ -1,7 +1,7 @@
 //! As the URLs are laid out: one file a factor.
 
 mod backup_codes;
-mod email;
+pub mod email;
 mod history;
 mod input;
 mod languages;

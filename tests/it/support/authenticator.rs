@@ -68,6 +68,16 @@ impl Authenticator {
         }
     }
 
+    /// One that was made before: its key (PKCS #8), its name and how often it was used.
+    pub fn known(pkcs8: &[u8], credential_id: Vec<u8>, counter: u32) -> Self {
+        Authenticator {
+            pair: EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8).unwrap(),
+            credential_id,
+            counter,
+            ..Authenticator::new()
+        }
+    }
+
     /// A synced passkey: backed up, without a counter.
     pub fn passkey() -> Self {
         Authenticator {

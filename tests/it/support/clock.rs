@@ -14,6 +14,11 @@ impl TestClock {
         Arc::new(TestClock(AtomicU64::new(START)))
     }
 
+    /// At some moment.
+    pub fn at(unix: u64) -> Arc<Self> {
+        Arc::new(TestClock(AtomicU64::new(unix)))
+    }
+
     /// At the machine's present moment, which a child process lives in.
     pub fn of_the_machine() -> Arc<Self> {
         Arc::new(TestClock(AtomicU64::new(SystemClock.now().unix())))

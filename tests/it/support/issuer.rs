@@ -18,7 +18,10 @@ use super::clock::TestClock;
 use super::oidc::{self, Oidc};
 
 pub struct Issuer {
+    /// Its name.
     pub url: String,
+    /// Where it can be reached.
+    pub address: String,
     shared: Arc<Shared>,
     clock: Arc<TestClock>,
     task: JoinHandle<()>,
@@ -43,11 +46,17 @@ impl Drop for Issuer {
 
 impl Issuer {
     pub async fn start(clock: Arc<TestClock>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         let der = pair.to_pkcs8v1().unwrap();
-        let key = EncodingKey::from_ec_der(der.as_ref());
+        Issuer::start_as(clock, None, der.as_ref()).await
+    }
+
+    /// Under another name than where it can be reached, and with that key (PKCS #8).
+    pub async fn start_as(clock: Arc<TestClock>, name: Option<String>, key: &[u8]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let url = name.unwrap_or_else(|| address.clone());
+        let key = EncodingKey::from_ec_der(key);
         let mut jwk =
             serde_json::to_value(Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap()).unwrap();
         jwk["kid"] = json!("test");
@@ -69,6 +78,7 @@ impl Issuer {
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Issuer {
             url,
+            address,
             shared,
             clock,
             task,

@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 
 use super::client::Client;
 use super::clock::TestClock;
+use super::fixture::Fixture;
 use super::issuer::Issuer;
 use super::smtp::{self, SmtpServer};
 
@@ -53,6 +54,8 @@ pub struct Options {
     pub service_name: Option<String>,
     /// How the pages look.
     pub brand: Brand,
+    /// What an earlier program left, where the server is to begin with that: the store, its moment, its issuer.
+    pub begins_with: Option<Fixture>,
 }
 
 /// Makes routes that are served beside the server's own.
@@ -82,8 +85,16 @@ impl Server {
     }
 
     pub async fn start_with(options: Options) -> Self {
-        let clock = TestClock::new();
-        let issuer = Issuer::start(clock.clone()).await;
+        let (clock, issuer) = match &options.begins_with {
+            None => {
+                let clock = TestClock::new();
+                (clock.clone(), Issuer::start(clock).await)
+            }
+            Some(fixture) => {
+                let clock = TestClock::at(fixture.moment());
+                (clock.clone(), fixture.issuer(clock).await)
+            }
+        };
         issuer.be_away(options.issuer_away);
         let smtp = SmtpServer::start(smtp::Options {
             protection: smtp::Protection::None,
@@ -91,6 +102,9 @@ impl Server {
         })
         .await;
         let folder = tempfile::tempdir().unwrap();
+        if let Some(fixture) = &options.begins_with {
+            fixture.unpack(&folder.path().join("data"));
+        }
         let url: url::Url = PUBLIC_URL.parse().unwrap();
         let settings = Settings {
             listen: ListenAddress::Tcp {
@@ -107,7 +121,12 @@ impl Server {
             master_key: None,
             issuer: Some(IssuerConfig {
                 issuer: issuer.url.clone(),
-                keys: KeySource::Discovery,
+                keys: match &options.begins_with {
+                    None => KeySource::Discovery,
+                    Some(_) => {
+                        KeySource::JwksUrl(format!("{}/jwks", issuer.address).parse().unwrap())
+                    }
+                },
                 audiences: vec![PUBLIC_URL.to_owned()],
                 verify_scope: "mfa:verify".to_owned(),
                 verify_clients: options.verify_clients,
