@@ -44,7 +44,8 @@ pub(super) enum CliCommand {
     Serve(Box<SettingsArgs>),
     /// Try the whole product: own store, own sign-in, own mailbox; this machine only, not for production
     Demo(DemoArgs),
-    /// Check the settings, the store, the issuer and the mail server, and say what is wrong and what to do
+    /// Check the settings, the store, the issuer and the mail server, and say what is wrong, what to do, and
+    /// what the next start would change in the store; changes nothing itself
     #[command(after_help = SETTINGS_HELP)]
     Check(Box<SettingsArgs>),
     /// Print the settings in effect and where each comes from, as a file for --config
