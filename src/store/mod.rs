@@ -20,11 +20,15 @@
 //!
 //! **A store of an older program** is brought up the ladder of formats when it is opened, in one
 //! transaction, and what stood there before is kept. A rehearsal does all of it and leaves the file alone.
+//!
+//! **Keys** change while the store is in use: a new data key seals from the commit on that brings it,
+//! and what older ones sealed is sealed anew beside everything else.
 
 mod copy;
 mod each;
 mod engine;
 mod handle;
+mod keys;
 mod meta;
 mod open;
 mod rehearsal;
@@ -38,6 +42,8 @@ mod writer;
 #[cfg(test)]
 mod copy_tests;
 #[cfg(test)]
+mod key_tests;
+#[cfg(test)]
 mod power_cut;
 #[cfg(test)]
 mod tests;
@@ -46,6 +52,7 @@ mod upgrade_tests;
 
 pub use copy::{CopyError, CopyHead, Passing};
 pub use handle::Store;
+pub use keys::Resealed;
 pub use meta::{Progress, StoreId};
 pub use open::{MasterKeyPlace, OpenError, exists, let_begin, open};
 pub use rehearsal::{Rehearsal, rehearse};

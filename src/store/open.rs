@@ -12,11 +12,12 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::base::{Entropy, Failure};
-use crate::crypto::{KeyRing, KeyRingError, MasterKey, MasterKeyError, Sealer};
+use crate::crypto::{KeyRing, KeyRingError, MasterKey, MasterKeyError};
 
 use super::copy::by;
 use super::engine::{self, Opener};
 use super::handle::{Foundation, Store};
+use super::keys::{Keys, KeysError};
 use super::meta::{self, FORMAT, Meta, PROGRAM, Progress};
 use super::upgrade::{self, LADDER};
 use super::witness::{self, Doubt, Seen, Witness};
@@ -124,6 +125,15 @@ impl OpenError {
             path: path.to_owned(),
             found: meta.format,
             program: meta.written_by.clone(),
+        }
+    }
+}
+
+impl From<KeysError> for OpenError {
+    fn from(error: KeysError) -> Self {
+        match error {
+            KeysError::Ring(error) => OpenError::KeyRing(error),
+            KeysError::Start(failure) => OpenError::Start(failure),
         }
     }
 }
@@ -292,7 +302,8 @@ pub(super) fn initialise(
     entropy: &dyn Entropy,
 ) -> Result<(), OpenError> {
     let ring = KeyRing::draw(entropy).map_err(OpenError::Start)?;
-    let wrapped = ring.wrap(master, entropy).map_err(OpenError::Start)?;
+    let key = master.ring_key().map_err(OpenError::Start)?;
+    let wrapped = ring.wrap(&key, entropy).map_err(OpenError::Start)?;
     meta::write_new(database, &wrapped).map_err(|e| refused(path, e))
 }
 
@@ -323,7 +334,7 @@ pub(super) fn open_witnessed(
     if found.format > FORMAT {
         return Err(OpenError::newer(path, &found));
     }
-    let sealer = Arc::new(Sealer::new(&KeyRing::unwrap(master, &found.ring)?)?);
+    let keys = Keys::open(master, found.ring.clone())?;
     let seen = match &witness {
         Some(witness) => {
             let seen = witness.read().map_err(io_error(witness.path()))?;
@@ -346,7 +357,7 @@ pub(super) fn open_witnessed(
         known: Some(known),
         ..found
     };
-    let meta = upgrade::climb(&database, named, &LADDER, &sealer, &*entropy);
+    let meta = upgrade::climb(&database, named, &LADDER, &keys.sealer, &*entropy);
     let meta = meta.map_err(|why| OpenError::NotUpgraded {
         path: path.to_owned(),
         why,
@@ -355,11 +366,10 @@ pub(super) fn open_witnessed(
     let foundation = Foundation {
         database,
         opener,
-        ring: meta.ring,
+        keys,
         known: meta.known.unwrap_or(known),
         path: path.to_owned(),
         witness,
-        sealer,
         copy_key,
         entropy,
     };

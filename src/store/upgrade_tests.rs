@@ -7,9 +7,10 @@ use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition};
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Failure, OsEntropy};
-use crate::crypto::{KeyRing, MasterKey, Sealer};
+use crate::crypto::{MasterKey, Sealer};
 
 use super::engine::{self, Snapshot};
+use super::keys::Keys;
 use super::meta::{self, Meta, PROGRAM};
 use super::rehearsal::{Overlay, rehearse};
 use super::tx::SnapshotReader;
@@ -98,14 +99,14 @@ async fn old_store(folder: &Path) {
     store.close().await;
 }
 
-fn opened(folder: &Path) -> (Database, Meta, Sealer) {
+fn opened(folder: &Path) -> (Database, Meta, Arc<Sealer>) {
     let database = engine::builder(true)
         .open(folder.join("mfad.redb"))
         .unwrap();
     let meta = meta::read(&database).unwrap();
     let master = MasterKey::load(&folder.join("master.key"), true).unwrap();
-    let ring = KeyRing::unwrap(&master, &meta.ring).unwrap();
-    (database, meta, Sealer::new(&ring).unwrap())
+    let keys = Keys::open(&master, meta.ring.clone());
+    (database, meta, keys.unwrap().sealer)
 }
 
 fn tallies<R: Record<Key = u64>>(database: &Database, sealer: &Sealer) -> Vec<(u64, R)> {
