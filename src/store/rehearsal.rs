@@ -1,6 +1,7 @@
 //! A start that changes nothing: all of it is done over the file, and what is written stays in memory.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::OpenOptions;
 use std::io;
 use std::ops::Bound;
@@ -207,12 +208,11 @@ impl StorageBackend for Overlay {
         let mut rest = data;
         for (number, within, part) in parts(offset, data.len()) {
             let (now, later) = rest.split_at_checked(part).ok_or_else(beyond)?;
-            if !written.blocks.contains_key(&number) {
-                let block = self.block_of_file(number, of_file)?;
-                written.blocks.insert(number, block);
-            }
-            let block = written.blocks.get_mut(&number);
-            let there = block.and_then(|block| block.get_mut(within..within + part));
+            let block = match written.blocks.entry(number) {
+                Entry::Occupied(block) => block.into_mut(),
+                Entry::Vacant(place) => place.insert(self.block_of_file(number, of_file)?),
+            };
+            let there = block.get_mut(within..within + part);
             there.ok_or_else(beyond)?.copy_from_slice(now);
             rest = later;
         }

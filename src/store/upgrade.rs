@@ -40,7 +40,7 @@ fn top(ladder: &[Step]) -> u32 {
     u32::try_from(ladder.len()).map_or(u32::MAX, |steps| steps.saturating_add(1))
 }
 
-fn due<'l>(ladder: &'l [Step], format: u32) -> &'l [Step] {
+fn due(ladder: &[Step], format: u32) -> &[Step] {
     let done = usize::try_from(format.saturating_sub(1)).unwrap_or(usize::MAX);
     ladder.get(done..).unwrap_or_default()
 }
