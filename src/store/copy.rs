@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use crate::base::{Entropy, Failure, Timestamp};
 use crate::crypto::{KeyId, OutsideKey};
 
-use super::meta::{self, FORMAT, Meta, PROGRAM, Progress, StoreId};
+use super::meta::{self, FORMAT, Meta, PROGRAM, Progress, StoreId, by};
 
 const MAGIC: &[u8] = b"mfad backup\n";
 /// Raised when the layout of copies changes.
@@ -99,14 +99,6 @@ pub enum CopyError {
 
 fn engine(error: impl Into<redb::Error>) -> CopyError {
     CopyError::Store(super::tx::engine_failure(error.into().into()))
-}
-
-/// Who wrote something in a format that this program does not know.
-pub(super) fn by(version: Option<&str>) -> String {
-    match version {
-        Some(version) => format!("mfad {version}"),
-        None => "a newer mfad".to_owned(),
-    }
 }
 
 /// The view that a copy is made of.

@@ -54,6 +54,14 @@ pub fn shown_version(text: &str) -> String {
     shown.take(LONGEST_VERSION).collect()
 }
 
+/// Who wrote something in a format that this program does not know.
+pub fn by(version: Option<&str>) -> String {
+    match version {
+        Some(version) => format!("mfad {version}"),
+        None => "a newer mfad".to_owned(),
+    }
+}
+
 pub fn read(database: &Database) -> Result<Meta, redb::Error> {
     read_from(&database.begin_read()?)
 }

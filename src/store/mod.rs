@@ -27,6 +27,7 @@
 mod copy;
 mod each;
 mod engine;
+mod guard;
 mod handle;
 mod keys;
 mod meta;

@@ -14,10 +14,11 @@ use redb::{BackendError, DatabaseError, StorageBackend};
 use crate::base::Entropy;
 
 use super::engine::{self, Opener};
+use super::guard::own_file;
 use super::handle::Store;
 use super::meta;
 use super::open::{
-    FILE_NAME, MasterKeyPlace, OpenError, alone_in, master_key, open_witnessed, own_file, refused,
+    FILE_NAME, MasterKeyPlace, OpenError, alone_in, master_key, open_witnessed, refused,
 };
 use super::upgrade::{self, Change, LADDER};
 use super::witness::Witness;

@@ -14,12 +14,13 @@ use crate::crypto::MasterKey;
 
 use super::copy::{Copy, CopyError, CopyHead, Entry};
 use super::engine::{self, EngineError};
+use super::guard::{guard_file, make_private_folder};
 use super::handle::{Foundation, Store};
 use super::keys::Keys;
 use super::meta::{self, Meta, Progress, StoreId};
 use super::open::{
-    FILE_NAME, MasterKeyPlace, OpenError, alone_in, empty, guard_file, io_error,
-    make_private_folder, master_key, open_witnessed, opener, refused,
+    FILE_NAME, MasterKeyPlace, OpenError, alone_in, empty, io_error, master_key, open_witnessed,
+    opener, refused,
 };
 use super::tx::engine_failure;
 use super::upgrade::{self, LADDER};
