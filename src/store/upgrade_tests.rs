@@ -84,7 +84,7 @@ const BREAKS_OFF: Step = Step {
 };
 
 fn place(folder: &Path) -> MasterKeyPlace {
-    MasterKeyPlace::Own(folder.join("master.key"))
+    MasterKeyPlace::own(folder.join("master.key"))
 }
 
 /// A store of format 1 with two tallies in it.
@@ -104,7 +104,7 @@ fn opened(folder: &Path) -> (Database, Meta, Arc<Sealer>) {
         .open(folder.join("mfad.redb"))
         .unwrap();
     let meta = meta::read(&database).unwrap();
-    let master = MasterKey::load(&folder.join("master.key"), true).unwrap();
+    let master = MasterKey::load(&folder.join("master.key"), true, None).unwrap();
     let keys = Keys::open(&master, meta.ring.clone());
     (database, meta, keys.unwrap().sealer)
 }
