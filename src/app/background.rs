@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::audit;
 use crate::base::Failure;
-use crate::factor::Desk;
+use crate::factor::{self, Desk};
 use crate::login;
 use crate::outbox;
 use crate::server::Tls;
@@ -69,6 +69,13 @@ pub(super) async fn background(desk: Arc<Desk>, tls: Option<Tls>) {
             }
         }
     });
+    let restored = supervised("void backup codes", {
+        let desk = desk.clone();
+        move || {
+            let desk = desk.clone();
+            async move { factor::tell_of_void_codes(&desk).await }
+        }
+    });
     let unfinished = supervised("unfinished sign-ins", move || {
         let desk = desk.clone();
         async move { login::tell_of_unfinished(&desk).await }
@@ -86,7 +93,15 @@ pub(super) async fn background(desk: Arc<Desk>, tls: Option<Tls>) {
             }
         }
     });
-    tokio::join!(outbox, sweeping, copying, unfinished, keys, certificate);
+    tokio::join!(
+        outbox,
+        sweeping,
+        copying,
+        restored,
+        unfinished,
+        keys,
+        certificate
+    );
 }
 
 /// Runs what never ends, and begins it anew should it panic.

@@ -2,7 +2,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::app::{StartError, key_place, store_problem};
-use crate::base::{Clock, Failure, OsEntropy, SystemClock, Timestamp};
+use crate::base::{Clock, Failure, OsEntropy, RequestId, SystemClock, Timestamp};
 use crate::clients::{self, Registered};
 use crate::config::{Exit, RestoreCommand, StoreSettings};
 use crate::factor::{self, Healing, Voided};
@@ -10,7 +10,7 @@ use crate::signing::{ROTATED_LATELY, Signer};
 use crate::store::{
     self, CopyError, OpenError, Placed, RestoreError, Restoring, Source, Store, begin_restore,
 };
-use crate::{login, people, session, timekeeper, trust};
+use crate::{login, people, session, timekeeper};
 
 use super::{block_on, print, problem, report};
 
@@ -62,6 +62,8 @@ async fn run(place: &StoreSettings, command: &RestoreCommand) -> Result<String, 
     let healing = Healing {
         replaced: restoring.replaced().cloned(),
         now,
+        request: RequestId::draw(&OsEntropy)
+            .map_err(|failure| refused(RestoreError::Rows(failure)))?,
         keep_backup_codes: command.keep_backup_codes,
     };
     let (voided, services) = match heal(restoring.store(), &healing).await {
@@ -83,7 +85,6 @@ fn void_tables() -> Vec<&'static str> {
     let mut void = factor::open_tables();
     void.extend(login::OPEN_TABLES);
     void.extend(session::OPEN_TABLES);
-    void.extend(trust::OPEN_TABLES);
     void
 }
 
@@ -100,19 +101,14 @@ async fn heal(store: &Store, healing: &Healing) -> Result<(Vec<Voided>, Vec<Regi
     Ok((voided, services))
 }
 
-/// What an operator calls each of these people, and how many of their codes are void.
+/// The id that the issuer gave each of these people, and nothing else of theirs, and how many of their codes are void.
 fn names(restoring: &Restoring, voided: &[Voided]) -> Result<Vec<String>, Failure> {
     restoring.store().read(|read| {
         let mut lines = Vec::new();
         for Voided { person, codes } in voided {
             let line = match people::profile(read, *person)? {
                 Some(profile) => {
-                    let username = profile.username.map(|name| format!(" ({name})"));
-                    let username = username.unwrap_or_default();
-                    format!(
-                        "{} at {}{username}: {codes}",
-                        profile.subject, profile.issuer
-                    )
+                    format!("{} at {}: {codes}", profile.subject, profile.issuer)
                 }
                 None => format!("somebody of whom nothing else is known: {codes}"),
             };
@@ -181,6 +177,14 @@ fn words(
             for line in whose {
                 let _ = writeln!(text, "  {line}");
             }
+            let (number, they) = match whose.len() {
+                1 => ("1 person".to_owned(), "It stands in their history"),
+                several => (format!("{several} people"), "It stands in their histories"),
+            };
+            let _ = writeln!(
+                text,
+                "That is {number}. {they}, and when the server starts it tells them by mail, where --smtp-url is set."
+            );
         }
     }
     let _ = writeln!(
