@@ -29,7 +29,7 @@ pub use notice::{
     Occasion, Purpose, SignInUnfinished, Thing, TrustedDeviceCopied,
 };
 pub use settings::{Security, SettingsError, SmtpSettings};
-pub use smtp::Mailer;
+pub use smtp::{Away, Mailer};
 pub use template::{Rendered, Template};
 pub use trouble::{CODES, EMAIL_REFUSED, SendError, Stage, Trouble};
 pub use values::Values;

@@ -231,7 +231,8 @@ fn letters_say_what_happened() {
             "backup_codes_void",
             &[
                 "restored from a backup",
-                "What should you do? Make new backup codes",
+                "What should you do?",
+                "Make new backup codes",
                 "turn to the help desk",
             ],
         ),
