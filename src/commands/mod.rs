@@ -3,6 +3,7 @@
 mod backup;
 mod check;
 mod clock;
+mod data_key;
 mod demo;
 mod manual;
 mod order;
@@ -23,6 +24,7 @@ use crate::config::{Exit, Problem};
 pub use backup::backup;
 pub use check::check;
 pub use clock::clock;
+pub use data_key::data_key;
 pub use demo::demo;
 pub use manual::manual;
 pub use pam::pam;

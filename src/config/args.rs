@@ -12,7 +12,8 @@ use super::brand::BrandArgs;
 use super::manual::Shell;
 use super::network::NetworkArgs;
 use super::orders::{
-    BackupCommand, ClockCommand, PolicyCommand, RestoreCommand, ServiceCommand, SigningKeyCommand,
+    BackupCommand, ClockCommand, DataKeyCommand, PolicyCommand, RestoreCommand, ServiceCommand,
+    SigningKeyCommand,
 };
 
 /// A multi-factor authentication server: one binary, one file.
@@ -56,6 +57,8 @@ pub(super) enum CliCommand {
     Policy(PolicyArgs),
     /// Tell and rotate the keys that sign results; through the running server, or on its store where none runs
     SigningKey(SigningKeyArgs),
+    /// Tell and rotate the key that seals the store; through the running server, or on its store where none runs
+    DataKey(DataKeyArgs),
     /// Write a sealed copy of the store to a file, from the running server, or from its store where none runs
     #[command(after_help = BACKUP_HELP)]
     Backup(BackupArgs),
@@ -510,6 +513,15 @@ pub(super) struct SigningKeyArgs {
 
     #[command(subcommand)]
     pub(super) command: SigningKeyCommand,
+}
+
+#[derive(Args)]
+pub(super) struct DataKeyArgs {
+    #[command(flatten, next_help_heading = STORE_HEADING)]
+    pub(super) place: PlaceArgs,
+
+    #[command(subcommand)]
+    pub(super) command: DataKeyCommand,
 }
 
 #[derive(Args)]

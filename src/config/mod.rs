@@ -35,8 +35,8 @@ pub use describe::{SettingRow, settings_table};
 pub use layers::{Layers, Refused, Source, Surroundings};
 pub use manual::{Shell, completions, manual_page, write_manual};
 pub use orders::{
-    BackupCommand, ClockCommand, NewService, PolicyCommand, RestoreCommand, ServiceCommand,
-    SigningKeyCommand,
+    BackupCommand, ClockCommand, DataKeyCommand, NewService, PolicyCommand, RestoreCommand,
+    ServiceCommand, SigningKeyCommand,
 };
 pub use problem::{Exit, Problem, Problems};
 pub use settings::{
@@ -60,6 +60,8 @@ pub enum Command {
     Service(StoreSettings, ServiceCommand),
     /// Look after the keys that sign results.
     SigningKey(StoreSettings, SigningKeyCommand),
+    /// Tell or rotate the keys that seal the store.
+    DataKey(StoreSettings, DataKeyCommand),
     /// Tell and change the policy.
     Policy(StoreSettings, PolicyCommand),
     /// Say what is thought of the clock.
@@ -101,6 +103,9 @@ pub fn read(
         }
         Asked::SigningKey(layers, command) => {
             Command::SigningKey(layers.store().map_err(Refused::Settings)?, command)
+        }
+        Asked::DataKey(layers, command) => {
+            Command::DataKey(layers.store().map_err(Refused::Settings)?, command)
         }
         Asked::Policy(layers, command) => {
             Command::Policy(layers.store().map_err(Refused::Settings)?, command)

@@ -89,6 +89,19 @@ pub enum SigningKeyCommand {
     Rotate,
 }
 
+/// What `mfad data-key` is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum DataKeyCommand {
+    /// Tell which keys seal the store, and since when
+    List {
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a new key. It seals at once what is written; what is there is sealed anew beside everything else, and then the old key is let go
+    Rotate,
+}
+
 /// What `mfad clock` is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub enum ClockCommand {

@@ -151,8 +151,11 @@ impl MasterKey {
     }
 
     /// The key that wraps the key ring.
-    pub(super) fn wrapping_key(&self) -> Result<aead::Key, Unspecified> {
-        self.derived(b"mfad/kek/v1")
+    ///
+    /// # Errors
+    /// `internal` where no key can be derived.
+    pub fn ring_key(&self) -> Result<OutsideKey, Failure> {
+        self.outside(b"mfad/kek/v1")
     }
 
     /// The key that seals copies of the store.

@@ -20,6 +20,7 @@ mod master;
 mod outside;
 mod p256;
 mod ring;
+mod sealer;
 
 pub use code::{
     BackupCode, BackupCodeHash, CodeHash, DigitCode, TypedCode, constant_time_eq, typed_code,
@@ -27,4 +28,5 @@ pub use code::{
 pub use master::{MasterKey, MasterKeyError};
 pub use outside::OutsideKey;
 pub use p256::draw_p256_key;
-pub use ring::{KeyId, KeyRing, KeyRingError, SealError, Sealer};
+pub use ring::{DataKey, KeyId, KeyRing, KeyRingError};
+pub use sealer::{SealError, Sealer, term_of};

@@ -32,7 +32,7 @@ const FRAME: usize = 64 * 1024;
 /// Bytes of a frame at the most: one entry may be longer than the rest together.
 const LONGEST_FRAME: u32 = 64 << 20;
 /// What the engine probes the disk with is nobody's.
-const NOT_COPIED: [&str; 2] = ["meta", "probe"];
+pub(super) const NOT_COPIED: [&str; 2] = ["meta", "probe"];
 const TABLE: u8 = 1;
 const ROW: u8 = 2;
 const END: u8 = 3;

@@ -12,10 +12,11 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::base::{Entropy, Failure};
-use crate::crypto::{KeyRing, KeyRingError, MasterKey, MasterKeyError, Sealer};
+use crate::crypto::{KeyRing, KeyRingError, MasterKey, MasterKeyError};
 
 use super::engine::{self, Opener};
 use super::handle::{Foundation, Store};
+use super::keys::{Keys, KeysError};
 use super::meta::{self, FORMAT, Progress};
 use super::witness::{self, Doubt, Seen, Witness};
 
@@ -101,6 +102,15 @@ pub enum OpenError {
     /// Randomness or a thread is not to be had.
     #[error("the store could not be started: {0:?}")]
     Start(Failure),
+}
+
+impl From<KeysError> for OpenError {
+    fn from(error: KeysError) -> Self {
+        match error {
+            KeysError::Ring(error) => OpenError::KeyRing(error),
+            KeysError::Start(failure) => OpenError::Start(failure),
+        }
+    }
 }
 
 /// Whether there is a store in `folder`, so that opening it would make none.
@@ -259,7 +269,8 @@ pub(super) fn initialise(
     entropy: &dyn Entropy,
 ) -> Result<(), OpenError> {
     let ring = KeyRing::draw(entropy).map_err(OpenError::Start)?;
-    let wrapped = ring.wrap(master, entropy).map_err(OpenError::Start)?;
+    let key = master.ring_key().map_err(OpenError::Start)?;
+    let wrapped = ring.wrap(&key, entropy).map_err(OpenError::Start)?;
     meta::write_new(database, &wrapped).map_err(|e| refused(path, e))
 }
 
@@ -293,7 +304,7 @@ pub(super) fn open_witnessed(
             found: found.format,
         });
     }
-    let sealer = Arc::new(Sealer::new(&KeyRing::unwrap(master, &found.ring)?)?);
+    let keys = Keys::open(master, found.ring)?;
     let seen = match &witness {
         Some(witness) => {
             let seen = witness.read().map_err(io_error(witness.path()))?;
@@ -316,11 +327,10 @@ pub(super) fn open_witnessed(
     let foundation = Foundation {
         database,
         opener,
-        ring: found.ring,
+        keys,
         known,
         path: path.to_owned(),
         witness,
-        sealer,
         copy_key,
         entropy,
     };

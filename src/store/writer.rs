@@ -15,6 +15,7 @@ use crate::base::Failure;
 
 use super::engine::{self, Batch, EngineError, Opener};
 use super::handle::{Job, Message, Shared, panicked};
+use super::keys::{Asked, Change, Keys};
 use super::meta::{self, Progress, StoreId};
 use super::tx::{ApplyError, Tx, storage_unavailable};
 use super::witness::{Seen, Witness};
@@ -36,8 +37,8 @@ struct Committed {
 pub struct Writer {
     pub shared: Arc<Shared>,
     pub opener: Opener,
-    /// The wrapped key ring of the file that was opened first: another file is not ours.
-    pub ring: Vec<u8>,
+    /// Those of the file that was opened first: another file is not ours.
+    pub keys: Keys,
     pub id: StoreId,
     /// As of the last commit that is known to be on disk.
     pub progress: Progress,
@@ -58,15 +59,21 @@ impl Writer {
             };
             let mut stop = None;
             let mut jobs = Vec::new();
+            let mut asked = Vec::new();
             for message in first.into_iter().chain(waiting.try_iter().take(BATCH - 1)) {
                 match message {
                     Message::Work(job) => jobs.push(job),
+                    Message::Keys(change) => asked.push(change),
                     Message::Stop(reply) => stop = Some(reply),
                 }
             }
-            let idle = jobs.is_empty();
-            if !idle || self.in_trouble() {
+            let idle = jobs.is_empty() && asked.is_empty();
+            if !jobs.is_empty() || self.in_trouble() {
                 self.serve(jobs);
+            }
+            for Asked { change, reply } in asked {
+                // Whoever asked may have gone away; what was committed stays.
+                let _ = reply.send(self.change_keys(change));
             }
             if self.unwitnessed >= WITNESSED || (idle && self.unwitnessed > 0) {
                 self.tell_witness();
@@ -99,7 +106,7 @@ impl Writer {
         if self.unwitnessed > 0 {
             self.tell_witness();
         }
-        let database = self.database_mut().take();
+        let database = database_mut(&self.shared).take();
         close(database);
     }
 
@@ -150,15 +157,46 @@ impl Writer {
                 }
             }
             Err(error) => {
-                let why = error.to_string();
-                let first = !self.in_trouble();
-                self.set_trouble(Some(why.clone()));
                 // Before anybody is answered: whoever reads next shall not meet the handle that failed.
-                self.reopen(first);
+                let why = self.fail(&error);
                 for job in jobs {
                     job.answer(Err(storage_unavailable().because(why.clone())));
                 }
             }
+        }
+    }
+
+    /// Opens the file anew after `error`, and gives that in words.
+    fn fail(&mut self, error: &EngineError) -> String {
+        let why = error.to_string();
+        let first = !self.in_trouble();
+        self.set_trouble(Some(why.clone()));
+        self.reopen(first);
+        why
+    }
+
+    /// Changes the data keys, in a commit of its own.
+    fn change_keys(&mut self, change: Change) -> Result<(), Failure> {
+        if self.in_trouble() {
+            return Err(storage_unavailable().because("the store cannot be written"));
+        }
+        let ring = self.keys.offer(change, &*self.shared.entropy)?;
+        let changes = self.progress.changes.saturating_add(1);
+        let committed = self.with_database(|database| {
+            let transaction = engine::begin(database)?;
+            meta::put_ring(&transaction, &ring)?;
+            meta::count(&transaction, changes)?;
+            engine::commit(transaction)
+        });
+        if let Err(error) = committed {
+            let why = self.fail(&error);
+            return Err(storage_unavailable().because(why));
+        }
+        self.progress.changes = changes;
+        self.unwitnessed += 1;
+        match self.keys.take_up(&ring) {
+            true => Ok(()),
+            false => Err(Failure::internal("the new key ring does not open")),
         }
     }
 
@@ -242,13 +280,14 @@ impl Writer {
     /// The engine's handle is of no use after an I/O error: drop it and open the file anew. The whole
     /// file is checked once, when trouble begins; meanwhile readers are told at once that there is
     /// nothing to read. Each further try opens it without, in a moment that readers wait for.
-    fn reopen(&self, first: bool) {
-        let mut database = self.database_mut();
+    fn reopen(&mut self, first: bool) {
+        let shared = self.shared.clone();
+        let mut database = database_mut(&shared);
         close(database.take());
         if first {
             drop(database);
             let opened = self.open_again(true);
-            database = self.database_mut();
+            database = database_mut(&shared);
             *database = opened;
         } else {
             *database = self.open_again(false);
@@ -257,7 +296,7 @@ impl Writer {
         thread::sleep(Duration::from_millis(20));
     }
 
-    fn open_again(&self, thorough: bool) -> Option<Database> {
+    fn open_again(&mut self, thorough: bool) -> Option<Database> {
         let opened = catch_unwind(AssertUnwindSafe(|| self.open_ours(thorough)))
             .unwrap_or_else(|panic| Err(format!("{:?}", panicked(&*panic))));
         opened
@@ -268,7 +307,7 @@ impl Writer {
             .ok()
     }
 
-    fn open_ours(&self, thorough: bool) -> Result<Database, String> {
+    fn open_ours(&mut self, thorough: bool) -> Result<Database, String> {
         // The thorough check writes, which a full disk refuses; reading goes on without it, as every
         // value carries a tag of its own.
         let opened = match (self.opener)(thorough) {
@@ -277,7 +316,7 @@ impl Writer {
         }
         .map_err(|refused| refused.to_string())?;
         match meta::read(&opened) {
-            Ok(meta) if meta.ring != self.ring => {
+            Ok(meta) if !self.keys.take_up(&meta.ring) => {
                 Err("another store stands in the place of ours".to_owned())
             }
             Ok(meta) if meta.known.is_none_or(|(_, is)| is < self.progress) => {
@@ -287,13 +326,11 @@ impl Writer {
             Err(why) => Err(why.to_string()),
         }
     }
+}
 
-    fn database_mut(&self) -> RwLockWriteGuard<'_, Option<Database>> {
-        self.shared
-            .database
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
+fn database_mut(shared: &Shared) -> RwLockWriteGuard<'_, Option<Database>> {
+    let database = shared.database.write();
+    database.unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Releases the file at once, also where a reader still holds a snapshot.

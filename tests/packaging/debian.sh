@@ -52,10 +52,10 @@ package() {
     echo "$2" >>"$tree/etc/mfad/mfad.toml"
     (cd "$tree" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | xargs -0 md5sum >DEBIAN/md5sums)
   fi
-  dpkg-deb -Znone --root-owner-group --build "$tree" "$box/root/mfad_$1.deb" >/dev/null
+  dpkg-deb -Znone --root-owner-group --build "$tree" "$box/srv/mfad_$1.deb" >/dev/null
 }
 
-install_package() { inside dpkg --install "$@" "/root/mfad_$version.deb"; }
+install_package() { inside dpkg --install "$@" "/srv/mfad_$version.deb"; }
 
 is_installed_and_waits() {
   grep -q 'systemctl enable --now mfad' "$work/installed"
@@ -216,7 +216,7 @@ asks_before_it_replaces_settings() {
   settings=$(md5sum <"$box/etc/mfad/mfad.toml")
   package 9.0.2 '# A word more.'
   # Nobody is there to answer, and that is no yes.
-  not inside dpkg --install /root/mfad_9.0.2.deb </dev/null
+  not inside dpkg --install /srv/mfad_9.0.2.deb </dev/null
   [[ $(md5sum <"$box/etc/mfad/mfad.toml") == "$settings" ]]
   version=9.0.2 install_package --force-confold
   inside grep -q 'A word more' /etc/mfad/mfad.toml.dpkg-dist
@@ -253,7 +253,7 @@ debian_tests() {
   make_root
   boot
   version=$(dpkg-deb --field "$dist"/mfad_*_amd64.deb Version)
-  cp "$dist"/mfad_*_amd64.deb "$box/root/mfad_$version.deb"
+  cp "$dist"/mfad_*_amd64.deb "$box/srv/mfad_$version.deb"
   install_package >"$work/installed" 2>&1 || { cat "$work/installed" >&2; fail "the package cannot be installed"; }
   strictly "the package installs, and waits to be configured" is_installed_and_waits
   strictly "manual and completions are there" brings_its_manual
