@@ -6,6 +6,7 @@ use crate::base::{Clock, Entropy, Failure};
 use crate::clients::{self, ServiceKey};
 use crate::copies::{self, Schedule};
 use crate::factor;
+use crate::outbox;
 use crate::policy::{self, Policy};
 use crate::services::Services;
 use crate::signing::Signer;
@@ -16,6 +17,8 @@ use super::order::{Answer, Order, Status};
 
 /// Services that one answer tells of.
 const PAGE: usize = 100;
+/// Letters that are looked at for the oldest.
+const LETTERS: usize = 1000;
 
 /// What orders work with: less than a running server has, so that they can do without one.
 #[derive(Clone)]
@@ -135,6 +138,7 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
                 last_copy: last.map(|last| last.made_at),
                 clock: clock.health().err(),
                 copies: tools.copies.as_ref().and_then(Schedule::trouble),
+                oldest_letter: tools.store.read(|read| outbox::oldest(read, LETTERS))?,
             }))
         }
         Order::ClockAccept => {

@@ -112,6 +112,9 @@ pub struct Status {
     pub clock: Option<String>,
     /// Why the last copy that was due was not made, in words.
     pub copies: Option<String>,
+    /// When the letter was written that has waited the longest; `None` where none waits.
+    #[serde(default)]
+    pub oldest_letter: Option<Timestamp>,
 }
 
 /// Why an order was not carried out, for the person who gave it.

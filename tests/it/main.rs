@@ -6,6 +6,7 @@ mod access;
 mod api;
 mod brand;
 mod canary;
+mod check;
 mod clock;
 mod connections;
 mod crash;
