@@ -2,6 +2,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::app::{StartError, key_place, store_problem};
+use crate::audit::Operation;
 use crate::base::{Clock, Failure, OsEntropy, RequestId, SystemClock, Timestamp};
 use crate::clients::{self, Registered};
 use crate::config::{Exit, RestoreCommand, StoreSettings};
@@ -74,6 +75,10 @@ async fn run(place: &StoreSettings, command: &RestoreCommand) -> Result<String, 
         }
     };
     let whose = names(&restoring, &voided);
+    if let Err(failure) = note(&restoring, &voided, now).await {
+        restoring.give_up().await;
+        return Err(refused(RestoreError::Rows(failure)));
+    }
     let known = healing.replaced.is_some();
     let placed = restoring.put_in_place(now).await.map_err(refused)?;
     let whose = whose.map_err(|failure| refused(RestoreError::Rows(failure)))?;
@@ -99,6 +104,24 @@ async fn heal(store: &Store, healing: &Healing) -> Result<(Vec<Voided>, Vec<Regi
     }
     let services = store.read(|read| clients::list(read, None, MOST_SERVICES, healing.now))?;
     Ok((voided, services))
+}
+
+/// Writes down that this was done.
+async fn note(restoring: &Restoring, voided: &[Voided], now: Timestamp) -> Result<(), Failure> {
+    let from = match restoring.made_at() {
+        Some(made_at) => format!("backup of {made_at}"),
+        None => "the store that stood there".to_owned(),
+    };
+    let epoch = restoring.epochs().1;
+    let about = format!(
+        "{from}, epoch {epoch}, people whose backup codes are void: {}",
+        voided.len()
+    );
+    let line = Operation::new(now, "store.restore", Some(about));
+    let written = restoring
+        .store()
+        .write(move |tx| crate::audit::note(tx, &line));
+    written.await
 }
 
 /// The id that the issuer gave each of these people, and nothing else of theirs, and how many of their codes are void.

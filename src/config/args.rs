@@ -12,8 +12,8 @@ use super::brand::BrandArgs;
 use super::manual::Shell;
 use super::network::NetworkArgs;
 use super::orders::{
-    BackupCommand, ClockCommand, DataKeyCommand, PolicyCommand, RestoreCommand, ServiceCommand,
-    SigningKeyCommand,
+    AuditCommand, BackupCommand, ClockCommand, DataKeyCommand, PolicyCommand, RestoreCommand,
+    ServiceCommand, SigningKeyCommand,
 };
 
 /// A multi-factor authentication server: one binary, one file.
@@ -67,6 +67,8 @@ pub(super) enum CliCommand {
     Restore(RestoreArgs),
     /// Say that the clock of this machine is right; through the running server, or on its store where none runs
     Clock(ClockArgs),
+    /// Tell what was done to the server, the newest first: services, policy, keys, clock, settings, restores; through the running server, or from its store where none runs
+    Audit(AuditArgs),
     /// Print the OpenAPI document of the HTTP interface
     Openapi,
     /// Print the manual page, for man
@@ -522,6 +524,15 @@ pub(super) struct DataKeyArgs {
 
     #[command(subcommand)]
     pub(super) command: DataKeyCommand,
+}
+
+#[derive(Args)]
+pub(super) struct AuditArgs {
+    #[command(flatten, next_help_heading = STORE_HEADING)]
+    pub(super) place: PlaceArgs,
+
+    #[command(flatten)]
+    pub(super) command: AuditCommand,
 }
 
 #[derive(Args)]

@@ -14,8 +14,8 @@ use super::args::{Cli, CliCommand, DemoArgs, PamArgs, PlaceArgs, SettingsArgs};
 use super::file::{self, Entry, is_list};
 use super::manual::Shell;
 use super::orders::{
-    BackupCommand, ClockCommand, DataKeyCommand, PolicyCommand, RestoreCommand, ServiceCommand,
-    SigningKeyCommand,
+    AuditCommand, BackupCommand, ClockCommand, DataKeyCommand, PolicyCommand, RestoreCommand,
+    ServiceCommand, SigningKeyCommand,
 };
 use super::problem::{Exit, Problems};
 use super::settings::Supervision;
@@ -124,6 +124,7 @@ pub(super) enum Asked {
     Policy(Layers, PolicyCommand),
     Backup(Layers, BackupCommand),
     Clock(Layers, ClockCommand),
+    Audit(Layers, AuditCommand),
     Restore(Layers, RestoreCommand),
     Openapi,
     Man(Option<PathBuf>),
@@ -251,6 +252,7 @@ pub(super) fn read(
         CliCommand::Restore(args) => {
             Asked::Restore(layers(orders(args.place, sources)?), args.command)
         }
+        CliCommand::Audit(args) => Asked::Audit(layers(orders(args.place, sources)?), args.command),
         CliCommand::Clock(args) => Asked::Clock(layers(orders(args.place, sources)?), args.command),
         CliCommand::Openapi => Asked::Openapi,
         CliCommand::Man { into } => Asked::Man(into),

@@ -35,8 +35,8 @@ pub use describe::{SettingRow, settings_table};
 pub use layers::{Layers, Refused, Source, Surroundings};
 pub use manual::{Shell, completions, manual_page, write_manual};
 pub use orders::{
-    BackupCommand, ClockCommand, DataKeyCommand, NewService, PolicyCommand, RestoreCommand,
-    ServiceCommand, SigningKeyCommand,
+    AuditCommand, BackupCommand, ClockCommand, DataKeyCommand, NewService, PolicyCommand,
+    RestoreCommand, ServiceCommand, SigningKeyCommand,
 };
 pub use problem::{Exit, Problem, Problems};
 pub use settings::{
@@ -66,6 +66,8 @@ pub enum Command {
     Policy(StoreSettings, PolicyCommand),
     /// Say what is thought of the clock.
     Clock(StoreSettings, ClockCommand),
+    /// Tell what was done to the server.
+    Audit(StoreSettings, AuditCommand),
     /// Write a copy of the store.
     Backup(StoreSettings, BackupCommand),
     /// Bring a copy back.
@@ -115,6 +117,9 @@ pub fn read(
         }
         Asked::Restore(layers, command) => {
             Command::Restore(layers.store().map_err(Refused::Settings)?, command)
+        }
+        Asked::Audit(layers, command) => {
+            Command::Audit(layers.store().map_err(Refused::Settings)?, command)
         }
         Asked::Clock(layers, command) => {
             Command::Clock(layers.store().map_err(Refused::Settings)?, command)

@@ -4,6 +4,7 @@
 
 mod access;
 mod api;
+mod audit;
 mod brand;
 mod canary;
 mod check;
