@@ -10,7 +10,8 @@ use clap::builder::Resettable;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches};
 
-use super::args::{Cli, CliCommand, DemoArgs, PamArgs, PlaceArgs, SettingsArgs};
+use super::args::{PlaceArgs, SettingsArgs};
+use super::cli::{Cli, CliCommand, DemoArgs, PamArgs};
 use super::file::{self, Entry, is_list};
 use super::manual::Shell;
 use super::orders::{

@@ -8,6 +8,7 @@
 mod args;
 mod brand;
 mod check;
+mod cli;
 mod describe;
 mod duration;
 mod file;

@@ -24,6 +24,7 @@
 mod copy;
 mod each;
 mod engine;
+mod filler;
 mod handle;
 mod keys;
 mod meta;
