@@ -31,6 +31,9 @@ fn main() -> ExitCode {
         Command::DataKey(place, command) => {
             logged(BESIDE_WORDS, || commands::data_key(&place, command))
         }
+        Command::MasterKey(place, command) => {
+            logged(BESIDE_WORDS, || commands::master_key(&place, &command))
+        }
         Command::Policy(place, command) => {
             logged(BESIDE_WORDS, || commands::policy(&place, command))
         }

@@ -331,7 +331,7 @@ pub(super) struct StoreArgs {
     )]
     pub(super) data_dir: String,
 
-    /// The file of the master key, 32 bytes, which seals what the store holds; made at the first start. Where it is not set: the systemd credential master-key, else master.key in the data folder
+    /// The file of the master key, which seals what the store holds; made at the first start. Where it is not set: the systemd credential master-key, else master.key in the data folder
     #[arg(
         long,
         value_name = "FILE",
@@ -340,6 +340,16 @@ pub(super) struct StoreArgs {
         global = true
     )]
     pub(super) master_key_file: Option<String>,
+
+    /// The file that holds the passphrase, where the master key is sealed with one (mfad master-key protect), or shall be when it is made. Where it is not set: the systemd credential master-key-passphrase, else it is asked for on the terminal
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MFAD_MASTER_KEY_PASSPHRASE_FILE",
+        hide_env_values = true,
+        global = true
+    )]
+    pub(super) master_key_passphrase_file: Option<String>,
 }
 
 /// What a command needs that gives an order to a server, or works on its store where none runs.

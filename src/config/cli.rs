@@ -8,8 +8,8 @@ use super::args::{LogArgs, PlaceArgs, SettingsArgs};
 use super::brand::BrandArgs;
 use super::manual::Shell;
 use super::orders::{
-    AuditCommand, BackupCommand, ClockCommand, DataKeyCommand, PolicyCommand, RestoreCommand,
-    ServiceCommand, SigningKeyCommand,
+    AuditCommand, BackupCommand, ClockCommand, DataKeyCommand, MasterKeyCommand, PolicyCommand,
+    RestoreCommand, ServiceCommand, SigningKeyCommand,
 };
 
 /// A multi-factor authentication server: one binary, one file.
@@ -53,6 +53,8 @@ pub(super) enum CliCommand {
     Policy(PolicyArgs),
     /// Tell and rotate the keys that sign results; through the running server, or on its store where none runs
     SigningKey(SigningKeyArgs),
+    /// Tell of the master key, and seal it with a passphrase
+    MasterKey(MasterKeyArgs),
     /// Tell and rotate the key that seals the store; through the running server, or on its store where none runs
     DataKey(DataKeyArgs),
     /// Write a sealed copy of the store to a file, from the running server, or from its store where none runs
@@ -160,6 +162,15 @@ pub(super) struct AuditArgs {
 
     #[command(flatten)]
     pub(super) command: AuditCommand,
+}
+
+#[derive(Args)]
+pub(super) struct MasterKeyArgs {
+    #[command(flatten, next_help_heading = STORE_HEADING)]
+    pub(super) place: PlaceArgs,
+
+    #[command(subcommand)]
+    pub(super) command: MasterKeyCommand,
 }
 
 #[derive(Args)]

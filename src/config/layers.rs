@@ -15,8 +15,8 @@ use super::cli::{Cli, CliCommand, DemoArgs, PamArgs};
 use super::file::{self, Entry, is_list};
 use super::manual::Shell;
 use super::orders::{
-    AuditCommand, BackupCommand, ClockCommand, DataKeyCommand, PolicyCommand, RestoreCommand,
-    ServiceCommand, SigningKeyCommand,
+    AuditCommand, BackupCommand, ClockCommand, DataKeyCommand, MasterKeyCommand, PolicyCommand,
+    RestoreCommand, ServiceCommand, SigningKeyCommand,
 };
 use super::problem::{Exit, Problems};
 use super::settings::Supervision;
@@ -122,6 +122,7 @@ pub(super) enum Asked {
     Service(Layers, ServiceCommand),
     SigningKey(Layers, SigningKeyCommand),
     DataKey(Layers, DataKeyCommand),
+    MasterKey(Layers, MasterKeyCommand),
     Policy(Layers, PolicyCommand),
     Backup(Layers, BackupCommand),
     Clock(Layers, ClockCommand),
@@ -242,6 +243,9 @@ pub(super) fn read(
         }
         CliCommand::DataKey(args) => {
             Asked::DataKey(layers(orders(args.place, sources)?), args.command)
+        }
+        CliCommand::MasterKey(args) => {
+            Asked::MasterKey(layers(orders(args.place, sources)?), args.command)
         }
         CliCommand::Policy(args) => {
             let command = args.command.unwrap_or(PolicyCommand::Show { json: false });

@@ -48,7 +48,7 @@ pub(super) fn note(text: &str) -> Note {
 }
 
 fn own_key(folder: &Path) -> MasterKeyPlace {
-    MasterKeyPlace::Own(folder.join("master.key"))
+    MasterKeyPlace::own(folder.join("master.key"))
 }
 
 pub(super) fn open_in(folder: &Path) -> Result<Store, OpenError> {
@@ -420,7 +420,7 @@ async fn a_lost_or_wrong_master_key_stops_the_start_and_harms_nothing() {
     ));
     assert!(!key.exists(), "a lost key must not be replaced");
 
-    let other = MasterKey::create(&key, &OsEntropy).unwrap();
+    let other = MasterKey::create(&key, None, &OsEntropy).unwrap();
     match open_in(folder.path()) {
         Err(OpenError::KeyRing(KeyRingError::WrongMasterKey { found, .. })) => {
             assert_eq!(found, other.id())
