@@ -80,7 +80,7 @@ mod tests {
     #[tokio::test]
     async fn of_many_lines_the_newest_are_kept_and_told_page_by_page() {
         let folder = tempfile::tempdir().unwrap();
-        let place = MasterKeyPlace::Own(folder.path().join("master.key"));
+        let place = MasterKeyPlace::own(folder.path().join("master.key"));
         let store = open(folder.path(), &place, Arc::new(OsEntropy)).unwrap();
         let start = Timestamp::from_unix(1_800_000_000);
         let written = store.write(move |tx| {
