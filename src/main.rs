@@ -38,6 +38,9 @@ fn main() -> ExitCode {
             logged(BESIDE_WORDS, || commands::policy(&place, command))
         }
         Command::Clock(place, command) => logged(BESIDE_WORDS, || commands::clock(&place, command)),
+        Command::Audit(place, command) => {
+            logged(BESIDE_WORDS, || commands::audit(&place, &command))
+        }
         Command::Backup(place, command) => {
             logged(BESIDE_WORDS, || commands::backup(&place, &command))
         }

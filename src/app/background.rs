@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::audit;
 use crate::base::Failure;
-use crate::factor::Desk;
+use crate::factor::{self, Desk};
 use crate::login;
 use crate::outbox;
 use crate::server::Tls;
@@ -72,6 +72,13 @@ pub(super) async fn background(desk: Arc<Desk>, tls: Option<Tls>) {
             }
         }
     });
+    let restored = supervised("void backup codes", {
+        let desk = desk.clone();
+        move || {
+            let desk = desk.clone();
+            async move { factor::tell_of_void_codes(&desk).await }
+        }
+    });
     let sealing = supervised("data keys", {
         let tools = tools.clone();
         move || {
@@ -100,6 +107,7 @@ pub(super) async fn background(desk: Arc<Desk>, tls: Option<Tls>) {
         outbox,
         sweeping,
         copying,
+        restored,
         sealing,
         unfinished,
         keys,

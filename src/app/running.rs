@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use super::background::background;
 use super::parts::tls_problem;
 use super::{Base, StartError, assemble};
+use crate::audit::{self, Operation};
 use crate::base::ListenAddress;
 use crate::config::{LogConfig, MasterKeySettings, Settings};
 use crate::console::Tools;
@@ -73,12 +74,28 @@ impl Running {
                 Some(settings) = next(&mut reloads) => settings,
             };
             match self.take_up(&settings).await {
-                Ok(()) => tracing::info!("the settings were read again and are in effect"),
+                Ok(()) => {
+                    tracing::info!("the settings were read again and are in effect");
+                    self.note_reload().await;
+                }
                 Err(StartError { problem, .. }) => {
                     tracing::error!(%problem, "the new settings cannot be taken up; those from before go on");
                 }
             }
             self.supervisor.ready();
+        }
+    }
+
+    /// Settings hold whether or not the disk takes the line that says so.
+    async fn note_reload(&self) {
+        let tools = &self.desk.tools;
+        let line = Operation::new(tools.now(), "settings.reload", None);
+        let written = tools.store.write(move |tx| audit::note(tx, &line)).await;
+        if let Err(failure) = written {
+            tracing::warn!(
+                ?failure,
+                "that the settings were read again is not in the audit"
+            );
         }
     }
 

@@ -3,9 +3,13 @@
 //!
 //! A caller who cannot be identified leaves a line in the log alone: a stranger
 //! must not be able to fill the disk.
+//!
+//! What is done to the server itself is about no person, and has lines of its own.
 
+mod operation;
 mod record;
 mod service;
 
+pub use operation::{MOST_OPERATIONS, Operation, note, operations};
 pub use record::{Actor, Event, Origin, Outcome, RETENTION};
 pub use service::{append, history, prune};

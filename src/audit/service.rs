@@ -1,6 +1,7 @@
 use crate::base::{Failure, PersonKey, Timestamp};
-use crate::store::{Key, Order, Read, Scan, Tx};
+use crate::store::{Key, Order, Read, Record, Scan, Tx};
 
+use super::operation::Operation;
 use super::record::{Entry, Event, RETENTION};
 
 /// Writes one line.
@@ -13,7 +14,7 @@ pub fn append(tx: &mut Tx<'_>, event: &Event) -> Result<(), Failure> {
     tx.put(&(event.person, number), &Entry {})
 }
 
-/// Removes up to `limit` lines that are older than [`RETENTION`] at `now`. True where more may be.
+/// Removes up to `limit` lines of either kind that are older than [`RETENTION`] at `now`. True where more may be.
 ///
 /// Lines are numbered as they happened, so the oldest stand first, and no line needs an entry of its
 /// own to be found by when its time is up.
@@ -21,23 +22,35 @@ pub fn append(tx: &mut Tx<'_>, event: &Event) -> Result<(), Failure> {
 /// # Errors
 /// Those of the store.
 pub fn prune(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<bool, Failure> {
+    let mut removed = 0;
+    for (number, event) in oldest::<Event>(tx, limit)? {
+        if now.since(event.at) <= RETENTION {
+            break;
+        }
+        tx.delete::<Event>(&number);
+        tx.delete::<Entry>(&(event.person, number));
+        removed += 1;
+    }
+    let mut operations = 0;
+    for (number, operation) in oldest::<Operation>(tx, limit)? {
+        if now.since(operation.at) <= RETENTION {
+            break;
+        }
+        tx.delete::<Operation>(&number);
+        operations += 1;
+    }
+    Ok(removed == limit || operations == limit)
+}
+
+/// The first `limit` lines.
+fn oldest<R: Record<Key = u64>>(read: &dyn Read, limit: usize) -> Result<Vec<(u64, R)>, Failure> {
     let scan = Scan {
         prefix: &[],
         past: None,
         order: Order::Ascending,
         limit,
     };
-    let oldest = tx.list::<Event>(&scan)?;
-    let over = oldest
-        .iter()
-        .take_while(|(_, event)| now.since(event.at) > RETENTION);
-    let mut removed = 0;
-    for (number, event) in over {
-        tx.delete::<Event>(number);
-        tx.delete::<Entry>(&(event.person, *number));
-        removed += 1;
-    }
-    Ok(removed == limit)
+    read.list::<R>(&scan)
 }
 
 /// At most `limit` lines about `person`, the newest first, older than line number `before`.
@@ -72,7 +85,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::audit::{Actor, Origin, Outcome};
+    use crate::audit::{Actor, Operation, Origin, Outcome, note, operations};
     use crate::base::{OsEntropy, RequestId};
     use crate::store::{MasterKeyPlace, open};
 
@@ -98,8 +111,12 @@ mod tests {
             origin,
         };
         for day in 0..6 {
+            let operation = Operation::new(event(day).at, "settings.reload", None);
             store
-                .write(move |tx| append(tx, &event(day)))
+                .write(move |tx| {
+                    note(tx, &operation)?;
+                    append(tx, &event(day))
+                })
                 .await
                 .unwrap();
         }
@@ -115,6 +132,13 @@ mod tests {
         assert_eq!(days(), [5, 4, 3, 2]);
         assert!(!store.write(move |tx| prune(tx, now, 2)).await.unwrap());
         assert_eq!(days(), [5, 4, 3]);
+        let kept = store.read(|read| operations(read, None, 100)).unwrap();
+        assert_eq!(
+            kept.iter()
+                .map(|(number, _)| number - 1)
+                .collect::<Vec<_>>(),
+            [5, 4, 3]
+        );
         // Numbers go on where they were.
         store.write(move |tx| append(tx, &event(6))).await.unwrap();
         assert_eq!(days(), [6, 5, 4, 3]);

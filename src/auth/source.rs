@@ -196,6 +196,11 @@ impl Source {
         }
     }
 
+    /// Whether the issuer has ever given keys.
+    pub fn has_keys(&self) -> bool {
+        self.held.load().is_some()
+    }
+
     fn pick(&self, token: &Unverified<'_>) -> Option<(Pick, Generation)> {
         let held = self.fresh()?;
         let pick = held.keys.pick(token.kid.as_deref(), token.algorithm);

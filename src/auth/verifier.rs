@@ -228,6 +228,11 @@ impl Verifier {
         }
     }
 
+    /// Whether some issuer has never given its keys.
+    pub fn waits_for_keys(&self) -> bool {
+        self.0.sources.values().any(|source| !source.has_keys())
+    }
+
     /// Refreshes all keys every few minutes, so that removed ones are
     /// forgotten. Runs for ever; dropping it stops it.
     pub async fn keep_fresh(&self) {

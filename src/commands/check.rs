@@ -1,30 +1,46 @@
+mod machine;
+mod policy;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::app::{self, StartError};
 use crate::auth::Verifier;
 use crate::base::{Clock, OsEntropy, SystemClock};
 use crate::config::{Exit, Problem, Settings, UiAuth};
-use crate::console::{self, Answer, Order, Status, Tools};
+use crate::console::{self, Answer, Order, Refusal, Status, Tools};
+use crate::policy::Part;
 use crate::session::CALLBACK_PATH;
 use crate::store::{self, Change, Rehearsal};
 
 use super::block_on;
+
+/// Seconds after which a letter has waited for long: 15 minutes.
+const LETTER_WAITS: u64 = 15 * 60;
+/// A server that answers something else.
+const STRANGE: &str = "the running server gave another answer than was asked for";
 
 /// Tries everything that the server will need, one after the other, and says how it went. Ends
 /// with the exit code of the first thing that is wrong.
 pub fn check(settings: &Settings) -> Exit {
     block_on(async {
         println!("ok: settings");
+        machine::connections(settings);
         let outcomes = [
+            machine::certificate(settings, SystemClock.now()),
+            machine::room(&settings.data_dir),
+            machine::copies(settings),
             open_store(settings).await,
             issuer(settings).await,
             mail(settings).await,
         ];
-        outcomes
-            .into_iter()
-            .find(|exit| *exit != Exit::Ok)
-            .unwrap_or(Exit::Ok)
+        first_wrong(outcomes)
     })
+}
+
+fn first_wrong(outcomes: impl IntoIterator<Item = Exit>) -> Exit {
+    let mut outcomes = outcomes.into_iter();
+    outcomes.find(|exit| *exit != Exit::Ok).unwrap_or(Exit::Ok)
 }
 
 fn clock() -> Arc<dyn Clock> {
@@ -34,6 +50,11 @@ fn clock() -> Arc<dyn Clock> {
 fn failed(exit: Exit, what: &str, cause: impl std::fmt::Display, hint: &str) -> Exit {
     println!("failed: {what}: {cause}\n  hint: {hint}");
     exit
+}
+
+/// What should not stay so, and stops nothing.
+fn warning(what: &str, cause: impl std::fmt::Display, hint: &str) {
+    println!("warning: {what}: {cause}\n  hint: {hint}");
 }
 
 fn not_started(
@@ -60,14 +81,18 @@ async fn open_store(settings: &Settings) -> Exit {
             "note: there is no store in {} yet; the first start makes it",
             settings.data_dir.display()
         );
-        return Exit::Ok;
+        return policy_of(settings, &settings.policy.parts(), &BTreeSet::new());
     }
     if let Ok(Answer::Status(status)) = console::send(&settings.data_dir, &Order::Status).await {
         println!(
             "note: the store in {} is in use by a running server",
             settings.data_dir.display()
         );
-        return state(&status, true);
+        let ask = async |order| {
+            let answer = console::send(&settings.data_dir, &order).await;
+            answer.map_err(|undone| undone.to_string())
+        };
+        return first_wrong([state(&status, true), stored_policy(settings, ask).await]);
     }
     match app::rehearse(&settings.data_dir, &key, Arc::new(OsEntropy)) {
         Ok(rehearsal) => {
@@ -85,9 +110,7 @@ async fn open_store(settings: &Settings) -> Exit {
                 copies: None,
                 signer: None,
             };
-            let status = console::execute(&tools, Order::Status).await;
-            store.close().await;
-            match status {
+            let status = match console::execute(&tools, Order::Status).await {
                 Ok(Answer::Status(status)) => state(&status, named),
                 Ok(_) => Exit::Ok,
                 Err(failure) => failed(
@@ -96,7 +119,14 @@ async fn open_store(settings: &Settings) -> Exit {
                     format!("{failure:?}"),
                     "restore a backup if the store is damaged",
                 ),
-            }
+            };
+            let ask = async |order| {
+                let answer = console::execute(&tools, order).await;
+                answer.map_err(|failure| Refusal::from(&failure).cause)
+            };
+            let policy = stored_policy(settings, ask).await;
+            store.close().await;
+            first_wrong([status, policy])
         }
         // What a running server has open, it has checked itself.
         Err(StartError {
@@ -139,8 +169,25 @@ fn state(status: &Status, named: bool) -> Exit {
         println!("note: store {}, epoch {}", status.store, status.epoch);
     }
     match status.last_copy {
-        Some(at) => println!("note: the last backup was made {at}"),
+        Some(at) => println!(
+            "note: the last backup was made {at}, {} ago",
+            span(SystemClock.now().since(at))
+        ),
         None => println!("note: no backup was made yet (mfad backup)"),
+    }
+    let now = SystemClock.now();
+    if let Some(at) = status
+        .oldest_letter
+        .filter(|at| now.since(*at) > LETTER_WAITS)
+    {
+        warning(
+            "mail",
+            format!(
+                "letters wait to leave, the oldest for {}",
+                span(now.since(at))
+            ),
+            "see below what the SMTP server says; a letter is given up after three days",
+        );
     }
     if let Some(why) = &status.copies {
         return failed(
@@ -159,6 +206,54 @@ fn state(status: &Status, named: bool) -> Exit {
         ),
         None => Exit::Ok,
     }
+}
+
+/// A span of time, to the day, hour or minute.
+fn span(seconds: u64) -> String {
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
+    let unit = units.into_iter().find(|(unit, _)| seconds >= *unit);
+    match unit.map(|(unit, name)| (seconds / unit, name)) {
+        None => "less than a minute".to_owned(),
+        Some((1, name)) => format!("1 {name}"),
+        Some((number, name)) => format!("{number} {name}s"),
+    }
+}
+
+/// The policy that holds over a store, which `ask` takes orders for.
+async fn stored_policy(
+    settings: &Settings,
+    ask: impl AsyncFn(Order) -> Result<Answer, String>,
+) -> Exit {
+    let told = async {
+        let Answer::Policy(parts) = ask(Order::PolicyShow).await? else {
+            return Err(STRANGE.to_owned());
+        };
+        let (mut known, mut past) = (BTreeSet::new(), None);
+        loop {
+            let Answer::Services { services, more } = ask(Order::ServiceList { past }).await?
+            else {
+                return Err(STRANGE.to_owned());
+            };
+            past = services.last().map(|one| one.service.id.clone());
+            known.extend(services.into_iter().map(|one| one.service.id));
+            if !more || past.is_none() {
+                return Ok((parts, known));
+            }
+        }
+    };
+    match told.await {
+        Ok((parts, known)) => policy_of(settings, &parts, &known),
+        Err(cause) => failed(
+            Exit::Temporary,
+            "the policy",
+            cause,
+            "look into the log of the server",
+        ),
+    }
+}
+
+fn policy_of(settings: &Settings, parts: &[Part], services: &BTreeSet<String>) -> Exit {
+    policy::holds(parts, services, settings.smtp.is_some())
 }
 
 async fn issuer(settings: &Settings) -> Exit {

@@ -1,5 +1,6 @@
 //! What the commands do, from checked settings to how the process ends.
 
+mod audit;
 mod backup;
 mod check;
 mod clock;
@@ -22,6 +23,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit};
 
 use crate::config::{Exit, Problem};
 
+pub use audit::audit;
 pub use backup::backup;
 pub use check::check;
 pub use clock::clock;

@@ -2,7 +2,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::app::{StartError, key_place, store_problem};
-use crate::base::{Clock, Failure, OsEntropy, SystemClock, Timestamp};
+use crate::audit::Operation;
+use crate::base::{Clock, Failure, OsEntropy, RequestId, SystemClock, Timestamp};
 use crate::clients::{self, Registered};
 use crate::config::{Exit, RestoreCommand, StoreSettings};
 use crate::factor::{self, Healing, Voided};
@@ -10,7 +11,7 @@ use crate::signing::{ROTATED_LATELY, Signer};
 use crate::store::{
     self, CopyError, OpenError, Placed, RestoreError, Restoring, Source, Store, begin_restore,
 };
-use crate::{login, people, session, timekeeper, trust};
+use crate::{login, people, session, timekeeper};
 
 use super::{block_on, print, problem, report};
 
@@ -63,6 +64,8 @@ async fn run(place: &StoreSettings, command: &RestoreCommand) -> Result<String, 
     let healing = Healing {
         replaced: restoring.replaced().cloned(),
         now,
+        request: RequestId::draw(&OsEntropy)
+            .map_err(|failure| refused(RestoreError::Rows(failure)))?,
         keep_backup_codes: command.keep_backup_codes,
     };
     let (voided, services) = match heal(restoring.store(), &healing).await {
@@ -73,6 +76,10 @@ async fn run(place: &StoreSettings, command: &RestoreCommand) -> Result<String, 
         }
     };
     let whose = names(&restoring, &voided);
+    if let Err(failure) = note(&restoring, &voided, now).await {
+        restoring.give_up().await;
+        return Err(refused(RestoreError::Rows(failure)));
+    }
     let known = healing.replaced.is_some();
     let placed = restoring.put_in_place(now).await.map_err(refused)?;
     let whose = whose.map_err(|failure| refused(RestoreError::Rows(failure)))?;
@@ -84,7 +91,6 @@ fn void_tables() -> Vec<&'static str> {
     let mut void = factor::open_tables();
     void.extend(login::OPEN_TABLES);
     void.extend(session::OPEN_TABLES);
-    void.extend(trust::OPEN_TABLES);
     void
 }
 
@@ -101,19 +107,32 @@ async fn heal(store: &Store, healing: &Healing) -> Result<(Vec<Voided>, Vec<Regi
     Ok((voided, services))
 }
 
-/// What an operator calls each of these people, and how many of their codes are void.
+/// Writes down that this was done.
+async fn note(restoring: &Restoring, voided: &[Voided], now: Timestamp) -> Result<(), Failure> {
+    let from = match restoring.made_at() {
+        Some(made_at) => format!("backup of {made_at}"),
+        None => "the store that stood there".to_owned(),
+    };
+    let epoch = restoring.epochs().1;
+    let about = format!(
+        "{from}, epoch {epoch}, people whose backup codes are void: {}",
+        voided.len()
+    );
+    let line = Operation::new(now, "store.restore", Some(about));
+    let written = restoring
+        .store()
+        .write(move |tx| crate::audit::note(tx, &line));
+    written.await
+}
+
+/// The id that the issuer gave each of these people, and nothing else of theirs, and how many of their codes are void.
 fn names(restoring: &Restoring, voided: &[Voided]) -> Result<Vec<String>, Failure> {
     restoring.store().read(|read| {
         let mut lines = Vec::new();
         for Voided { person, codes } in voided {
             let line = match people::profile(read, *person)? {
                 Some(profile) => {
-                    let username = profile.username.map(|name| format!(" ({name})"));
-                    let username = username.unwrap_or_default();
-                    format!(
-                        "{} at {}{username}: {codes}",
-                        profile.subject, profile.issuer
-                    )
+                    format!("{} at {}: {codes}", profile.subject, profile.issuer)
                 }
                 None => format!("somebody of whom nothing else is known: {codes}"),
             };
@@ -182,6 +201,14 @@ fn words(
             for line in whose {
                 let _ = writeln!(text, "  {line}");
             }
+            let (number, they) = match whose.len() {
+                1 => ("1 person".to_owned(), "It stands in their history"),
+                several => (format!("{several} people"), "It stands in their histories"),
+            };
+            let _ = writeln!(
+                text,
+                "That is {number}. {they}, and when the server starts it tells them by mail, where --smtp-url is set."
+            );
         }
     }
     let _ = writeln!(

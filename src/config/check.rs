@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{DemoArgs, LogArgs};
+use super::args::LogArgs;
 use super::brand;
+use super::cli::DemoArgs;
 use super::files;
 use super::layers::{Layers, Source};
 use super::problem::Problems;

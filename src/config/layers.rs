@@ -10,12 +10,13 @@ use clap::builder::Resettable;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches};
 
-use super::args::{Cli, CliCommand, DemoArgs, PamArgs, PlaceArgs, SettingsArgs};
+use super::args::{PlaceArgs, SettingsArgs};
+use super::cli::{Cli, CliCommand, DemoArgs, PamArgs};
 use super::file::{self, Entry, is_list};
 use super::manual::Shell;
 use super::orders::{
-    BackupCommand, ClockCommand, DataKeyCommand, MasterKeyCommand, PolicyCommand, RestoreCommand,
-    ServiceCommand, SigningKeyCommand,
+    AuditCommand, BackupCommand, ClockCommand, DataKeyCommand, MasterKeyCommand, PolicyCommand,
+    RestoreCommand, ServiceCommand, SigningKeyCommand,
 };
 use super::problem::{Exit, Problems};
 use super::settings::Supervision;
@@ -125,6 +126,7 @@ pub(super) enum Asked {
     Policy(Layers, PolicyCommand),
     Backup(Layers, BackupCommand),
     Clock(Layers, ClockCommand),
+    Audit(Layers, AuditCommand),
     Restore(Layers, RestoreCommand),
     Openapi,
     Man(Option<PathBuf>),
@@ -255,6 +257,7 @@ pub(super) fn read(
         CliCommand::Restore(args) => {
             Asked::Restore(layers(orders(args.place, sources)?), args.command)
         }
+        CliCommand::Audit(args) => Asked::Audit(layers(orders(args.place, sources)?), args.command),
         CliCommand::Clock(args) => Asked::Clock(layers(orders(args.place, sources)?), args.command),
         CliCommand::Openapi => Asked::Openapi,
         CliCommand::Man { into } => Asked::Man(into),

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::CommandFactory;
 pub use clap_complete::Shell;
 
-use super::args::Cli;
+use super::cli::Cli;
 
 /// The manual page of the whole program, in roff.
 ///

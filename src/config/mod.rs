@@ -8,6 +8,7 @@
 mod args;
 mod brand;
 mod check;
+mod cli;
 mod describe;
 mod duration;
 mod file;
@@ -36,8 +37,8 @@ pub use files::read_secret;
 pub use layers::{Layers, Refused, Source, Surroundings};
 pub use manual::{Shell, completions, manual_page, write_manual};
 pub use orders::{
-    BackupCommand, ClockCommand, DataKeyCommand, MasterKeyCommand, NewService, PolicyCommand,
-    RestoreCommand, ServiceCommand, SigningKeyCommand,
+    AuditCommand, BackupCommand, ClockCommand, DataKeyCommand, MasterKeyCommand, NewService,
+    PolicyCommand, RestoreCommand, ServiceCommand, SigningKeyCommand,
 };
 pub use problem::{Exit, Problem, Problems};
 pub use settings::{
@@ -70,6 +71,8 @@ pub enum Command {
     Policy(StoreSettings, PolicyCommand),
     /// Say what is thought of the clock.
     Clock(StoreSettings, ClockCommand),
+    /// Tell what was done to the server.
+    Audit(StoreSettings, AuditCommand),
     /// Write a copy of the store.
     Backup(StoreSettings, BackupCommand),
     /// Bring a copy back.
@@ -122,6 +125,9 @@ pub fn read(
         }
         Asked::Restore(layers, command) => {
             Command::Restore(layers.store().map_err(Refused::Settings)?, command)
+        }
+        Asked::Audit(layers, command) => {
+            Command::Audit(layers.store().map_err(Refused::Settings)?, command)
         }
         Asked::Clock(layers, command) => {
             Command::Clock(layers.store().map_err(Refused::Settings)?, command)

@@ -130,6 +130,17 @@ pub enum ClockCommand {
     Accept,
 }
 
+/// What `mfad audit` is told.
+#[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditCommand {
+    /// How many lines to tell, 1 to 1000
+    #[arg(long, value_name = "N", default_value = "50", value_parser = lines)]
+    pub limit: usize,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// What `mfad backup` is told.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct BackupCommand {
@@ -182,6 +193,14 @@ pub struct NewService {
     /// The issuer that the names it sends belong to, where that is not the one of the settings
     #[arg(long, value_name = "URL")]
     pub issuer: Option<String>,
+}
+
+/// A number of lines.
+fn lines(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=1000) => Ok(number),
+        _ => Err("write a number from 1 to 1000".to_owned()),
+    }
 }
 
 /// A span of time: `0`, or a number with its unit.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
-use super::args::PamArgs;
+use super::cli::PamArgs;
 use super::files;
 use super::problem::Problems;
 use super::settings::PamSettings;

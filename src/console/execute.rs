@@ -2,20 +2,26 @@
 
 use std::sync::Arc;
 
-use crate::base::{Clock, Entropy, Failure};
+use crate::audit::{self, Operation};
+use crate::base::{Clock, Entropy, Failure, Timestamp};
 use crate::clients::{self, ServiceKey};
 use crate::copies::{self, Schedule};
 use crate::factor;
+use crate::outbox;
 use crate::policy::{self, Policy};
 use crate::services::Services;
 use crate::signing::Signer;
-use crate::store::Store;
+use crate::store::{Store, Tx};
 use crate::timekeeper::{self, Timekeeper};
 
 use super::order::{Answer, Order, Status};
 
 /// Services that one answer tells of.
 const PAGE: usize = 100;
+/// Lines of what was done that one answer tells of.
+const OPERATIONS: usize = 1000;
+/// Letters that are looked at for the oldest.
+const LETTERS: usize = 1000;
 
 /// What orders work with: less than a running server has, so that they can do without one.
 #[derive(Clone)]
@@ -75,7 +81,10 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
             let id = service.id.clone();
             tools
                 .store
-                .write(move |tx| clients::add(tx, &service, hash, now))
+                .write(move |tx| {
+                    clients::add(tx, &service, hash, now)?;
+                    note(tx, now, "service.add", Some(service.id.clone()))
+                })
                 .await?;
             tracing::info!(service = id, "a login service was registered");
             Ok(Answer::Key {
@@ -95,7 +104,11 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
             let service = id.clone();
             let old_until = tools
                 .store
-                .write(move |tx| clients::rotate(tx, &service, hash, overlap, now))
+                .write(move |tx| {
+                    let old_until = clients::rotate(tx, &service, hash, overlap, now)?;
+                    note(tx, now, "service.rotate", Some(service.clone()))?;
+                    Ok(old_until)
+                })
                 .await?;
             tracing::info!(service = id, overlap, "a login service was given a new key");
             Ok(Answer::Key {
@@ -107,7 +120,10 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
             let service = id.clone();
             tools
                 .store
-                .write(move |tx| clients::remove(tx, &service))
+                .write(move |tx| {
+                    clients::remove(tx, &service)?;
+                    note(tx, now, "service.remove", Some(service.clone()))
+                })
                 .await?;
             tracing::info!(service = id, "a login service was struck off");
             Ok(Answer::Done)
@@ -119,7 +135,7 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
             Ok(Answer::Policy(policy.parts()))
         }
         Order::PolicySet { key, words } => {
-            let policy = factor::set_policy(&tools.store, &tools.policy, key, words).await?;
+            let policy = factor::set_policy(&tools.store, &tools.policy, key, words, now).await?;
             Ok(Answer::Policy(policy.parts()))
         }
         Order::Status => {
@@ -135,6 +151,7 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
                 last_copy: last.map(|last| last.made_at),
                 clock: clock.health().err(),
                 copies: tools.copies.as_ref().and_then(Schedule::trouble),
+                oldest_letter: tools.store.read(|read| outbox::oldest(read, LETTERS))?,
             }))
         }
         Order::ClockAccept => {
@@ -147,6 +164,7 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
                         .await?
                 }
             }
+            write_down(tools, "clock.accept", None).await?;
             tracing::warn!(%now, "the clock is believed as it is, by order");
             Ok(Answer::Done)
         }
@@ -155,12 +173,14 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
         Order::SigningKeyList => Ok(Answer::SigningKeys(tools.signer().await?.list())),
         Order::SigningKeyRotate => {
             let signer = tools.signer().await?;
-            signer.rotate().await?;
+            let made = signer.rotate().await?;
+            write_down(tools, "signing_key.rotate", Some(made.kid)).await?;
             Ok(Answer::SigningKeys(signer.list()))
         }
         Order::DataKeyList => Ok(data_keys(tools)),
         Order::DataKeyRotate => {
             tools.store.rotate_data_key(now).await?;
+            write_down(tools, "data_key.rotate", None).await?;
             tracing::info!("a new data key seals the store");
             // A running server does it beside its work.
             if tools.signer.is_none() {
@@ -168,11 +188,39 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
             }
             Ok(data_keys(tools))
         }
+        Order::Operations { limit } => {
+            let lines = tools
+                .store
+                .read(|read| audit::operations(read, None, limit.min(OPERATIONS)))?;
+            Ok(Answer::Operations(lines))
+        }
         Order::PolicyUnset { key } => {
-            let policy = factor::unset_policy(&tools.store, &tools.policy, key).await?;
+            let policy = factor::unset_policy(&tools.store, &tools.policy, key, now).await?;
             Ok(Answer::Policy(policy.parts()))
         }
     }
+}
+
+fn note(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    action: &str,
+    about: Option<String>,
+) -> Result<(), Failure> {
+    audit::note(tx, &Operation::new(now, action, about))
+}
+
+/// The line of what has committed already, by a room that does not see the audit.
+async fn write_down(
+    tools: &Tools,
+    action: &'static str,
+    about: Option<String>,
+) -> Result<(), Failure> {
+    let now = tools.clock.now();
+    let written = tools
+        .store
+        .write(move |tx| note(tx, now, action, about.clone()));
+    written.await
 }
 
 fn data_keys(tools: &Tools) -> Answer {

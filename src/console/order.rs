@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Operation;
 use crate::base::{Failure, Kind, Secret, Timestamp};
 use crate::clients::{Registered, Service};
 use crate::crypto::DataKey;
@@ -54,6 +55,11 @@ pub enum Order {
     Status,
     /// Believe the clock as it is: [`Answer::Done`].
     ClockAccept,
+    /// Tell what was done to the server, the newest first: [`Answer::Operations`].
+    Operations {
+        /// Lines at the most.
+        limit: usize,
+    },
     /// Let the settings say one part of the policy again: [`Answer::Policy`].
     PolicyUnset {
         /// Which.
@@ -86,6 +92,8 @@ pub enum Answer {
     Policy(Vec<policy::Part>),
     /// How the store is.
     Status(Status),
+    /// What was done to the server, each line with its number.
+    Operations(Vec<(u64, Operation)>),
     /// A copy of the store comes behind this line.
     Copy,
     /// The keys that sign results, the signing one first.
@@ -112,6 +120,9 @@ pub struct Status {
     pub clock: Option<String>,
     /// Why the last copy that was due was not made, in words.
     pub copies: Option<String>,
+    /// When the letter was written that has waited the longest; `None` where none waits.
+    #[serde(default)]
+    pub oldest_letter: Option<Timestamp>,
 }
 
 /// Why an order was not carried out, for the person who gave it.

@@ -3,11 +3,12 @@
 //! and where that is not known, what may have been used is void.
 
 use crate::base::Failure;
-use crate::base::{PersonKey, Timestamp};
+use crate::base::{PersonKey, RequestId, Timestamp};
 use crate::lockout;
 use crate::store::Store;
+use crate::trust;
 
-use super::{backup_codes, email, totp, webauthn};
+use super::{backup_codes, email, restored, totp, webauthn};
 
 /// Tables of what waits for an answer: void in a store that was brought back.
 pub fn open_tables() -> Vec<&'static str> {
@@ -21,6 +22,8 @@ pub struct Healing {
     pub replaced: Option<Store>,
     /// When.
     pub now: Timestamp,
+    /// Names it in people's histories.
+    pub request: RequestId,
     /// Whether the operator vouches that no backup code was spent since the copy was made.
     pub keep_backup_codes: bool,
 }
@@ -34,7 +37,9 @@ pub struct Voided {
     pub codes: usize,
 }
 
-/// Makes the factors in `store` safe, which nobody else may have yet. Gives whose backup codes became void.
+/// Makes the factors in `store` safe, which nobody else may have yet. Gives whose backup codes became void: it
+/// stands in their history, as do the browsers that are no longer trusted, and they are told by mail when the
+/// server starts.
 ///
 /// # Errors
 /// Those of the stores; then `store` is of no use.
@@ -42,5 +47,11 @@ pub async fn heal(store: &Store, healing: &Healing) -> Result<Vec<Voided>, Failu
     totp::heal(store, healing.now).await?;
     webauthn::heal(store, healing.replaced.clone()).await?;
     lockout::heal(store, healing.replaced.clone()).await?;
-    backup_codes::heal(store, healing.clone()).await
+    let distrusting = trust::heal(store, healing.now).await?;
+    let voided = backup_codes::heal(store, healing.clone()).await?;
+    restored::write_down(store, restored::DISTRUSTED, &distrusting, healing).await?;
+    let theirs: Vec<PersonKey> = voided.iter().map(|one| one.person).collect();
+    restored::write_down(store, restored::VOID, &theirs, healing).await?;
+    restored::remember(store, &theirs, healing.now).await?;
+    Ok(voided)
 }

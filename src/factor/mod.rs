@@ -12,6 +12,7 @@ mod healing;
 mod http;
 mod operators;
 mod proof;
+mod restored;
 mod sign_in;
 mod step_up;
 pub mod totp;
@@ -42,6 +43,7 @@ pub use email::Sent as MailSent;
 pub use healing::{Healing, Voided, heal, open_tables};
 pub use operators::{let_hold, set_policy, unset_policy};
 pub use proof::Answer;
+pub use restored::tell_of_void_codes;
 pub use sign_in::{Given, Methods, Passed};
 pub use webauthn::{AssertionResponse, RelyingParty, RelyingPartyError, WEBAUTHN_FAILED};
 
@@ -343,4 +345,12 @@ pub struct BackupCodesLeft {
     #[schema(value_type = String, format = DateTime)]
     #[serde(serialize_with = "device::rfc3339")]
     pub created_at: Timestamp,
+    /// When those that were left became void all at once, because the service was restored from a backup. Absent
+    /// where they did not.
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    #[serde(
+        serialize_with = "device::rfc3339_or_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub voided_at: Option<Timestamp>,
 }

@@ -2,10 +2,11 @@
 //!
 //! Orders on the machine itself come here with the store alone, since they work without a server too.
 
-use crate::base::Failure;
+use crate::audit::{self, Operation};
+use crate::base::{Failure, Timestamp};
 use crate::people;
 use crate::policy::{self, Key, OPERATORS_SHUT_OUT, Policy};
-use crate::store::{Read, Store};
+use crate::store::{Read, Store, Tx};
 
 use super::allowed::kinds_of;
 
@@ -41,23 +42,48 @@ pub async fn set_policy(
     settings: &Policy,
     key: Key,
     words: Vec<String>,
+    now: Timestamp,
 ) -> Result<Policy, Failure> {
     let settings = settings.clone();
     let policy = store
-        .write(move |tx| policy::set(tx, &settings, key, &words, let_hold))
+        .write(move |tx| {
+            let policy = policy::set(tx, &settings, key, &words, let_hold)?;
+            note_policy(tx, "policy.set", &policy, key, now)?;
+            Ok(policy)
+        })
         .await?;
     tracing::info!(part = key.name(), words = ?policy.words(key), "the policy was changed");
     Ok(policy)
+}
+
+fn note_policy(
+    tx: &mut Tx<'_>,
+    action: &str,
+    policy: &Policy,
+    key: Key,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let about = format!("{} = {}", key.name(), policy.words(key).join(" "));
+    audit::note(tx, &Operation::new(now, action, Some(about)))
 }
 
 /// Takes back what was stored for one part of the policy. Gives the policy that holds then.
 ///
 /// # Errors
 /// As [`set_policy`].
-pub async fn unset_policy(store: &Store, settings: &Policy, key: Key) -> Result<Policy, Failure> {
+pub async fn unset_policy(
+    store: &Store,
+    settings: &Policy,
+    key: Key,
+    now: Timestamp,
+) -> Result<Policy, Failure> {
     let settings = settings.clone();
     let policy = store
-        .write(move |tx| policy::unset(tx, &settings, key, let_hold))
+        .write(move |tx| {
+            let policy = policy::unset(tx, &settings, key, let_hold)?;
+            note_policy(tx, "policy.unset", &policy, key, now)?;
+            Ok(policy)
+        })
         .await?;
     tracing::info!(part = key.name(), words = ?policy.words(key), "the policy was changed back");
     Ok(policy)

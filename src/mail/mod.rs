@@ -24,12 +24,12 @@ mod smtp_server;
 pub use address::{Address, AddressError};
 pub use letter::Letter;
 pub use notice::{
-    BackupCodeUsed, BackupCodesRegenerated, CodeLetter, Content, FactorAdded, FactorDisabled,
-    FactorLocked, FactorRemoved, FactorReplaced, FactorUnlocked, FactorsReset, Occasion, Purpose,
-    SignInUnfinished, Thing, TrustedDeviceCopied,
+    BackupCodeUsed, BackupCodesRegenerated, BackupCodesVoid, CodeLetter, Content, FactorAdded,
+    FactorDisabled, FactorLocked, FactorRemoved, FactorReplaced, FactorUnlocked, FactorsReset,
+    Occasion, Purpose, SignInUnfinished, Thing, TrustedDeviceCopied,
 };
 pub use settings::{Security, SettingsError, SmtpSettings};
-pub use smtp::Mailer;
+pub use smtp::{Away, Mailer};
 pub use template::{Rendered, Template};
 pub use trouble::{CODES, EMAIL_REFUSED, SendError, Stage, Trouble};
 pub use values::Values;

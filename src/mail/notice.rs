@@ -170,6 +170,9 @@ notices! {
     /// A new set of backup codes took the place of the old one.
     BackupCodesRegenerated = "backup_codes_regenerated" {} says |_letter| &["news"];
 
+    /// The backup codes became void, since the store was restored from a copy.
+    BackupCodesVoid = "backup_codes_void" {} says |_letter| &["news"];
+
     /// A backup code was used.
     BackupCodeUsed = "backup_code_used" {
         /// How many are left.

@@ -14,7 +14,7 @@ use super::connection::{Connection, Parcel, Server};
 use super::letter::Letter;
 use super::settings::{SettingsError, SmtpSettings};
 use super::trouble::{Progress, SendError, Stage, Trouble};
-use crate::base::{Clock, display_text};
+use crate::base::{Clock, Timestamp, display_text};
 use crate::metrics::{Metrics, Sent};
 
 /// How long an unused connection is kept: a burst is served by one login, and
@@ -41,6 +41,16 @@ struct Inner {
     idle: Mutex<Idle>,
     clock: Arc<dyn Clock>,
     metrics: OnceLock<Metrics>,
+    away: Mutex<Option<Away>>,
+}
+
+/// The mail server takes no letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Away {
+    /// Since when: the first letter that did not leave.
+    pub since: Timestamp,
+    /// How far the last one came.
+    pub stage: Stage,
 }
 
 /// Connections between two letters. Together with those in use they never
@@ -80,6 +90,7 @@ impl Mailer {
             idle: Mutex::default(),
             clock,
             metrics: OnceLock::new(),
+            away: Mutex::default(),
         })))
     }
 
@@ -95,6 +106,7 @@ impl Mailer {
     /// See [`SendError`].
     pub async fn send(&self, letter: &Letter) -> Result<(), SendError> {
         let outcome = self.hand_over(letter).await;
+        self.0.note(&outcome);
         if let Some(metrics) = self.0.metrics.get() {
             metrics.mailed(match outcome {
                 Ok(()) => Sent::Taken,
@@ -103,6 +115,17 @@ impl Mailer {
             });
         }
         outcome
+    }
+
+    /// Whether the mail server took the last letter, or at least spoke of it. Before the first, nobody knows better.
+    ///
+    /// # Errors
+    /// Since when it does not.
+    pub fn health(&self) -> Result<(), Away> {
+        match *self.0.away() {
+            Some(away) => Err(away),
+            None => Ok(()),
+        }
     }
 
     async fn hand_over(&self, letter: &Letter) -> Result<(), SendError> {
@@ -140,6 +163,27 @@ impl Mailer {
 }
 
 impl Inner {
+    /// Remembers whether the server is there. One that has something against an address or a letter is.
+    fn note(&self, outcome: &Result<(), SendError>) {
+        let stage = match outcome {
+            Err(SendError::Temporary(trouble)) if trouble.stage() < Stage::Sender => {
+                trouble.stage()
+            }
+            _ => {
+                *self.away() = None;
+                return;
+            }
+        };
+        let now = self.clock.now();
+        let mut away = self.away();
+        let since = away.map_or(now, |away| away.since);
+        *away = Some(Away { since, stage });
+    }
+
+    fn away(&self) -> MutexGuard<'_, Option<Away>> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn pack(&self, letter: &Letter) -> Result<Parcel, &'static str> {
         let unusable = "the letter has no usable address";
         let to: lettre::Address = letter.to.as_str().parse().map_err(|_| unusable)?;

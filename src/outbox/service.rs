@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::base::{Clock, Failure, MessageId, PersonKey, Timestamp};
 use crate::mail::{Letter, Mailer, SendError};
-use crate::store::{Order, Record, Scan, Store, Tx};
+use crate::store::{Order, Read, Record, Scan, Store, Tx};
 
 use super::record::{Notices, Waiting};
 use super::rule::{HOURLY_NOTICES, LEASE, NOTICE_COUNTS, next_try};
@@ -79,6 +79,21 @@ pub fn waiting(store: &Store, most: usize) -> Result<usize, Failure> {
         limit: most,
     };
     Ok(store.read(|read| read.list::<Waiting>(&scan))?.len())
+}
+
+/// When the one was written that has waited the longest, of the first `most`; `None` where none waits.
+///
+/// # Errors
+/// Those of the store.
+pub fn oldest(read: &dyn Read, most: usize) -> Result<Option<Timestamp>, Failure> {
+    let scan = Scan {
+        prefix: &[],
+        past: None,
+        order: Order::Ascending,
+        limit: most,
+    };
+    let letters = read.list::<Waiting>(&scan)?;
+    Ok(letters.iter().map(|(_, letter)| letter.written_at).min())
 }
 
 /// Tries each mail that is due once. True where more may be due.

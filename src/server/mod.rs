@@ -36,7 +36,7 @@ pub use listener::{Listener, UnixSocket};
 pub use proxies::{NoProxy, TrustedProxy, client};
 pub use routes::Routes;
 pub use supervisor::Supervisor;
-pub use tls::{Tls, TlsError, TlsFiles, is_for_host};
+pub use tls::{Tls, TlsError, TlsFiles, is_for_host, validity};
 
 use crate::base::{Code, Kind, PeerAddr};
 use connection::serve_connection;

@@ -27,6 +27,13 @@ pub enum TrustedProxy {
 #[error("it is neither an address, nor a network such as 10.0.0.0/8, nor the word unix")]
 pub struct NoProxy;
 
+impl TrustedProxy {
+    /// Whether it is everybody, at least of one kind of address.
+    pub fn is_everybody(&self) -> bool {
+        matches!(self, TrustedProxy::Network(network) if network.prefix_len() == 0)
+    }
+}
+
 impl FromStr for TrustedProxy {
     type Err = NoProxy;
     fn from_str(text: &str) -> Result<Self, Self::Err> {

@@ -16,6 +16,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::base::Timestamp;
+
 /// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_secs(30);
 /// The one protocol that is spoken (RFC 7301).
@@ -141,6 +143,28 @@ pub fn is_for_host(certificate: &Path, host: &str) -> Result<bool, TlsError> {
         return Ok(false);
     };
     Ok(rustls::client::verify_server_name(&parsed, &name).is_ok())
+}
+
+/// From when until when the first certificate of the PEM file `certificate` is good, both included.
+///
+/// # Errors
+/// As [`Tls::read`].
+pub fn validity(certificate: &Path) -> Result<(Timestamp, Timestamp), TlsError> {
+    let misfit = |lacking: String| TlsError::Misfit {
+        path: certificate.to_owned(),
+        lacking,
+    };
+    let chain = certificates(certificate)?;
+    let first = chain
+        .first()
+        .ok_or_else(|| misfit("no certificate".to_owned()))?;
+    let (_, read) = x509_parser::parse_x509_certificate(first)
+        .map_err(|e| misfit(format!("a certificate that cannot be read: {e}")))?;
+    let moment = |at: x509_parser::time::ASN1Time| {
+        Timestamp::from_unix(u64::try_from(at.timestamp()).unwrap_or_default())
+    };
+    let validity = read.validity();
+    Ok((moment(validity.not_before), moment(validity.not_after)))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -27,6 +27,7 @@
 mod copy;
 mod each;
 mod engine;
+mod filler;
 mod guard;
 mod handle;
 mod keys;

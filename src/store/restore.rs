@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::backends::FileBackend;
-use redb::{Database, TableDefinition, WriteTransaction};
 
 use crate::base::{Entropy, Failure, Timestamp};
 use crate::crypto::MasterKey;
 
-use super::copy::{Copy, CopyError, CopyHead, Entry};
+use super::copy::{Copy, CopyError, CopyHead};
 use super::engine::{self, EngineError};
+use super::filler::{Definition, Filler};
 use super::guard::{guard_file, make_private_folder};
 use super::handle::{Foundation, Store};
 use super::keys::Keys;
@@ -25,11 +25,6 @@ use super::open::{
 use super::tx::engine_failure;
 use super::upgrade::{self, LADDER};
 use super::witness::{Seen, Witness};
-
-/// Bytes of rows that one commit takes.
-const BATCH: usize = 4 << 20;
-
-type Definition<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
 
 /// What is to take the place of the store.
 #[derive(Clone, Copy, Debug)]
@@ -394,77 +389,4 @@ fn keep(path: &Path, now: Timestamp) -> std::io::Result<PathBuf> {
             Err(e) => return Err(e),
         }
     }
-}
-
-/// Writes the rows of a copy into a new database, some at a time.
-struct Filler<'d> {
-    database: &'d Database,
-    transaction: Option<WriteTransaction>,
-    table: String,
-    rows: Vec<(Vec<u8>, Vec<u8>)>,
-    gathered: usize,
-}
-
-impl<'d> Filler<'d> {
-    fn new(database: &'d Database) -> Result<Self, EngineError> {
-        Ok(Filler {
-            transaction: Some(engine::begin(database)?),
-            database,
-            table: String::new(),
-            rows: Vec::new(),
-            gathered: 0,
-        })
-    }
-
-    fn take(&mut self, entry: Entry) -> Result<(), CopyError> {
-        match entry {
-            Entry::Table(name) => {
-                self.put()?;
-                self.table = name;
-            }
-            Entry::Row(key, value) => {
-                self.gathered += key.len() + value.len();
-                self.rows.push((key, value));
-            }
-        }
-        if self.gathered >= BATCH {
-            self.put()?;
-            self.commit()?;
-            self.transaction = Some(engine::begin(self.database).map_err(failed)?);
-            self.gathered = 0;
-        }
-        Ok(())
-    }
-
-    fn put(&mut self) -> Result<(), CopyError> {
-        let Some(transaction) = self.transaction.as_ref().filter(|_| !self.rows.is_empty()) else {
-            return Ok(());
-        };
-        let wrong = |e: redb::Error| failed(e.into());
-        let mut table = transaction
-            .open_table(Definition::new(&self.table))
-            .map_err(|e| wrong(e.into()))?;
-        for (key, value) in self.rows.drain(..) {
-            table
-                .insert(key.as_slice(), value.as_slice())
-                .map_err(|e| wrong(e.into()))?;
-        }
-        Ok(())
-    }
-
-    fn commit(&mut self) -> Result<(), CopyError> {
-        match self.transaction.take() {
-            Some(transaction) => engine::commit(transaction).map_err(failed),
-            None => Ok(()),
-        }
-    }
-
-    fn finish(mut self) -> Result<(), CopyError> {
-        self.put()?;
-        self.commit()
-    }
-}
-
-fn failed(error: EngineError) -> CopyError {
-    CopyError::Store(engine_failure(error))
 }

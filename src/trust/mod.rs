@@ -19,12 +19,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 
-use crate::store::Record;
-
-/// Tables of tokens: void in a store that was brought back from a copy, whose tokens may have been used up since.
-pub const OPEN_TABLES: &[&str] = &[record::Kept::TABLE];
-
 pub use rule::{FORMER_TOKENS, MOST_DEVICES, TABS};
 pub use service::{
-    New, Trust, TrustedDevice, check, forget_all, list, remember, remember_as, revoke,
+    New, Trust, TrustedDevice, check, forget_all, heal, list, remember, remember_as, revoke,
 };

@@ -2,7 +2,7 @@ use super::record::Kept;
 use super::rule::{FORMER_TOKENS, MOST_DEVICES, Standing, Token, end, standing};
 use crate::base::{Entropy, Failure, PersonKey, Secret, Timestamp, TrustedDeviceId, display_text};
 use crate::crypto::{CodeHash, Sealer};
-use crate::store::{Order, Read, Scan, Tx};
+use crate::store::{Order, Read, Scan, Store, Tx};
 
 /// The most characters of what a browser calls itself.
 const LONGEST_USER_AGENT: usize = 128;
@@ -181,6 +181,22 @@ pub fn forget_all(tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
         tx.delete::<Kept>(&(person, id));
     }
     Ok(())
+}
+
+/// Trusts no device of anybody any more, in a store that was brought back from a copy and that nobody else has: its
+/// tokens may have been used up since. Gives who had one that was good at `now`, each once.
+///
+/// # Errors
+/// Those of the store; then some may be left.
+pub async fn heal(store: &Store, now: Timestamp) -> Result<Vec<PersonKey>, Failure> {
+    let forgotten = store.each::<Kept, PersonKey, _>(move |tx, key, kept| {
+        tx.delete::<Kept>(key);
+        Ok((now < kept.expires_at).then_some(key.0))
+    });
+    let mut people = forgotten.await?;
+    // Those of one person stand together.
+    people.dedup();
+    Ok(people)
 }
 
 /// The devices that a person trusts at `now`, the newest first.

@@ -6,6 +6,7 @@ mod caller;
 mod calling_service;
 mod cookie;
 mod document;
+mod fields;
 mod language;
 mod problem;
 
@@ -13,7 +14,7 @@ mod problem;
 mod tests;
 
 pub(crate) use body::code_requests;
-pub use body::{Body, CodeRequest, Fields, FromBody, Nothing, OptionalCode};
+pub use body::{Body, CodeRequest, FromBody, Nothing, OptionalCode};
 pub use caller::{Asker, Me, bearer_token};
 pub use calling_service::CallingService;
 pub use cookie::{SESSION_COOKIE, SIGN_IN_COOKIE, clear_cookie, cookie, from_own_page, set_cookie};
@@ -21,6 +22,7 @@ pub use document::{
     AuthorizationHeader, ChangeRefusals, HttpValidationError, Problem, ReadRefusals,
     ServiceHeaders, ValidationError,
 };
+pub use fields::Fields;
 pub use language::{LANGUAGE_COOKIE, asked_language, chosen_language};
 pub use problem::{CODES, METHOD_NOT_ALLOWED, Refused, TIMEOUT, problem, status};
 

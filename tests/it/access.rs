@@ -25,6 +25,7 @@ enum For {
 /// A route that is missing here fails the test, as does a row without its route.
 const ROWS: &[(&str, For)] = &[
     ("GET /openapi.json", For::Everybody),
+    ("GET /readyz", For::Everybody),
     ("GET /.well-known/jwks.json", For::Everybody),
     ("GET /api/v1/me/mfa", For::People),
     ("GET /api/v1/me/mfa/events", For::People),

@@ -45,6 +45,16 @@ impl Told {
     }
 }
 
+/// What a server says that is not ready because of its store.
+async fn why_not(address: SocketAddr) -> String {
+    let reply = Client::new(address, None).get("/readyz").await;
+    let reason = &reply.json()["reasons"][0];
+    assert_eq!(reason["part"], "storage");
+    let words = reason["words"].as_str().unwrap().to_owned();
+    assert!(!words.contains('/') && !reason["hint"].as_str().unwrap().is_empty());
+    words
+}
+
 async fn readyz(address: SocketAddr) -> (u16, Value) {
     let reply = Client::new(address, None).get("/readyz").await;
     (
@@ -92,6 +102,8 @@ async fn a_full_disk_refuses_changes_loses_none_and_heals_when_there_is_room() {
     };
     refused.refused(503, "unavailable");
     assert_eq!(readyz(address).await, (503, json!("failing")));
+    let words = why_not(address).await;
+    assert!(words.contains("the disk is full"), "{words}");
     alice
         .code(DISABLE, &backup)
         .await
@@ -177,6 +189,8 @@ async fn a_disk_that_turns_read_only_refuses_and_heals_when_it_can_be_written() 
 
     told.begin(&site, address).await.refused(503, "unavailable");
     assert_eq!(readyz(address).await, (503, json!("failing")));
+    let words = why_not(address).await;
+    assert!(words.contains("can only be read"), "{words}");
     let stranger = Client::new(address, None);
     assert_eq!(stranger.get("/healthz").await.text, "ok\n");
 

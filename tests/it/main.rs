@@ -4,8 +4,10 @@
 
 mod access;
 mod api;
+mod audit;
 mod brand;
 mod canary;
+mod check;
 mod clock;
 mod connections;
 mod crash;

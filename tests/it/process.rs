@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::process::{PROGRAM, SMTP_PASSWORD, files_below, log_lines, now, write_secret};
+use crate::support::smtp::Fault;
 use crate::support::{App, Client, PUBLIC_URL, Process, Site};
 
 const OVERVIEW: &str = "/api/v1/me/mfa";
@@ -440,10 +441,14 @@ async fn an_issuer_that_is_away_delays_no_start_and_is_found_when_it_comes() {
     alice.get(OVERVIEW).await.refused(503, "unavailable");
     let (status, body) = readyz(&server).await;
     assert_eq!(status, 503);
-    assert_eq!(
-        body,
-        json!({"ready": false, "checks": {"storage": "ok", "issuer_keys": "failing", "clock": "ok"}})
-    );
+    assert_eq!(body["ready"], false);
+    let checks = json!({"storage": "ok", "issuer_keys": "failing", "clock": "ok", "mail": "ok"});
+    assert_eq!(body["checks"], checks);
+    let reason = &body["reasons"][0];
+    assert_eq!(reason["part"], "issuer_keys");
+    let words = reason["words"].as_str().unwrap();
+    assert!(words.contains("could not be fetched yet"), "{words}");
+    assert_names_nothing(&body, &site);
     let stranger = Client::new(server.address(), None);
     assert_eq!(stranger.get("/healthz").await.text, "ok\n");
     stranger.get(OVERVIEW).await.refused(401, "unauthenticated");
@@ -458,6 +463,58 @@ async fn an_issuer_that_is_away_delays_no_start_and_is_found_when_it_comes() {
         .await
         .expect("it finds its issuer again, and nobody has to ask");
     assert_eq!(alice.get(OVERVIEW).await.ok()["enabled"], true);
+}
+
+/// Strangers read it: no address, no path, nobody's name.
+fn assert_names_nothing(readiness: &Value, site: &Site) {
+    let text = readiness.to_string();
+    let folder = site.data_dir();
+    for word in [
+        "127.0.0.1",
+        "localhost",
+        "http",
+        "alice",
+        "os error",
+        folder.to_str().unwrap(),
+    ] {
+        assert!(!text.contains(word), "{word}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_mail_server_that_is_away_is_said_and_takes_nobody_out_of_rotation() {
+    let site = Site::new().await;
+    let server = site.serve().await;
+    let alice = site.person(server.address(), "alice");
+    let (status, body) = readyz(&server).await;
+    assert_eq!((status, &body["reasons"]), (200, &json!([])), "{body}");
+
+    site.smtp.misbehave(Fault::RefuseConnection);
+    alice
+        .post("/api/v1/me/mfa/email/enable")
+        .await
+        .refused(503, "unavailable");
+    let (status, body) = readyz(&server).await;
+    assert_eq!((status, &body["ready"]), (200, &json!(true)), "{body}");
+    assert_eq!(body["checks"]["mail"], "degraded");
+    assert_eq!(body["reasons"][0]["part"], "mail");
+    let words = body["reasons"][0]["words"].as_str().unwrap();
+    assert!(words.contains("letters do not leave since 20"), "{words}");
+    assert_names_nothing(&body, &site);
+
+    // One who is refused by name is no trouble of the server's.
+    site.smtp
+        .misbehave(Fault::RefuseRecipient("451 4.7.1 later"));
+    alice
+        .post("/api/v1/me/mfa/email/enable")
+        .await
+        .refused(503, "unavailable");
+    let (status, body) = readyz(&server).await;
+    assert_eq!(
+        (status, &body["checks"]["mail"]),
+        (200, &json!("ok")),
+        "{body}"
+    );
 }
 
 #[tokio::test]

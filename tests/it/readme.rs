@@ -50,7 +50,7 @@ fn the_table_of_settings_is_that_of_the_code() {
 }
 
 /// What is served beside the API, and is not for programs that read its document.
-const BESIDE: [(&str, &str, &str); 7] = [
+const BESIDE: [(&str, &str, &str); 6] = [
     ("/", "GET", "The settings page, for people."),
     (
         "/auth/login",
@@ -76,11 +76,6 @@ const BESIDE: [(&str, &str, &str); 7] = [
         "/healthz",
         "GET",
         "Whether the process answers: `ok`, whatever else is wrong.",
-    ),
-    (
-        "/readyz",
-        "GET",
-        "Whether it can do its work: 200, or 503 and which part cannot.",
     ),
 ];
 

@@ -121,8 +121,11 @@ async fn what_was_used_after_the_copy_is_not_good_when_it_is_back() {
     }
     let told = restore(&site, &[&copy]).await;
     assert!(told.contains("epoch 2"), "{told}");
-    let line = format!("alice at {} (alice): 9", site.issuer.url);
+    let line = format!("alice at {}: 9", site.issuer.url);
     assert!(told.contains(&line), "{line}: {told}");
+    assert!(told.contains("That is 1 person."), "{told}");
+    // Her id, and nothing else of hers.
+    assert!(!told.contains("(alice)") && !told.contains('@'), "{told}");
     assert!(told.contains("portal"), "{told}");
 
     let server = site.serve().await;
@@ -156,6 +159,83 @@ async fn what_was_used_after_the_copy_is_not_good_when_it_is_back() {
     let overview = alice.get(OVERVIEW).await.ok();
     assert_eq!(overview["enabled"], true);
     assert_eq!(overview["backup_codes"]["remaining"], 0);
+    assert!(
+        overview["backup_codes"]["voided_at"].is_string(),
+        "{overview}"
+    );
+}
+
+/// What the mails say that are sent after a restore.
+const VOID: &str = "was restored from a backup";
+
+/// Texts of mails of `site` until `wanted` have come that say that codes are void.
+async fn void_mails(site: &Site, wanted: usize) -> Vec<String> {
+    let mut found = Vec::new();
+    while found.len() < wanted {
+        let text = site.smtp.next_mail().await.text().replace('\n', " ");
+        if text.contains(VOID) {
+            found.push(text);
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn whoever_lost_backup_codes_hears_of_it_once_and_sees_it() {
+    let site = Site::new().await;
+    let mut server = site.serve().await;
+    let key = site.ordered(&["add", "portal"]).await.trim().to_owned();
+    let alice = site.person(server.address(), "alice");
+    let (_, codes) = set_up(&alice).await;
+    set_up(&site.person(server.address(), "bob")).await;
+    let portal = Client::new(server.address(), Some(key));
+    at_a_new_challenge(&portal, "backup_code", &codes[0])
+        .await
+        .ok();
+    let copy = backup(&site, "copy").await;
+    server.stop().await;
+    for name in ["mfad.redb", "mfad.witness"] {
+        fs::remove_file(site.data_dir().join(name)).unwrap();
+    }
+    let told = restore(&site, &[&copy]).await;
+    assert!(told.contains("That is 2 people."), "{told}");
+
+    let mut server = site.serve().await;
+    for text in void_mails(&site, 2).await {
+        assert!(text.contains("Make new backup codes"), "{text}");
+    }
+    let alice = site.person(server.address(), "alice");
+    let events = alice.get("/api/v1/me/mfa/events").await.ok();
+    let lines: Vec<&str> = events["events"].as_array().unwrap()[..2]
+        .iter()
+        .map(|line| line["action"].as_str().unwrap())
+        .collect();
+    assert_eq!(lines, ["backup_codes.void", "trusted_device.void"]);
+    for line in &events["events"].as_array().unwrap()[..2] {
+        assert_eq!(line["outcome"], "done", "{line}");
+        assert!(line["ip"].is_null() && line["service"].is_null(), "{line}");
+    }
+    // Bob trusted no browser.
+    let bob = site.person(server.address(), "bob");
+    let events = bob.get("/api/v1/me/mfa/events").await.ok();
+    let actions = events["events"].to_string();
+    assert!(actions.contains("backup_codes.void"), "{actions}");
+    assert!(!actions.contains("trusted_device.void"), "{actions}");
+
+    // Nobody is told again at another start.
+    server.stop().await;
+    let server = site.serve().await;
+    let alice = site.person(server.address(), "alice");
+    alice.post("/api/v1/me/mfa/email/enable").await.ok();
+    let mailed = mailed_code(&site).await;
+    alice.code(CONFIRM_EMAIL, &mailed).await.ok();
+    let added = site.smtp.next_mail().await.text();
+    assert!(added.contains("was added"), "{added}");
+    let all = site.smtp.mails();
+    let again = all
+        .iter()
+        .filter(|mail| mail.text().replace('\n', " ").contains(VOID));
+    assert_eq!(again.count(), 2);
 }
 
 #[tokio::test]
@@ -428,7 +508,7 @@ async fn an_older_file_in_place_of_the_store_is_noticed() {
 /// Where the tables of records are written down, and what becomes of each after a restore.
 #[test]
 fn every_table_is_either_kept_or_void_after_a_restore() {
-    const KEPT: [&str; 22] = [
+    const KEPT: [&str; 25] = [
         "asked",
         "audit",
         "audit by person",
@@ -439,6 +519,7 @@ fn every_table_is_either_kept_or_void_after_a_restore() {
         "last copy",
         "lockout",
         "notices",
+        "operations",
         "operators",
         "outbox",
         "people",
@@ -449,13 +530,16 @@ fn every_table_is_either_kept_or_void_after_a_restore() {
         "services",
         "services by client",
         "signing keys",
+        // Made again from the history of the restore.
+        "told of void codes at the next start",
         "totp",
+        // Emptied row by row: whose they were stands in their histories.
+        "trusted devices",
         "webauthn",
     ];
     let mut void: Vec<&str> = mfad::factor::open_tables();
     void.extend(mfad::login::OPEN_TABLES);
     void.extend(mfad::session::OPEN_TABLES);
-    void.extend(mfad::trust::OPEN_TABLES);
     let mut known: Vec<String> = KEPT
         .iter()
         .chain(&void)

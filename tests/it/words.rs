@@ -48,7 +48,11 @@ const STEPS: [&str; 10] = [
 ];
 
 /// What is written only where it was done.
-const NEVER_REFUSED: [&str; 1] = ["login.unfinished"];
+const NEVER_REFUSED: [&str; 3] = [
+    "backup_codes.void",
+    "login.unfinished",
+    "trusted_device.void",
+];
 
 /// Why a browser ends a ceremony (WebAuthn Level 3, sections 5.1.3 and 5.1.4; `UnknownError` and `NotReadableError`
 /// are browsers' own).

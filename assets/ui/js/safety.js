@@ -73,7 +73,7 @@ export function judge(overview) {
   }
   if (left <= FEW_CODES) {
     return {
-      level: "fair", title: "safety.on", words: left === 0 ? "safety.codes.gone" : "safety.codes.few",
+      level: "fair", title: "safety.on", words: left > 0 ? "safety.codes.few" : overview.backup_codes?.voided_at ? "safety.codes.void" : "safety.codes.gone",
       next: { door: "backup_codes.renew", why: "next.codes", act: "next.codes.act" },
     };
   }

@@ -9,7 +9,7 @@ use crate::base::ListenAddress;
 
 #[test]
 fn the_command_line_is_sound() {
-    args::Cli::command().debug_assert();
+    cli::Cli::command().debug_assert();
 }
 
 #[test]

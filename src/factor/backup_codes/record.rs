@@ -10,6 +10,9 @@ pub struct CodeSet {
     pub salt: [u8; 16],
     pub created_at: Timestamp,
     pub codes: Vec<KeptCode>,
+    /// When those that were unused became void all at once; `None` where they did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voided_at: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -37,6 +40,9 @@ impl CodeSet {
         let unused = self.remaining();
         for code in &mut self.codes {
             code.spent_at = code.spent_at.or(Some(now));
+        }
+        if unused > 0 {
+            self.voided_at = Some(now);
         }
         unused
     }

@@ -24,6 +24,7 @@ impl BackupCodes {
             total: set.codes.len(),
             remaining: set.remaining(),
             created_at: set.created_at,
+            voided_at: set.voided_at,
         }))
     }
 
@@ -55,6 +56,7 @@ fn new_set(
         salt: tools.entropy.bytes()?,
         created_at: now,
         codes: Vec::with_capacity(COUNT),
+        voided_at: None,
     };
     let mut shown = Vec::with_capacity(COUNT);
     for _ in 0..COUNT {

@@ -3,9 +3,9 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::base::Timestamp;
 use crate::mail::{
-    BackupCodeUsed, BackupCodesRegenerated, CodeLetter, FactorAdded, FactorDisabled, FactorLocked,
-    FactorRemoved, FactorReplaced, FactorUnlocked, FactorsReset, Occasion, Purpose,
-    SignInUnfinished, Thing, TrustedDeviceCopied,
+    BackupCodeUsed, BackupCodesRegenerated, BackupCodesVoid, CodeLetter, FactorAdded,
+    FactorDisabled, FactorLocked, FactorRemoved, FactorReplaced, FactorUnlocked, FactorsReset,
+    Occasion, Purpose, SignInUnfinished, Thing, TrustedDeviceCopied,
 };
 
 mod languages;
@@ -74,6 +74,7 @@ fn all_in(
         row.of(FactorReplaced { occasion, factor }),
         row.of(FactorsReset { occasion }),
         row.of(BackupCodesRegenerated { occasion }),
+        row.of(BackupCodesVoid { occasion }),
         row.of(BackupCodeUsed {
             occasion,
             left: number,
@@ -196,7 +197,11 @@ fn text_bodies_fit_a_narrow_window_and_html_asks_for_nothing_from_outside() {
                     assert!(letter.html.starts_with("<!DOCTYPE html>"), "{name}");
                     for body in [&letter.text, &letter.html] {
                         assert!(body.contains(text.split(' ').next().unwrap()), "{name}");
-                        let advice = ["If it was not you", "If you did not,"];
+                        let advice = [
+                            "If it was not you",
+                            "If you did not,",
+                            "You need not tell anybody a code",
+                        ];
                         assert!(advice.iter().any(|a| body.contains(a)), "{name}: {body}");
                         assert!(contact.is_none_or(|c| body.contains(c)), "{name}: {body}");
                     }
@@ -221,6 +226,15 @@ fn letters_say_what_happened() {
         (
             "factor_disabled",
             &["1 wrong code was", "ask the help desk to help"],
+        ),
+        (
+            "backup_codes_void",
+            &[
+                "restored from a backup",
+                "What should you do?",
+                "Make new backup codes",
+                "turn to the help desk",
+            ],
         ),
         (
             "sign_in_unfinished",

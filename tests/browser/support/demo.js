@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-const BINARY = process.env.MFAD_BINARY ?? fileURLToPath(new URL("../../../target/debug/mfad", import.meta.url));
+export const BINARY = process.env.MFAD_BINARY ?? fileURLToPath(new URL("../../../target/debug/mfad", import.meta.url));
 const START_MS = 20_000;
 const STOP_MS = 10_000;
 /** The disk is full from the first byte on; what else this process writes goes to pipes. */

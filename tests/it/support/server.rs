@@ -214,13 +214,13 @@ impl Server {
     pub async fn set_policy(&self, key: Key, words: &[&str]) -> Result<Policy, Failure> {
         let words = words.iter().map(|word| (*word).to_owned()).collect();
         let tools = &self.desk.tools;
-        set_policy(&tools.store, &tools.policy, key, words).await
+        set_policy(&tools.store, &tools.policy, key, words, tools.now()).await
     }
 
     /// Takes one part back, as `mfad policy unset` does.
     pub async fn unset_policy(&self, key: Key) -> Result<Policy, Failure> {
         let tools = &self.desk.tools;
-        unset_policy(&tools.store, &tools.policy, key).await
+        unset_policy(&tools.store, &tools.policy, key, tools.now()).await
     }
 
     /// The policy that holds.

@@ -71,8 +71,8 @@ export function backupCodes() {
       const few = set.remaining <= FEW_CODES;
       card.show({
         on: few ? "trouble" : true,
-        state: say(set.remaining > 0 ? "codes.left" : "codes.left.none", set),
-        words: [h("p", {}, say(few ? "codes.few" : "codes.what")), set.created_at && h("p", {}, say("codes.made"), " ", on(set.created_at))],
+        state: say(set.remaining > 0 ? "codes.left" : set.voided_at ? "codes.left.void" : "codes.left.none", set),
+        words: [h("p", {}, say(set.remaining === 0 && set.voided_at ? "codes.void" : few ? "codes.few" : "codes.what")), set.created_at && h("p", {}, say("codes.made"), " ", on(set.created_at))],
         actions: [opener(say("codes.renew"), "backup_codes.renew", renew)],
       });
     },

@@ -1,0 +1,105 @@
+//! What was done to the server itself, and not by one of the people whom it knows: by whoever gives orders on the
+//! machine, or by the server. These lines stand in no person's history.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Failure, Timestamp};
+use crate::store::{Order, Read, Record, Scan, Tx};
+
+/// Lines that are kept at the most; of more the oldest go.
+pub const MOST_OPERATIONS: u64 = 10_000;
+
+/// One line. Never holds a secret, nor anybody's name but a service's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    /// When, by the server's clock.
+    pub at: Timestamp,
+    /// What was done: `service.add`, `settings.reload`.
+    pub action: String,
+    /// To what: the name of a service, a part of the policy and what it is now; `None` where the action says it all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+}
+
+impl Operation {
+    /// A line for what was done at `at`.
+    pub fn new(at: Timestamp, action: &str, about: Option<String>) -> Self {
+        Operation {
+            at,
+            action: action.to_owned(),
+            about,
+        }
+    }
+}
+
+impl Record for Operation {
+    /// Lines are numbered from 1 in the order of their commits.
+    type Key = u64;
+    const TABLE: &'static str = "operations";
+}
+
+/// Writes one line.
+///
+/// # Errors
+/// Those of the store.
+pub fn note(tx: &mut Tx<'_>, operation: &Operation) -> Result<(), Failure> {
+    let number = tx.last_number::<Operation>()?.saturating_add(1);
+    if let Some(surplus) = number.checked_sub(MOST_OPERATIONS) {
+        tx.delete::<Operation>(&surplus);
+    }
+    tx.put(&number, operation)
+}
+
+/// At most `limit` lines, the newest first, older than line number `before`.
+///
+/// # Errors
+/// Those of the store.
+pub fn operations(
+    read: &dyn Read,
+    before: Option<u64>,
+    limit: usize,
+) -> Result<Vec<(u64, Operation)>, Failure> {
+    let past = before.map(u64::to_be_bytes);
+    let scan = Scan {
+        prefix: &[],
+        past: past.as_ref().map(<[u8; 8]>::as_slice),
+        order: Order::Descending,
+        limit,
+    };
+    read.list::<Operation>(&scan)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::base::OsEntropy;
+    use crate::store::{MasterKeyPlace, open};
+
+    #[tokio::test]
+    async fn of_many_lines_the_newest_are_kept_and_told_page_by_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = MasterKeyPlace::own(folder.path().join("master.key"));
+        let store = open(folder.path(), &place, Arc::new(OsEntropy)).unwrap();
+        let start = Timestamp::from_unix(1_800_000_000);
+        let written = store.write(move |tx| {
+            (0..MOST_OPERATIONS + 3).try_for_each(|number| {
+                let line = Operation::new(start.plus(number), "settings.reload", None);
+                note(tx, &line)
+            })
+        });
+        written.await.unwrap();
+        let page = |before, limit| {
+            let lines = store.read(|read| operations(read, before, limit)).unwrap();
+            lines
+                .into_iter()
+                .map(|(number, _)| number)
+                .collect::<Vec<_>>()
+        };
+        let last = MOST_OPERATIONS + 3;
+        assert_eq!(page(None, 2), [last, last - 1]);
+        assert_eq!(page(Some(last - 1), 2), [last - 2, last - 3]);
+        assert_eq!(page(Some(5), 10), [4]);
+    }
+}

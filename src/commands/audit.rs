@@ -1,0 +1,67 @@
+use std::fmt::Write;
+
+use serde_json::json;
+
+use crate::app::StartError;
+use crate::audit::Operation;
+use crate::config::{AuditCommand, Exit, StoreSettings};
+use crate::console::{Answer, Order};
+
+use super::order::carry_out;
+use super::{block_on, print, problem, report};
+
+/// What problems are called by.
+const SUBJECT: &str = "audit";
+
+/// Tells what was done to the server, as `command` says.
+pub fn audit(place: &StoreSettings, command: &AuditCommand) -> Exit {
+    block_on(async {
+        match lines(place, command.limit).await {
+            Ok(lines) if command.json => print(for_programs(&lines)),
+            Ok(lines) => print(words(&lines)),
+            Err(refused) => report(refused.exit, &refused.problem),
+        }
+    })
+}
+
+/// The newest first.
+async fn lines(place: &StoreSettings, limit: usize) -> Result<Vec<(u64, Operation)>, StartError> {
+    match carry_out(SUBJECT, place, Order::Operations { limit }).await? {
+        Answer::Operations(lines) => Ok(lines),
+        _ => Err(StartError {
+            exit: Exit::Temporary,
+            problem: problem(
+                SUBJECT,
+                "the running server gave another answer than what was done",
+                "restart the server, if it is of another version than this program",
+            ),
+        }),
+    }
+}
+
+fn words(lines: &[(u64, Operation)]) -> String {
+    let mut text = String::new();
+    for (_, Operation { at, action, about }) in lines {
+        let about = about.as_deref().unwrap_or_default();
+        // What an order named must not steer a terminal. Writing into a text does not fail.
+        let about = about.replace(char::is_control, "\u{fffd}");
+        let _ = writeln!(text, "{}", format!("{at}  {action}  {about}").trim_end());
+    }
+    text
+}
+
+/// For programs; all times are RFC 3339.
+fn for_programs(lines: &[(u64, Operation)]) -> String {
+    let rows: Vec<_> = lines
+        .iter()
+        .map(|(number, line)| {
+            json!({
+                "id": number,
+                "at": line.at.to_string(),
+                "action": line.action,
+                "about": line.about,
+            })
+        })
+        .collect();
+    format!("{:#}\n", serde_json::Value::Array(rows))
+}

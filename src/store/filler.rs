@@ -1,0 +1,85 @@
+//! From the rows of a copy to a new database.
+
+use redb::{Database, TableDefinition, WriteTransaction};
+
+use super::copy::{CopyError, Entry};
+use super::engine::{self, EngineError};
+use super::tx::engine_failure;
+
+/// Bytes of rows that one commit takes.
+const BATCH: usize = 4 << 20;
+
+pub(super) type Definition<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
+
+/// Writes the rows of a copy into a new database, some at a time.
+pub(super) struct Filler<'d> {
+    database: &'d Database,
+    transaction: Option<WriteTransaction>,
+    table: String,
+    rows: Vec<(Vec<u8>, Vec<u8>)>,
+    gathered: usize,
+}
+
+impl<'d> Filler<'d> {
+    pub(super) fn new(database: &'d Database) -> Result<Self, EngineError> {
+        Ok(Filler {
+            transaction: Some(engine::begin(database)?),
+            database,
+            table: String::new(),
+            rows: Vec::new(),
+            gathered: 0,
+        })
+    }
+
+    pub(super) fn take(&mut self, entry: Entry) -> Result<(), CopyError> {
+        match entry {
+            Entry::Table(name) => {
+                self.put()?;
+                self.table = name;
+            }
+            Entry::Row(key, value) => {
+                self.gathered += key.len() + value.len();
+                self.rows.push((key, value));
+            }
+        }
+        if self.gathered >= BATCH {
+            self.put()?;
+            self.commit()?;
+            self.transaction = Some(engine::begin(self.database).map_err(failed)?);
+            self.gathered = 0;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self) -> Result<(), CopyError> {
+        let Some(transaction) = self.transaction.as_ref().filter(|_| !self.rows.is_empty()) else {
+            return Ok(());
+        };
+        let wrong = |e: redb::Error| failed(e.into());
+        let mut table = transaction
+            .open_table(Definition::new(&self.table))
+            .map_err(|e| wrong(e.into()))?;
+        for (key, value) in self.rows.drain(..) {
+            table
+                .insert(key.as_slice(), value.as_slice())
+                .map_err(|e| wrong(e.into()))?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), CopyError> {
+        match self.transaction.take() {
+            Some(transaction) => engine::commit(transaction).map_err(failed),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Result<(), CopyError> {
+        self.put()?;
+        self.commit()
+    }
+}
+
+fn failed(error: EngineError) -> CopyError {
+    CopyError::Store(engine_failure(error))
+}
