@@ -109,6 +109,7 @@ struct Counts {
     batches: Histogram,
     commits: Histogram,
     failures: Counter,
+    compactions: Counter,
     store_bytes: Gauge<u64, AtomicU64>,
     outbox: Gauge<u64, AtomicU64>,
     ready: Family<Part, Gauge<u64, AtomicU64>>,
@@ -139,6 +140,7 @@ impl Metrics {
             batches: batches(),
             commits: seconds(),
             failures: Counter::default(),
+            compactions: Counter::default(),
             store_bytes: Gauge::default(),
             outbox: Gauge::default(),
             ready: Family::default(),
@@ -183,6 +185,11 @@ impl Metrics {
             "store_failures",
             "Commits that the disk did not take",
             counts.failures.clone(),
+        );
+        registry.register(
+            "store_compactions",
+            "Times that the store's file was written anew because less than half of it was needed",
+            counts.compactions.clone(),
         );
         registry.register_with_unit(
             "store_size",
@@ -255,6 +262,11 @@ impl Metrics {
     /// A commit failed.
     pub fn not_committed(&self) {
         self.0.failures.inc();
+    }
+
+    /// The store's file was compacted.
+    pub fn compacted(&self) {
+        self.0.compactions.inc();
     }
 
     /// All of it, in the text format of OpenMetrics, with what is so `now`.

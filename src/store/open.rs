@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use crate::base::{Entropy, Failure};
 use crate::crypto::{KeyRing, KeyRingError, MasterKey, MasterKeyError, Sealer};
 
+use super::compact::Pace;
 use super::engine::{self, Opener};
 use super::handle::{Foundation, Store};
 use super::meta::{self, FORMAT, Progress};
@@ -282,6 +283,18 @@ pub(super) fn open_witnessed(
     entropy: Arc<dyn Entropy>,
     witness: Option<Witness>,
 ) -> Result<Store, OpenError> {
+    open_paced(path, opener, master, entropy, witness, Pace::WHEN_IDLE)
+}
+
+/// The same, with a say in when the file is compacted.
+pub(super) fn open_paced(
+    path: &Path,
+    opener: Opener,
+    master: &MasterKey,
+    entropy: Arc<dyn Entropy>,
+    witness: Option<Witness>,
+    pace: Pace,
+) -> Result<Store, OpenError> {
     let database = opener(true).map_err(|e| match e {
         e if engine::is_in_use(&e) => OpenError::InUse(path.to_owned()),
         e => refused(path, e),
@@ -323,6 +336,7 @@ pub(super) fn open_witnessed(
         sealer,
         copy_key,
         entropy,
+        pace: Some(pace),
     };
     Store::start(foundation).map_err(|e| OpenError::Start(Failure::internal(e)))
 }

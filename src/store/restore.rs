@@ -6,14 +6,15 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use redb::TableDefinition;
 use redb::backends::FileBackend;
-use redb::{Database, TableDefinition, WriteTransaction};
 
 use crate::base::{Entropy, Failure, Timestamp};
 use crate::crypto::{KeyRing, MasterKey, Sealer};
 
-use super::copy::{Copy, CopyError, CopyHead, Entry};
+use super::copy::{Copy, CopyError, CopyHead};
 use super::engine::{self, EngineError};
+use super::filler::Filler;
 use super::handle::{Foundation, Store};
 use super::meta::{self, Meta, Progress, StoreId};
 use super::open::{
@@ -22,9 +23,6 @@ use super::open::{
 };
 use super::tx::engine_failure;
 use super::witness::{Seen, Witness};
-
-/// Bytes of rows that one commit takes.
-const BATCH: usize = 4 << 20;
 
 type Definition<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
 
@@ -215,7 +213,7 @@ fn build(
             let database = FileBackend::new(file)
                 .and_then(|backend| engine::builder(true).create_with_backend(backend))
                 .map_err(|e| refused(built, e))?;
-            let mut filler = Filler::new(&database).map_err(in_engine)?;
+            let mut filler = Filler::new(&database).map_err(bad)?;
             let read = copy.read(&key, &mut |entry| filler.take(entry));
             let (meta, rows) = read.map_err(bad)?;
             filler.finish().map_err(bad)?;
@@ -298,6 +296,7 @@ fn start(
         sealer,
         copy_key: Arc::new(master.copy_key().map_err(RestoreError::Rows)?),
         entropy,
+        pace: None,
     };
     let started = Store::start(foundation).map_err(Failure::internal);
     Ok((id, started.map_err(RestoreError::Rows)?))
@@ -394,77 +393,4 @@ fn keep(path: &Path, now: Timestamp) -> std::io::Result<PathBuf> {
             Err(e) => return Err(e),
         }
     }
-}
-
-/// Writes the rows of a copy into a new database, some at a time.
-struct Filler<'d> {
-    database: &'d Database,
-    transaction: Option<WriteTransaction>,
-    table: String,
-    rows: Vec<(Vec<u8>, Vec<u8>)>,
-    gathered: usize,
-}
-
-impl<'d> Filler<'d> {
-    fn new(database: &'d Database) -> Result<Self, EngineError> {
-        Ok(Filler {
-            transaction: Some(engine::begin(database)?),
-            database,
-            table: String::new(),
-            rows: Vec::new(),
-            gathered: 0,
-        })
-    }
-
-    fn take(&mut self, entry: Entry) -> Result<(), CopyError> {
-        match entry {
-            Entry::Table(name) => {
-                self.put()?;
-                self.table = name;
-            }
-            Entry::Row(key, value) => {
-                self.gathered += key.len() + value.len();
-                self.rows.push((key, value));
-            }
-        }
-        if self.gathered >= BATCH {
-            self.put()?;
-            self.commit()?;
-            self.transaction = Some(engine::begin(self.database).map_err(failed)?);
-            self.gathered = 0;
-        }
-        Ok(())
-    }
-
-    fn put(&mut self) -> Result<(), CopyError> {
-        let Some(transaction) = self.transaction.as_ref().filter(|_| !self.rows.is_empty()) else {
-            return Ok(());
-        };
-        let wrong = |e: redb::Error| failed(e.into());
-        let mut table = transaction
-            .open_table(Definition::new(&self.table))
-            .map_err(|e| wrong(e.into()))?;
-        for (key, value) in self.rows.drain(..) {
-            table
-                .insert(key.as_slice(), value.as_slice())
-                .map_err(|e| wrong(e.into()))?;
-        }
-        Ok(())
-    }
-
-    fn commit(&mut self) -> Result<(), CopyError> {
-        match self.transaction.take() {
-            Some(transaction) => engine::commit(transaction).map_err(failed),
-            None => Ok(()),
-        }
-    }
-
-    fn finish(mut self) -> Result<(), CopyError> {
-        self.put()?;
-        self.commit()
-    }
-}
-
-fn failed(error: EngineError) -> CopyError {
-    CopyError::Store(engine_failure(error))
 }

@@ -51,7 +51,7 @@ fn own_key(folder: &Path) -> MasterKeyPlace {
     MasterKeyPlace::Own(folder.join("master.key"))
 }
 
-fn open_in(folder: &Path) -> Result<Store, OpenError> {
+pub(super) fn open_in(folder: &Path) -> Result<Store, OpenError> {
     open(folder, &own_key(folder), Arc::new(OsEntropy))
 }
 

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use crate::base::Failure;
 
-use super::engine::{self, Batch, EngineError, Opener};
+use super::compact::Compactor;
+use super::engine::{self, Batch, EngineError, Opened, Opener};
 use super::handle::{Job, Message, Shared, panicked};
 use super::meta::{self, Progress, StoreId};
 use super::tx::{ApplyError, Tx, storage_unavailable};
@@ -44,6 +45,8 @@ pub struct Writer {
     pub witness: Option<Witness>,
     /// Commits that the witness has not heard of.
     pub unwitnessed: u64,
+    /// `None` for a file that stays as it is.
+    pub compactor: Option<Compactor>,
 }
 
 impl Writer {
@@ -70,6 +73,9 @@ impl Writer {
             }
             if self.unwitnessed >= WITNESSED || (idle && self.unwitnessed > 0) {
                 self.tell_witness();
+            }
+            if idle && stop.is_none() && !self.in_trouble() {
+                self.compact_when_idle();
             }
             if let Some(reply) = stop {
                 self.end();
@@ -99,6 +105,9 @@ impl Writer {
         if self.unwitnessed > 0 {
             self.tell_witness();
         }
+        if let Some(compactor) = &mut self.compactor {
+            compactor.end();
+        }
         let database = self.database_mut().take();
         close(database);
     }
@@ -117,7 +126,7 @@ impl Writer {
         let began = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             if self.in_trouble() {
-                self.with_database(engine::probe)?;
+                self.with_database(|opened| engine::probe(opened))?;
                 self.set_trouble(None);
             }
             self.commit(&mut jobs)
@@ -162,9 +171,9 @@ impl Writer {
         }
     }
 
-    fn with_database<T>(
+    pub(super) fn with_database<T>(
         &self,
-        work: impl FnOnce(&Database) -> Result<T, EngineError>,
+        work: impl FnOnce(&Opened) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
         let database = self
             .shared
@@ -178,11 +187,19 @@ impl Writer {
     }
 
     fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Committed, EngineError> {
+        if let Some(compactor) = &mut self.compactor {
+            compactor
+                .name_is_on_disk()
+                .map_err(|e| EngineError::Storage(e.to_string()))?;
+        }
         let changes = self.progress.changes.saturating_add(1);
         let committed = self.with_database(|database| self.commit_to(database, jobs, changes))?;
         if !committed.changed.is_empty() {
             self.progress.changes = changes;
             self.unwitnessed += 1;
+            if let Some(compactor) = &mut self.compactor {
+                compactor.disturbed();
+            }
         }
         Ok(committed)
     }
@@ -242,7 +259,7 @@ impl Writer {
     /// The engine's handle is of no use after an I/O error: drop it and open the file anew. The whole
     /// file is checked once, when trouble begins; meanwhile readers are told at once that there is
     /// nothing to read. Each further try opens it without, in a moment that readers wait for.
-    fn reopen(&self, first: bool) {
+    fn reopen(&mut self, first: bool) {
         let mut database = self.database_mut();
         close(database.take());
         if first {
@@ -254,10 +271,13 @@ impl Writer {
             *database = self.open_again(false);
         }
         drop(database);
+        if let Some(compactor) = &mut self.compactor {
+            compactor.opened_anew();
+        }
         thread::sleep(Duration::from_millis(20));
     }
 
-    fn open_again(&self, thorough: bool) -> Option<Database> {
+    fn open_again(&self, thorough: bool) -> Option<Opened> {
         let opened = catch_unwind(AssertUnwindSafe(|| self.open_ours(thorough)))
             .unwrap_or_else(|panic| Err(format!("{:?}", panicked(&*panic))));
         opened
@@ -266,6 +286,7 @@ impl Writer {
                 self.set_trouble(Some(why.clone()));
             })
             .ok()
+            .map(Opened::new)
     }
 
     fn open_ours(&self, thorough: bool) -> Result<Database, String> {
@@ -288,7 +309,7 @@ impl Writer {
         }
     }
 
-    fn database_mut(&self) -> RwLockWriteGuard<'_, Option<Database>> {
+    pub(super) fn database_mut(&self) -> RwLockWriteGuard<'_, Option<Opened>> {
         self.shared
             .database
             .write()
@@ -297,8 +318,8 @@ impl Writer {
 }
 
 /// Releases the file at once, also where a reader still holds a snapshot.
-fn close(database: Option<Database>) {
-    if let Some(Err(refused)) = database.map(Database::close) {
+fn close(database: Option<Opened>) {
+    if let Some(Err(refused)) = database.map(Opened::close) {
         tracing::debug!(%refused, "the store's handle was closed after an error");
     }
 }
