@@ -314,6 +314,7 @@ mod tests {
         metrics.mailed(Sent::Deferred);
         metrics.committed(3, took);
         metrics.not_committed();
+        metrics.compacted();
         let now = Now {
             store_bytes: 4096,
             storage: true,
@@ -329,6 +330,7 @@ mod tests {
             "mfad_mails_total{outcome=\"deferred\"} 1",
             "mfad_store_commit_transactions_bucket{le=\"4.0\"} 1",
             "mfad_store_failures_total 1",
+            "mfad_store_compactions_total 1",
             "mfad_store_size_bytes 4096",
             "mfad_ready{part=\"storage\"} 1",
             "mfad_ready{part=\"issuer_keys\"} 0",
