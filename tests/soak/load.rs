@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::process::Process;
-use crate::support::{Client, Reply, Site};
+use crate::support::process::{Process, now};
+use crate::support::{Client, PUBLIC_URL, Reply, Site};
 
 /// Where prompts bring people back to.
 pub const RETURN: &str = "https://wiki.example.com/cb?from=mfad";
@@ -35,6 +35,8 @@ pub struct Load {
     next: AtomicU64,
     answers: Mutex<BTreeMap<String, u64>>,
     surprises: Mutex<Vec<String>>,
+    /// Good for hours, and shown for as long: the server knows tokens that it has seen.
+    tokens: Mutex<HashMap<String, String>>,
     /// The last code that was mailed to each address.
     codes: Mutex<HashMap<String, String>>,
 }
@@ -51,6 +53,7 @@ impl Load {
             next: AtomicU64::new(0),
             answers: Mutex::default(),
             surprises: Mutex::default(),
+            tokens: Mutex::default(),
             codes: Mutex::default(),
         })
     }
@@ -127,6 +130,16 @@ impl Load {
             true => Ok(serde_json::from_str(&reply.text).unwrap_or_default()),
             false => Err(format!("{what}: {status} {}", reply.text)),
         }
+    }
+
+    /// Somebody, with a connection of their own.
+    pub fn person(&self, subject: &str) -> Client {
+        let mut tokens = self.tokens.lock().unwrap();
+        let token = tokens.entry(subject.to_owned()).or_insert_with(|| {
+            let token = self.site.issuer.token(PUBLIC_URL, subject);
+            token.with("exp", now() + 3 * 3600).sign()
+        });
+        Client::new(self.address, Some(token.clone()))
     }
 
     /// Opens a challenge for somebody.

@@ -17,7 +17,7 @@ use crate::support::{App, Authenticator, Client};
 const ME: &str = "/api/v1/me/mfa";
 const NOBODYS: &str = "0000-0000-0000-0000";
 /// People who come again and again. Whoever has email codes keeps them for a minute and more.
-const PEOPLE: u64 = 1_000;
+const PEOPLE: u64 = 250;
 const MAILED: u64 = 10_000;
 /// Another code can be mailed to somebody after so long.
 const RESEND: Duration = Duration::from_secs(62);
@@ -63,7 +63,7 @@ impl Load {
     /// Sets up an app, signs in by it, wrongly and rightly, and by backup codes, and removes it.
     pub async fn an_app(self: Arc<Self>, number: u64) -> Told {
         let subject = format!("app-{}", number % PEOPLE);
-        let person = self.site.person(self.address, &subject);
+        let person = self.person(&subject);
         let (app, codes) = self.with_app(&person).await?;
         let seen = person.get(ME).await;
         self.expect("overview", &seen, &[200])?;
@@ -118,7 +118,7 @@ impl Load {
     /// Sets up a security key, signs in by it, and removes it.
     pub async fn a_key(self: Arc<Self>, number: u64) -> Told {
         let subject = format!("key-{}", number % PEOPLE);
-        let person = self.site.person(self.address, &subject);
+        let person = self.person(&subject);
         let mut key = Authenticator::new();
         let begin = format!("{ME}/webauthn/register/begin");
         let begun = person.post_json(&begin, &json!({"name": "key"})).await;
@@ -146,7 +146,7 @@ impl Load {
     /// Is sent to the prompt, and answers, gives up or goes away.
     pub async fn a_prompt(self: Arc<Self>, number: u64) -> Told {
         let subject = format!("prompt-{}", number % PEOPLE);
-        let person = self.site.person(self.address, &subject);
+        let person = self.person(&subject);
         let (_, codes) = self.with_app(&person).await?;
         let returns = json!({"return_url": RETURN, "state": "xyz"});
         let opened = self.challenge(&subject, &returns).await?;
@@ -224,7 +224,7 @@ impl Load {
 
     async fn an_address(&self, number: u64) -> Told<Mailed> {
         let subject = format!("mail-{}", number % MAILED);
-        let person = self.site.person(self.address, &subject);
+        let person = self.person(&subject);
         let begun = person.post(&format!("{ME}/email/enable")).await;
         self.expect("email begun", &begun, &[200])?;
         let code = self.mailed(&subject).await?;
@@ -244,7 +244,7 @@ impl Load {
         let code = self.mailed(&mailed.subject).await?;
         let done = self.with(&opened, "/verify", &by("email", &code)).await;
         self.expect("signed in by mail", &done, &[200])?;
-        let person = self.site.person(self.address, &mailed.subject);
+        let person = self.person(&mailed.subject);
         let path = format!("{ME}/email/disable");
         let removed = person.code(&path, nth(&mailed.codes, 0)?).await;
         self.expect("email removed", &removed, &[200]).map(drop)
