@@ -190,7 +190,7 @@ impl Load {
     async fn operators(self: Arc<Self>) {
         let watch = Client::new(self.watched, None);
         let data = self.site.data_dir();
-        let (mut copied, mut copies) = (Instant::now(), 0);
+        let (mut copied, mut copies) = (None::<Instant>, 0);
         while self.goes_on() {
             let reply = watch.get("/metrics").await;
             let ready = Client::new(self.address, None).get("/readyz").await;
@@ -199,8 +199,8 @@ impl Load {
                     self.surprised(surprise);
                 }
             }
-            if copied.elapsed() >= COPIES {
-                copied = Instant::now();
+            if copied.is_none_or(|at| at.elapsed() >= COPIES) {
+                copied = Some(Instant::now());
                 copies += 1;
                 let copy = self.site.path(&format!("copy-{copies}"));
                 let words = ["backup", copy.to_str().unwrap(), "--data-dir"];

@@ -20,7 +20,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mfad::base::{Clock, OsEntropy, SystemClock};
+use mfad::store::{self, MasterKeyPlace, Record, Tx};
 use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize};
 use support::browser::CLIENT_ID;
 use support::process::{PROGRAM, log_lines};
 use support::{Client, Process, Site};
@@ -34,6 +37,8 @@ const LATER: &str = "+410d";
 const PATIENCE: Duration = Duration::from_secs(150);
 /// The store's file of a server that has nobody's rows but those who came by, at the most.
 const FILE_AT_LAST: u64 = 8 * MB;
+/// Rows of a kilobyte that are there at first: more than the store's cache of 16 MiB takes.
+const SEEDED: u64 = 30_000;
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).filter(|a| a != "--bench").collect();
@@ -160,6 +165,31 @@ fn free_address() -> SocketAddr {
     free.local_addr().unwrap()
 }
 
+/// What an earlier time has left. It expires long before the end.
+#[derive(Serialize, Deserialize)]
+struct Left(String);
+
+impl Record for Left {
+    type Key = u64;
+    const TABLE: &'static str = "left";
+}
+
+/// Makes a store that is larger than its cache. Else the cache would fill all the while, and who could tell that
+/// from memory that is lost?
+async fn seed(folder: &Path) {
+    let key = MasterKeyPlace::Own(folder.join("master.key"));
+    let store = store::open(folder, &key, Arc::new(OsEntropy)).unwrap();
+    let until = SystemClock.now().plus(100 * 86_400);
+    for part in 0..SEEDED / 1_000 {
+        let put = move |tx: &mut Tx<'_>| {
+            let mut rows = part * 1_000..(part + 1) * 1_000;
+            rows.try_for_each(|row| tx.put_until(&row, &Left("x".repeat(1_000)), until))
+        };
+        store.write(put).await.unwrap();
+    }
+    store.close().await;
+}
+
 /// Waits until that is so.
 async fn until(mut so: impl FnMut() -> bool) -> bool {
     let begun = Instant::now();
@@ -185,6 +215,7 @@ async fn soak(length: Duration) -> bool {
     let site = Arc::new(site);
     let file = site.data_dir().join("mfad.redb");
 
+    seed(&site.data_dir()).await;
     let mut server = Server::start(&site, address, "busy.log", None).await;
     let load = Load::new(site.clone(), address, watched).await;
     // What is made once is made before anything is measured.
