@@ -33,7 +33,9 @@ use crate::timekeeper::Timekeeper;
 use parts::{check_policy, signer, tls_problem, unreadable, way};
 use running::{Fixed, Running, watch_over};
 
-pub use parts::{key_place, mailer, open_store, store_problem, verifier};
+pub use parts::{
+    ask, key_file, key_place, mailer, master_key_hint, open_store, store_problem, verifier,
+};
 pub use supervision::supervisor;
 
 /// Why the server did not start.
@@ -83,11 +85,8 @@ impl App {
     ) -> Result<App, StartError> {
         let tls = settings.tls.clone().map(Tls::read).transpose();
         let tls = tls.map_err(tls_problem)?;
-        let store = open_store(
-            &settings.data_dir,
-            settings.master_key.as_ref(),
-            entropy.clone(),
-        )?;
+        let key = key_place(&settings.data_dir, &settings.master_key)?;
+        let store = open_store(&settings.data_dir, &key, entropy.clone())?;
         let signer = signer(&store, clock.clone(), entropy.clone()).await?;
         let timekeeper = match Timekeeper::open(store.clone(), clock.clone()) {
             Ok(timekeeper) => timekeeper,

@@ -28,6 +28,12 @@ fn main() -> ExitCode {
         Command::SigningKey(place, command) => {
             logged(BESIDE_WORDS, || commands::signing_key(&place, command))
         }
+        Command::DataKey(place, command) => {
+            logged(BESIDE_WORDS, || commands::data_key(&place, command))
+        }
+        Command::MasterKey(place, command) => {
+            logged(BESIDE_WORDS, || commands::master_key(&place, &command))
+        }
         Command::Policy(place, command) => {
             logged(BESIDE_WORDS, || commands::policy(&place, command))
         }

@@ -13,11 +13,14 @@ use crate::login;
 use crate::outbox;
 use crate::server::Tls;
 use crate::services::Services;
+use crate::store::Resealed;
 
 /// How often what has expired is removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// How often it is looked whether a copy of the store is due.
 const COPY_INTERVAL: Duration = Duration::from_secs(60);
+/// How long after a failure sealing anew is tried again.
+const RESEAL_AGAIN: Duration = Duration::from_secs(10);
 /// How long what broke waits before it begins anew.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
 /// Lines of the audit that one transaction removes.
@@ -69,6 +72,13 @@ pub(super) async fn background(desk: Arc<Desk>, tls: Option<Tls>) {
             }
         }
     });
+    let sealing = supervised("data keys", {
+        let tools = tools.clone();
+        move || {
+            let tools = tools.clone();
+            async move { seal_anew(&tools).await }
+        }
+    });
     let unfinished = supervised("unfinished sign-ins", move || {
         let desk = desk.clone();
         async move { login::tell_of_unfinished(&desk).await }
@@ -86,7 +96,52 @@ pub(super) async fn background(desk: Arc<Desk>, tls: Option<Tls>) {
             }
         }
     });
-    tokio::join!(outbox, sweeping, copying, unfinished, keys, certificate);
+    tokio::join!(
+        outbox,
+        sweeping,
+        copying,
+        sealing,
+        unfinished,
+        keys,
+        certificate
+    );
+}
+
+/// Seals what earlier data keys sealed under the newest, at the start and whenever there is a new one.
+async fn seal_anew(tools: &Services) {
+    loop {
+        let sealed = async {
+            tools.store.date_data_key(tools.now()).await?;
+            tools.store.reseal().await
+        };
+        match sealed.await {
+            Ok(None) => tools.store.new_data_key().await,
+            Ok(Some(Resealed {
+                rows,
+                unreadable: 0,
+            })) => {
+                tracing::info!(
+                    rows,
+                    "the store is sealed under its new data key, and the earlier one is gone"
+                );
+            }
+            Ok(Some(Resealed { rows, unreadable })) => {
+                tracing::error!(
+                    rows,
+                    unreadable,
+                    "damaged rows keep an earlier data key in use"
+                );
+                tools.store.new_data_key().await;
+            }
+            Err(failure) => {
+                tracing::warn!(
+                    ?failure,
+                    "the store is not yet sealed under its new data key"
+                );
+                tokio::time::sleep(RESEAL_AGAIN).await;
+            }
+        }
+    }
 }
 
 /// Runs what never ends, and begins it anew should it panic.

@@ -1,17 +1,18 @@
 //! The parts of a server, as the settings say.
 
 use std::fs;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::StartError;
 use crate::auth::{self, IssuerSettings, Outbound, Verifier};
-use crate::base::{Clock, Entropy, Failure};
+use crate::base::{Clock, Entropy, Failure, Secret};
 use crate::config::{
-    Exit, IssuerConfig, KeySource, MasterKeyFile, Settings, SmtpConfig, SmtpSecurity, UiAuth,
+    Exit, IssuerConfig, KeySource, MasterKeyFile, MasterKeySettings, Settings, SmtpConfig,
+    SmtpSecurity, UiAuth,
 };
-use crate::crypto::MasterKeyError;
+use crate::crypto::{MasterKey, MasterKeyError};
 use crate::factor::let_hold;
 use crate::mail::{Mailer, Security, SmtpSettings};
 use crate::policy::{self, OPERATORS_SHUT_OUT};
@@ -23,26 +24,70 @@ use crate::store::{self, MasterKeyPlace, OpenError, Store};
 
 /// The name of the master key in the data folder.
 const MASTER_KEY: &str = "master.key";
+/// How a passphrase is given.
+const PASSPHRASE_HINT: &str = "name its file with --master-key-passphrase-file, hand over the systemd credential \
+     master-key-passphrase, or run this on a terminal";
 
-/// Where everything is kept, as the settings say. Without a `master_key`, that of the data folder is taken.
+/// Where everything is kept, as the settings say.
 ///
 /// # Errors
 /// [`StartError`].
 pub fn open_store(
     data_dir: &Path,
-    master_key: Option<&MasterKeyFile>,
+    key: &MasterKeyPlace,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Store, StartError> {
-    store::open(data_dir, &key_place(data_dir, master_key), entropy).map_err(store_problem)
+    store::open(data_dir, key, entropy).map_err(store_problem)
 }
 
-/// Where the master key is, as the settings say.
-pub fn key_place(data_dir: &Path, master_key: Option<&MasterKeyFile>) -> MasterKeyPlace {
-    match master_key {
-        Some(MasterKeyFile::Credential(path)) => MasterKeyPlace::Credential(path.clone()),
-        Some(MasterKeyFile::Own(path)) => MasterKeyPlace::Own(path.clone()),
-        None => MasterKeyPlace::Own(data_dir.join(MASTER_KEY)),
+/// Where the master key is, as the settings say, and what opens it: somebody at the terminal is asked for its
+/// passphrase, where it has one that the settings do not tell.
+///
+/// # Errors
+/// [`StartError`], where it was asked for, and cannot be read.
+pub fn key_place(
+    data_dir: &Path,
+    settings: &MasterKeySettings,
+) -> Result<MasterKeyPlace, StartError> {
+    let mut place = key_file(data_dir, settings);
+    if place.passphrase.is_none() && io::stdin().is_terminal() {
+        // What is wrong with the file, whoever opens it will say.
+        if let Ok(Some(key)) = MasterKey::sealed_in(&place.file, place.ours) {
+            place.passphrase = Some(ask(&format!("Passphrase of the master key {key}: "))?);
+        }
     }
+    Ok(place)
+}
+
+/// Where the master key is, as the settings say, and the passphrase that they tell.
+pub fn key_file(data_dir: &Path, settings: &MasterKeySettings) -> MasterKeyPlace {
+    let (file, ours) = match &settings.file {
+        Some(MasterKeyFile::Credential(path)) => (path.clone(), false),
+        Some(MasterKeyFile::Own(path)) => (path.clone(), true),
+        None => (data_dir.join(MASTER_KEY), true),
+    };
+    MasterKeyPlace {
+        file,
+        ours,
+        passphrase: settings.passphrase.clone(),
+    }
+}
+
+/// Asks for a passphrase on the terminal, which does not show it.
+///
+/// # Errors
+/// [`StartError`], where there is no terminal to ask on.
+pub fn ask(words: &str) -> Result<Secret<Vec<u8>>, StartError> {
+    let typed = rpassword::prompt_password(words);
+    let typed = typed.map(|text| Secret::new(text.into_bytes()));
+    typed.map_err(|error| {
+        StartError::new(
+            Exit::Config,
+            "master key",
+            format!("its passphrase cannot be asked for: {error}"),
+            PASSPHRASE_HINT,
+        )
+    })
 }
 
 /// What signs, with a first key where the store is new. Closes the store where there is none to be had.
@@ -93,6 +138,22 @@ pub(super) fn unreadable(what: &str, failure: &Failure) -> StartError {
     StartError::new(Exit::Io, what, format!("{failure:?}"), hint)
 }
 
+/// What to do about a master key that cannot be used.
+pub fn master_key_hint(error: &MasterKeyError) -> &'static str {
+    match error {
+        MasterKeyError::Sealed(_) => PASSPHRASE_HINT,
+        MasterKeyError::Passphrase(_) => {
+            "give the passphrase that it was sealed with; without it nothing in the store can be read"
+        }
+        MasterKeyError::Unknown(_) => "use the newer mfad that has sealed it",
+        MasterKeyError::Open(_) => {
+            "seal it with mfad master-key protect, or take the setting or credential of the passphrase away"
+        }
+        MasterKeyError::PassphraseLength(_) => "take a longer one: six random words, say",
+        _ => "check --master-key-file: 32 bytes, mode 0600",
+    }
+}
+
 /// What to say of a store that cannot be opened.
 pub fn store_problem(refused: OpenError) -> StartError {
     let (exit, hint) = match &refused {
@@ -126,7 +187,7 @@ pub fn store_problem(refused: OpenError) -> StartError {
                 "check that the folder of the key exists, is writable and has space",
             )
         }
-        OpenError::MasterKey(_) => (Exit::Config, "check --master-key-file: 32 bytes, mode 0600"),
+        OpenError::MasterKey(error) => (Exit::Config, master_key_hint(error)),
         OpenError::KeyRing(_) => (
             Exit::Config,
             "give the master key that this store was made with",

@@ -12,7 +12,7 @@ use super::background::background;
 use super::parts::tls_problem;
 use super::{Base, StartError, assemble};
 use crate::base::ListenAddress;
-use crate::config::{LogConfig, MasterKeyFile, Settings};
+use crate::config::{LogConfig, MasterKeySettings, Settings};
 use crate::console::Tools;
 use crate::factor::Desk;
 use crate::http;
@@ -29,7 +29,7 @@ pub(super) struct Fixed {
     listen: ListenAddress,
     metrics_listen: Option<ListenAddress>,
     data_dir: PathBuf,
-    master_key: Option<MasterKeyFile>,
+    master_key: MasterKeySettings,
     max_connections: usize,
     speaks_tls: bool,
     log: LogConfig,
@@ -85,7 +85,7 @@ impl Running {
     async fn take_up(&mut self, settings: &Settings) -> Result<(), StartError> {
         if Fixed::of(settings) != self.fixed {
             tracing::warn!(
-                "of the changed settings, listen, metrics-listen, data-dir, master-key-file, max-connections, log, \
+                "of the changed settings, listen, metrics-listen, data-dir, those of the master key, max-connections, log, \
                  log-format and whether TLS is spoken hold from the next start on"
             );
         }

@@ -39,8 +39,9 @@ mod tests {
     use std::sync::{Arc, Mutex, mpsc};
 
     use super::*;
-    use crate::app::open_store;
+    use crate::app::{key_file, open_store};
     use crate::base::OsEntropy;
+    use crate::config::MasterKeySettings;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn the_watchdog_goes_hungry_while_the_store_is_stuck_and_when_it_is_closed() {
@@ -52,7 +53,9 @@ mod tests {
             ear.set_read_timeout(Some(patience)).unwrap();
             ear.recv(&mut [0; 64]).is_ok()
         };
-        let store = open_store(&folder.path().join("data"), None, Arc::new(OsEntropy)).unwrap();
+        let data = folder.path().join("data");
+        let key = key_file(&data, &MasterKeySettings::default());
+        let store = open_store(&data, &key, Arc::new(OsEntropy)).unwrap();
         let supervision = Supervision {
             notify_socket: Some(path.into()),
             watchdog: Some(WATCHDOG),

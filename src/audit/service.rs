@@ -79,7 +79,7 @@ mod tests {
     #[tokio::test]
     async fn lines_are_kept_for_400_days_and_no_longer() {
         let folder = tempfile::tempdir().unwrap();
-        let place = MasterKeyPlace::Own(folder.path().join("master.key"));
+        let place = MasterKeyPlace::own(folder.path().join("master.key"));
         let store = open(folder.path(), &place, Arc::new(OsEntropy)).unwrap();
         let (person, start) = (PersonKey([7; 16]), Timestamp::from_unix(1_800_000_000));
         let origin = Origin {

@@ -18,7 +18,7 @@ struct House {
 impl House {
     fn new() -> House {
         let folder = tempfile::tempdir().unwrap();
-        let place = MasterKeyPlace::Own(folder.path().join("master.key"));
+        let place = MasterKeyPlace::own(folder.path().join("master.key"));
         let store = open(folder.path(), &place, Arc::new(OsEntropy)).unwrap();
         House {
             door: Doorkeeper::new(store.clone()),

@@ -47,9 +47,12 @@ fn not_started(
 }
 
 async fn open_store(settings: &Settings) -> Exit {
+    let key = match app::key_place(&settings.data_dir, &settings.master_key) {
+        Ok(key) => key,
+        Err(refused) => return not_started("store", refused),
+    };
     // Made by whoever runs the check, it would belong to the wrong user.
     if !store::exists(&settings.data_dir) {
-        let key = app::key_place(&settings.data_dir, settings.master_key.as_ref());
         if let Err(lost) = store::let_begin(&settings.data_dir, &key) {
             return not_started("store", app::store_problem(lost));
         }
@@ -66,11 +69,7 @@ async fn open_store(settings: &Settings) -> Exit {
         );
         return state(&status);
     }
-    match app::open_store(
-        &settings.data_dir,
-        settings.master_key.as_ref(),
-        Arc::new(OsEntropy),
-    ) {
+    match app::open_store(&settings.data_dir, &key, Arc::new(OsEntropy)) {
         Ok(store) => {
             println!("ok: store in {}", settings.data_dir.display());
             let tools = Tools {

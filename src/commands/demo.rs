@@ -9,7 +9,8 @@ use crate::app::App;
 use crate::base::{Clock, Entropy, Failure, ListenAddress, OsEntropy, SystemClock};
 use crate::clients::{Sends, Service};
 use crate::config::{
-    self, Exit, IssuerConfig, KeySource, Settings, SmtpConfig, SmtpSecurity, Supervision, UiAuth,
+    self, Exit, IssuerConfig, KeySource, MasterKeySettings, Settings, SmtpConfig, SmtpSecurity,
+    Supervision, UiAuth,
 };
 use crate::console::{self, Order, Tools};
 use crate::demo::issuer::{SERVICE_CLIENT_ID, SETTINGS_CLIENT_ID};
@@ -171,7 +172,7 @@ fn server_settings(
         rp_id: "localhost".to_owned(),
         origins: vec![public_url.clone()],
         data_dir: PathBuf::from(folder),
-        master_key: None,
+        master_key: MasterKeySettings::default(),
         issuer: Some(IssuerConfig {
             issuer: demo.issuer().url().to_owned(),
             keys: KeySource::Discovery,

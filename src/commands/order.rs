@@ -76,6 +76,7 @@ pub(super) async fn reach<T>(
         problem: problem(subject, cause.to_string(), hint),
     };
     let give_up = Instant::now() + PATIENCE;
+    let mut key = None;
     loop {
         match ask().await {
             Ok(answer) => return Ok(Reached::Server(answer)),
@@ -100,8 +101,12 @@ pub(super) async fn reach<T>(
             let hint = "name the server's folder with --data-dir or its --config; the first start of mfad serve makes the store";
             return Err(failed(Exit::Config, &cause, hint));
         }
-        let master_key = place.master_key.as_ref();
-        match app::open_store(&place.data_dir, master_key, Arc::new(OsEntropy)) {
+        // Asked for once, however often we look.
+        let key = match &mut key {
+            Some(key) => key,
+            key => key.insert(app::key_place(&place.data_dir, &place.master_key)?),
+        };
+        match app::open_store(&place.data_dir, key, Arc::new(OsEntropy)) {
             Ok(store) => return Ok(Reached::Store(store)),
             Err(StartError {
                 exit: Exit::Temporary,

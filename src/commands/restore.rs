@@ -50,9 +50,10 @@ async fn run(place: &StoreSettings, command: &RestoreCommand) -> Result<String, 
     };
     let now = SystemClock.now();
     let void = void_tables();
+    let key = key_place(&place.data_dir, &place.master_key)?;
     let begun = begin_restore(
         &place.data_dir,
-        &key_place(&place.data_dir, place.master_key.as_ref()),
+        &key,
         source,
         &void,
         now,

@@ -12,7 +12,8 @@ use super::brand::BrandArgs;
 use super::manual::Shell;
 use super::network::NetworkArgs;
 use super::orders::{
-    BackupCommand, ClockCommand, PolicyCommand, RestoreCommand, ServiceCommand, SigningKeyCommand,
+    BackupCommand, ClockCommand, DataKeyCommand, MasterKeyCommand, PolicyCommand, RestoreCommand,
+    ServiceCommand, SigningKeyCommand,
 };
 
 /// A multi-factor authentication server: one binary, one file.
@@ -56,6 +57,10 @@ pub(super) enum CliCommand {
     Policy(PolicyArgs),
     /// Tell and rotate the keys that sign results; through the running server, or on its store where none runs
     SigningKey(SigningKeyArgs),
+    /// Tell of the master key, and seal it with a passphrase
+    MasterKey(MasterKeyArgs),
+    /// Tell and rotate the key that seals the store; through the running server, or on its store where none runs
+    DataKey(DataKeyArgs),
     /// Write a sealed copy of the store to a file, from the running server, or from its store where none runs
     #[command(after_help = BACKUP_HELP)]
     Backup(BackupArgs),
@@ -434,7 +439,7 @@ pub(super) struct StoreArgs {
     )]
     pub(super) data_dir: String,
 
-    /// The file of the master key, 32 bytes, which seals what the store holds; made at the first start. Where it is not set: the systemd credential master-key, else master.key in the data folder
+    /// The file of the master key, which seals what the store holds; made at the first start. Where it is not set: the systemd credential master-key, else master.key in the data folder
     #[arg(
         long,
         value_name = "FILE",
@@ -443,6 +448,16 @@ pub(super) struct StoreArgs {
         global = true
     )]
     pub(super) master_key_file: Option<String>,
+
+    /// The file that holds the passphrase, where the master key is sealed with one (mfad master-key protect), or shall be when it is made. Where it is not set: the systemd credential master-key-passphrase, else it is asked for on the terminal
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MFAD_MASTER_KEY_PASSPHRASE_FILE",
+        hide_env_values = true,
+        global = true
+    )]
+    pub(super) master_key_passphrase_file: Option<String>,
 }
 
 /// What a command needs that gives an order to a server, or works on its store where none runs.
@@ -510,6 +525,24 @@ pub(super) struct SigningKeyArgs {
 
     #[command(subcommand)]
     pub(super) command: SigningKeyCommand,
+}
+
+#[derive(Args)]
+pub(super) struct DataKeyArgs {
+    #[command(flatten, next_help_heading = STORE_HEADING)]
+    pub(super) place: PlaceArgs,
+
+    #[command(subcommand)]
+    pub(super) command: DataKeyCommand,
+}
+
+#[derive(Args)]
+pub(super) struct MasterKeyArgs {
+    #[command(flatten, next_help_heading = STORE_HEADING)]
+    pub(super) place: PlaceArgs,
+
+    #[command(subcommand)]
+    pub(super) command: MasterKeyCommand,
 }
 
 #[derive(Args)]

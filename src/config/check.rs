@@ -8,7 +8,8 @@ use super::files;
 use super::layers::{Layers, Source};
 use super::problem::Problems;
 use super::settings::{
-    DemoSettings, LogConfig, LogFormat, LogLevel, MasterKeyFile, Settings, StoreSettings,
+    DemoSettings, LogConfig, LogFormat, LogLevel, MasterKeyFile, MasterKeySettings, Settings,
+    StoreSettings,
 };
 use crate::base::{ListenAddress, Secret, display_text};
 use crate::words::Language;
@@ -130,7 +131,7 @@ impl Check<'_> {
         let policy = self.policy();
         Some(StoreSettings {
             data_dir: data_dir?,
-            master_key,
+            master_key: master_key?,
             policy: policy?,
         })
     }
@@ -146,7 +147,31 @@ impl Check<'_> {
         Some(PathBuf::from(text))
     }
 
-    fn master_key(&mut self) -> Option<MasterKeyFile> {
+    fn master_key(&mut self) -> Option<MasterKeySettings> {
+        let named = self.layers.args.store.master_key_file.is_some();
+        let file = self.master_key_file();
+        let passphrase = self.passphrase()?;
+        // What was named and is wrong has been told.
+        (file.is_some() || !named).then_some(MasterKeySettings { file, passphrase })
+    }
+
+    /// What the master key is sealed with; `Some(None)` where nobody says.
+    fn passphrase(&mut self) -> Option<Option<Secret<Vec<u8>>>> {
+        let layers = self.layers;
+        let (id, path) = match &layers.args.store.master_key_passphrase_file {
+            Some(path) => {
+                let id = "master_key_passphrase_file";
+                (id, self.path(id, path)?)
+            }
+            None => match layers.credential("master-key-passphrase") {
+                Some(path) => ("credential master-key-passphrase", path),
+                None => return Some(None),
+            },
+        };
+        self.secret(id, &path).map(Some)
+    }
+
+    fn master_key_file(&mut self) -> Option<MasterKeyFile> {
         let layers = self.layers;
         let path = match &layers.args.store.master_key_file {
             Some(path) => self.path("master_key_file", path)?,

@@ -81,8 +81,10 @@ impl Layers {
             text.push_str(&line);
             text.push('\n');
         }
-        if self.credential("smtp-password").is_some() {
-            text.push_str("# the credential smtp-password: <set>\n");
+        for credential in ["smtp-password", "master-key-passphrase"] {
+            if self.credential(credential).is_some() {
+                text.push_str(&format!("# the credential {credential}: <set>\n"));
+            }
         }
         text
     }

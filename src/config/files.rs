@@ -9,6 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::layers::is_handed_over;
+use super::problem::Problem;
 use super::web::Refused;
 use crate::base::Secret;
 
@@ -84,6 +85,18 @@ pub(super) fn secret(path: &Path, credentials: Option<&Path>) -> Result<Secret<V
         });
     }
     Ok(Secret::new(text.to_vec()))
+}
+
+/// What the file holds that a command line names, which only its owner may read.
+///
+/// # Errors
+/// [`Problem`].
+pub fn read_secret(path: &Path) -> Result<Secret<Vec<u8>>, Problem> {
+    secret(path, None).map_err(|Refused { cause, hint }| Problem {
+        subject: path.display().to_string(),
+        cause,
+        hint,
+    })
 }
 
 /// The first `most` bytes of a file.

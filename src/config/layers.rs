@@ -14,7 +14,8 @@ use super::args::{Cli, CliCommand, DemoArgs, PamArgs, PlaceArgs, SettingsArgs};
 use super::file::{self, Entry, is_list};
 use super::manual::Shell;
 use super::orders::{
-    BackupCommand, ClockCommand, PolicyCommand, RestoreCommand, ServiceCommand, SigningKeyCommand,
+    BackupCommand, ClockCommand, DataKeyCommand, MasterKeyCommand, PolicyCommand, RestoreCommand,
+    ServiceCommand, SigningKeyCommand,
 };
 use super::problem::{Exit, Problems};
 use super::settings::Supervision;
@@ -119,6 +120,8 @@ pub(super) enum Asked {
     Demo(DemoArgs, bool),
     Service(Layers, ServiceCommand),
     SigningKey(Layers, SigningKeyCommand),
+    DataKey(Layers, DataKeyCommand),
+    MasterKey(Layers, MasterKeyCommand),
     Policy(Layers, PolicyCommand),
     Backup(Layers, BackupCommand),
     Clock(Layers, ClockCommand),
@@ -235,6 +238,12 @@ pub(super) fn read(
         }
         CliCommand::SigningKey(args) => {
             Asked::SigningKey(layers(orders(args.place, sources)?), args.command)
+        }
+        CliCommand::DataKey(args) => {
+            Asked::DataKey(layers(orders(args.place, sources)?), args.command)
+        }
+        CliCommand::MasterKey(args) => {
+            Asked::MasterKey(layers(orders(args.place, sources)?), args.command)
         }
         CliCommand::Policy(args) => {
             let command = args.command.unwrap_or(PolicyCommand::Show { json: false });

@@ -32,16 +32,18 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub use describe::{SettingRow, settings_table};
+pub use files::read_secret;
 pub use layers::{Layers, Refused, Source, Surroundings};
 pub use manual::{Shell, completions, manual_page, write_manual};
 pub use orders::{
-    BackupCommand, ClockCommand, NewService, PolicyCommand, RestoreCommand, ServiceCommand,
-    SigningKeyCommand,
+    BackupCommand, ClockCommand, DataKeyCommand, MasterKeyCommand, NewService, PolicyCommand,
+    RestoreCommand, ServiceCommand, SigningKeyCommand,
 };
 pub use problem::{Exit, Problem, Problems};
 pub use settings::{
     DemoSettings, IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, MasterKeyFile,
-    PamSettings, Settings, SmtpConfig, SmtpSecurity, StoreSettings, Supervision, UiAuth,
+    MasterKeySettings, PamSettings, Settings, SmtpConfig, SmtpSecurity, StoreSettings, Supervision,
+    UiAuth,
 };
 
 use layers::Asked;
@@ -60,6 +62,10 @@ pub enum Command {
     Service(StoreSettings, ServiceCommand),
     /// Look after the keys that sign results.
     SigningKey(StoreSettings, SigningKeyCommand),
+    /// Tell of the master key, or seal it.
+    MasterKey(StoreSettings, MasterKeyCommand),
+    /// Tell or rotate the keys that seal the store.
+    DataKey(StoreSettings, DataKeyCommand),
     /// Tell and change the policy.
     Policy(StoreSettings, PolicyCommand),
     /// Say what is thought of the clock.
@@ -101,6 +107,12 @@ pub fn read(
         }
         Asked::SigningKey(layers, command) => {
             Command::SigningKey(layers.store().map_err(Refused::Settings)?, command)
+        }
+        Asked::DataKey(layers, command) => {
+            Command::DataKey(layers.store().map_err(Refused::Settings)?, command)
+        }
+        Asked::MasterKey(layers, command) => {
+            Command::MasterKey(layers.store().map_err(Refused::Settings)?, command)
         }
         Asked::Policy(layers, command) => {
             Command::Policy(layers.store().map_err(Refused::Settings)?, command)

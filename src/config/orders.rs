@@ -89,6 +89,40 @@ pub enum SigningKeyCommand {
     Rotate,
 }
 
+/// What `mfad master-key` is told.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum MasterKeyCommand {
+    /// Tell where the key is, what it is called, and whether it is sealed
+    Show,
+    /// Seal the key with a passphrase of 15 to 1024 bytes, or with another one. Without it no start opens the store: somebody must give it each time
+    #[command(
+        after_help = "The passphrase is asked for on the terminal, unless files hold it:\n  \
+        mfad master-key protect --config /etc/mfad/mfad.toml\n\n\
+        It seals this file alone: copies of the key that were made before stay as they are, and the blocks of the \
+        disk that held the key until now may still be read by whoever takes it out."
+    )]
+    Protect {
+        /// A file that holds the new passphrase
+        #[arg(long, value_name = "FILE")]
+        new_passphrase_file: Option<PathBuf>,
+    },
+    /// Take the passphrase away: the file is the key again
+    Unprotect,
+}
+
+/// What `mfad data-key` is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum DataKeyCommand {
+    /// Tell which keys seal the store, and since when
+    List {
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a new key. It seals at once what is written; what is there is sealed anew beside everything else, and then the old key is let go
+    Rotate,
+}
+
 /// What `mfad clock` is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub enum ClockCommand {

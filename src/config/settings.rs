@@ -30,10 +30,10 @@ pub struct Settings {
     pub rp_id: String,
     /// Whose pages may use security keys; the first is that of `public_url`.
     pub origins: Vec<Url>,
-    /// The folder of the store and, without `master_key`, of the key.
+    /// The folder of the store and, unless `master_key` names another place, of the key.
     pub data_dir: PathBuf,
-    /// The master key, if not in the data folder.
-    pub master_key: Option<MasterKeyFile>,
+    /// The master key.
+    pub master_key: MasterKeySettings,
     /// Whose tokens are believed. `mfad serve` never goes without.
     pub issuer: Option<IssuerConfig>,
     /// How people come to the settings page.
@@ -75,13 +75,31 @@ pub struct Supervision {
 /// Where a server's store is, for whoever gives it orders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreSettings {
-    /// The folder of the store and, without `master_key`, of the key.
+    /// The folder of the store and, unless `master_key` names another place, of the key.
     pub data_dir: PathBuf,
-    /// The master key, if not in the data folder.
-    pub master_key: Option<MasterKeyFile>,
+    /// The master key.
+    pub master_key: MasterKeySettings,
     /// Who must have which factor, as file and variables say.
     pub policy: Policy,
 }
+
+/// The master key, as the settings say.
+#[derive(Clone, Debug, Default)]
+pub struct MasterKeySettings {
+    /// Where it is, if not in the data folder.
+    pub file: Option<MasterKeyFile>,
+    /// What it is sealed with; `None` where nobody has said.
+    pub passphrase: Option<Secret<Vec<u8>>>,
+}
+
+impl PartialEq for MasterKeySettings {
+    fn eq(&self, other: &Self) -> bool {
+        let bytes = |it: &Self| it.passphrase.as_ref().map(|it| it.expose().clone());
+        self.file == other.file && bytes(self) == bytes(other)
+    }
+}
+
+impl Eq for MasterKeySettings {}
 
 /// Where the master key is.
 #[derive(Clone, Debug, PartialEq, Eq)]

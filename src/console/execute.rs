@@ -158,9 +158,26 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
             signer.rotate().await?;
             Ok(Answer::SigningKeys(signer.list()))
         }
+        Order::DataKeyList => Ok(data_keys(tools)),
+        Order::DataKeyRotate => {
+            tools.store.rotate_data_key(now).await?;
+            tracing::info!("a new data key seals the store");
+            // A running server does it beside its work.
+            if tools.signer.is_none() {
+                tools.store.reseal().await?;
+            }
+            Ok(data_keys(tools))
+        }
         Order::PolicyUnset { key } => {
             let policy = factor::unset_policy(&tools.store, &tools.policy, key).await?;
             Ok(Answer::Policy(policy.parts()))
         }
+    }
+}
+
+fn data_keys(tools: &Tools) -> Answer {
+    Answer::DataKeys {
+        keys: tools.store.data_keys(),
+        resealed: tools.store.resealed(),
     }
 }

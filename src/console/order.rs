@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{Failure, Kind, Secret, Timestamp};
 use crate::clients::{Registered, Service};
+use crate::crypto::DataKey;
 use crate::policy;
 use crate::signing::PublishedKey;
 
@@ -43,6 +44,10 @@ pub enum Order {
     SigningKeyList,
     /// Make a new key that signs results: [`Answer::SigningKeys`].
     SigningKeyRotate,
+    /// Tell of the keys that seal the store: [`Answer::DataKeys`].
+    DataKeyList,
+    /// Make a new key that seals the store: [`Answer::DataKeys`].
+    DataKeyRotate,
     /// Give a copy of the store: [`Answer::Copy`], and the copy behind it.
     Backup,
     /// Tell of the store and its copies: [`Answer::Status`].
@@ -85,6 +90,13 @@ pub enum Answer {
     Copy,
     /// The keys that sign results, the signing one first.
     SigningKeys(Vec<PublishedKey>),
+    /// The keys that seal the store.
+    DataKeys {
+        /// The oldest first; the last one seals.
+        keys: Vec<DataKey>,
+        /// Rows that were sealed anew since the store was opened.
+        resealed: u64,
+    },
 }
 
 /// How a store is.

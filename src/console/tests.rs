@@ -25,7 +25,7 @@ struct Running {
 impl Running {
     fn start() -> Running {
         let folder = tempfile::tempdir().unwrap();
-        let place = MasterKeyPlace::Own(folder.path().join("master.key"));
+        let place = MasterKeyPlace::own(folder.path().join("master.key"));
         let tools = Tools {
             store: open(folder.path(), &place, Arc::new(OsEntropy)).unwrap(),
             clock: Arc::new(SystemClock),

@@ -1,5 +1,5 @@
 //! The master key: 32 bytes in a file of their own, outside the store and
-//! outside its backups.
+//! outside its backups; as they are, or sealed with a passphrase.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -14,6 +14,7 @@ use crate::base::{Entropy, Failure, Secret};
 
 use super::aead;
 use super::outside::OutsideKey;
+use super::passphrase::{LONGEST_FILE, LONGEST_PASSPHRASE, Locked, SHORTEST_PASSPHRASE, SealedKey};
 use super::ring::KeyId;
 
 /// Why there is no master key to use.
@@ -33,14 +34,31 @@ pub enum MasterKeyError {
         /// What the system said.
         source: io::Error,
     },
-    /// The file does not hold exactly 32 bytes.
-    #[error("the master key {} holds {length} bytes, and must hold exactly 32", path.display())]
+    /// The file does not hold exactly 32 bytes, nor a sealed key.
+    #[error("the master key {} holds {length} bytes, and must hold exactly 32, or a key that is sealed with a passphrase", path.display())]
     Length {
         /// The file.
         path: PathBuf,
-        /// How many bytes it holds (counting stops at 33).
+        /// How many bytes it holds (counting stops at 4,097).
         length: usize,
     },
+    /// It is sealed, and nobody has given the passphrase.
+    #[error("the master key {} is sealed with a passphrase, and none is given", .0.display())]
+    Sealed(PathBuf),
+    /// It is sealed with another passphrase, or was changed.
+    #[error("the passphrase does not open the master key {}, or that file is damaged", .0.display())]
+    Passphrase(PathBuf),
+    /// It is sealed in a way that this program does not know.
+    #[error("the master key {} is sealed in a way that this mfad does not know", .0.display())]
+    Unknown(PathBuf),
+    /// A passphrase is given, and whoever reads the file needs none.
+    #[error("the master key {} is not sealed, though a passphrase is given for it", .0.display())]
+    Open(PathBuf),
+    /// Nobody should take such a passphrase.
+    #[error(
+        "a passphrase has {SHORTEST_PASSPHRASE} to {LONGEST_PASSPHRASE} bytes, and this one {0}"
+    )]
+    PassphraseLength(usize),
     /// Others on this machine may read the file.
     #[error("the master key {} can be read by others on this machine (mode {mode:04o}); make it 0600", path.display())]
     Readable {
@@ -77,65 +95,115 @@ impl MasterKey {
 
     /// Reads the key from `path`. `private` asks that only the owner may read
     /// the file; credentials that systemd hands over are guarded by their folder.
+    /// A key that is sealed needs its `passphrase`, and one that is not must be given none: somebody
+    /// believes it to be sealed.
     ///
     /// # Errors
     /// [`MasterKeyError`].
-    pub fn load(path: &Path, private: bool) -> Result<Self, MasterKeyError> {
-        let io_error = |source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound => MasterKeyError::Missing(path.to_owned()),
-            _ => MasterKeyError::Io {
-                path: path.to_owned(),
-                source,
+    pub fn load(
+        path: &Path,
+        private: bool,
+        passphrase: Option<&Secret<Vec<u8>>>,
+    ) -> Result<Self, MasterKeyError> {
+        let bytes = read(path, private)?;
+        let plain = || bytes.as_slice().try_into().ok();
+        let sealed = || SealedKey::read(&bytes);
+        let owned = || path.to_owned();
+        match (plain(), passphrase) {
+            (Some(key), None) => return Ok(MasterKey(Secret::new(key))),
+            (Some(_), Some(_)) => return Err(MasterKeyError::Open(owned())),
+            _ => {}
+        }
+        match (sealed(), passphrase) {
+            (Some(sealed), Some(passphrase)) => match sealed.open(passphrase) {
+                Ok(key) => Ok(MasterKey(key)),
+                Err(Locked::Passphrase) => Err(MasterKeyError::Passphrase(owned())),
+                Err(Locked::Layout) => Err(MasterKeyError::Unknown(owned())),
             },
-        };
-        // Opening a pipe would wait for somebody to write to it.
-        if !fs::metadata(path).map_err(io_error)?.is_file() {
-            return Err(MasterKeyError::NotAFile(path.to_owned()));
-        }
-        let file = File::open(path).map_err(io_error)?;
-        let mode = file.metadata().map_err(io_error)?.mode() & 0o7777;
-        if private && mode & 0o077 != 0 {
-            return Err(MasterKeyError::Readable {
-                path: path.to_owned(),
-                mode,
-            });
-        }
-        let mut bytes = Zeroizing::new(Vec::with_capacity(64));
-        file.take(33).read_to_end(&mut bytes).map_err(io_error)?;
-        let length = bytes.len();
-        match bytes.as_slice().try_into() {
-            Ok(key) => Ok(MasterKey(Secret::new(key))),
-            Err(_) => Err(MasterKeyError::Length {
-                path: path.to_owned(),
-                length,
+            (Some(_), None) => Err(MasterKeyError::Sealed(owned())),
+            (None, _) => Err(MasterKeyError::Length {
+                path: owned(),
+                length: bytes.len(),
             }),
         }
     }
 
-    /// Makes a fresh key in the new file `path` (mode 0600), on disk before this returns.
+    /// The name of the key in the file at `path`, where that is sealed with a passphrase.
+    ///
+    /// # Errors
+    /// [`MasterKeyError`], where it cannot be read.
+    pub fn sealed_in(path: &Path, private: bool) -> Result<Option<String>, MasterKeyError> {
+        let bytes = read(path, private)?;
+        Ok(SealedKey::read(&bytes).map(|sealed| sealed.key))
+    }
+
+    /// Makes a fresh key in the new file `path` (mode 0600), on disk before this returns; sealed, where
+    /// there is a `passphrase`.
     /// A file that is there already is never touched, and a key that could not be written whole
     /// leaves nothing under that name.
     ///
     /// # Errors
     /// [`MasterKeyError`].
-    pub fn create(path: &Path, entropy: &dyn Entropy) -> Result<Self, MasterKeyError> {
+    pub fn create(
+        path: &Path,
+        passphrase: Option<&Secret<Vec<u8>>>,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, MasterKeyError> {
         let key = MasterKey::draw(entropy).map_err(MasterKeyError::Entropy)?;
+        let bytes = key.bytes(passphrase, entropy)?;
         let unfinished = path.with_extension("unfinished");
         let written =
-            write_new(&unfinished, key.0.expose()).and_then(|()| fs::hard_link(&unfinished, path));
+            write_new(&unfinished, &bytes, None).and_then(|()| fs::hard_link(&unfinished, path));
         let removed = fs::remove_file(&unfinished);
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
         written
             .and(removed)
-            .and_then(|()| File::open(folder)?.sync_all())
-            .map_err(|source| MasterKeyError::Io {
-                path: path.to_owned(),
-                source,
-            })?;
+            .and_then(|()| sync_folder(path))
+            .map_err(io_error(path))?;
         Ok(key)
+    }
+
+    /// Puts the key into the file `path` in place of what is there, in one step: sealed, where there is a
+    /// `passphrase`. Owner and mode stay.
+    ///
+    /// # Errors
+    /// [`MasterKeyError`]; then the file is as it was.
+    pub fn keep_in(
+        &self,
+        path: &Path,
+        passphrase: Option<&Secret<Vec<u8>>>,
+        entropy: &dyn Entropy,
+    ) -> Result<(), MasterKeyError> {
+        let bytes = self.bytes(passphrase, entropy)?;
+        // Of a link, the file that it stands for.
+        let path = fs::canonicalize(path).map_err(io_error(path))?;
+        let was = fs::metadata(&path).map_err(io_error(&path))?;
+        let unfinished = path.with_extension("unfinished");
+        let written = write_new(&unfinished, &bytes, Some(&was))
+            .and_then(|()| fs::rename(&unfinished, &path))
+            .and_then(|()| sync_folder(&path));
+        written.map_err(|error| {
+            // What could not be put in its place holds the key all the same.
+            let _ = fs::remove_file(&unfinished);
+            io_error(&path)(error)
+        })
+    }
+
+    /// What its file holds.
+    fn bytes(
+        &self,
+        passphrase: Option<&Secret<Vec<u8>>>,
+        entropy: &dyn Entropy,
+    ) -> Result<Zeroizing<Vec<u8>>, MasterKeyError> {
+        let Some(passphrase) = passphrase else {
+            return Ok(Zeroizing::new(self.0.expose().to_vec()));
+        };
+        let length = passphrase.expose().len();
+        if !(SHORTEST_PASSPHRASE..=LONGEST_PASSPHRASE).contains(&length) {
+            return Err(MasterKeyError::PassphraseLength(length));
+        }
+        let sealed = SealedKey::seal(&self.0, self.id(), passphrase, entropy);
+        let bytes = sealed.and_then(|sealed| sealed.bytes());
+        Ok(Zeroizing::new(bytes.map_err(MasterKeyError::Entropy)?))
     }
 
     /// Names the key in messages.
@@ -151,8 +219,11 @@ impl MasterKey {
     }
 
     /// The key that wraps the key ring.
-    pub(super) fn wrapping_key(&self) -> Result<aead::Key, Unspecified> {
-        self.derived(b"mfad/kek/v1")
+    ///
+    /// # Errors
+    /// `internal` where no key can be derived.
+    pub fn ring_key(&self) -> Result<OutsideKey, Failure> {
+        self.outside(b"mfad/kek/v1")
     }
 
     /// The key that seals copies of the store.
@@ -190,7 +261,49 @@ impl MasterKey {
     }
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn io_error(path: &Path) -> impl Fn(io::Error) -> MasterKeyError {
+    let path = path.to_owned();
+    move |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => MasterKeyError::Missing(path.clone()),
+        _ => MasterKeyError::Io {
+            path: path.clone(),
+            source,
+        },
+    }
+}
+
+/// What the file of a key holds, no more of it than any such file has.
+fn read(path: &Path, private: bool) -> Result<Zeroizing<Vec<u8>>, MasterKeyError> {
+    // Opening a pipe would wait for somebody to write to it.
+    if !fs::metadata(path).map_err(io_error(path))?.is_file() {
+        return Err(MasterKeyError::NotAFile(path.to_owned()));
+    }
+    let file = File::open(path).map_err(io_error(path))?;
+    let mode = file.metadata().map_err(io_error(path))?.mode() & 0o7777;
+    if private && mode & 0o077 != 0 {
+        return Err(MasterKeyError::Readable {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    // Room for all of it at once, or growing would leave copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST_FILE as usize + 1));
+    file.take(LONGEST_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(io_error(path))?;
+    Ok(bytes)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    File::open(folder)?.sync_all()
+}
+
+/// Writes a new file: of the owner and mode of `like`, or else ours alone.
+fn write_new(path: &Path, bytes: &[u8], like: Option<&fs::Metadata>) -> io::Result<()> {
     // What a process that was killed in here has left behind.
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
@@ -202,6 +315,13 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .mode(0o600)
         .open(path)?;
     file.set_permissions(PermissionsExt::from_mode(0o600))?;
+    if let Some(like) = like {
+        let (user, group) = (like.uid(), like.gid());
+        if (user, group) != (file.metadata()?.uid(), file.metadata()?.gid()) {
+            std::os::unix::fs::fchown(&file, Some(user), Some(group))?;
+        }
+        file.set_permissions(PermissionsExt::from_mode(like.mode() & 0o7777))?;
+    }
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -215,14 +335,14 @@ mod tests {
     fn a_made_key_is_private_and_is_never_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("master.key");
-        let made = MasterKey::create(&path, &OsEntropy).unwrap();
+        let made = MasterKey::create(&path, None, &OsEntropy).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
-        assert_eq!(MasterKey::load(&path, true).unwrap().id(), made.id());
+        assert_eq!(MasterKey::load(&path, true, None).unwrap().id(), made.id());
         assert!(matches!(
-            MasterKey::create(&path, &OsEntropy),
+            MasterKey::create(&path, None, &OsEntropy),
             Err(MasterKeyError::Io { .. })
         ));
-        assert_eq!(MasterKey::load(&path, true).unwrap().id(), made.id());
+        assert_eq!(MasterKey::load(&path, true, None).unwrap().id(), made.id());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
@@ -231,8 +351,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("master.key");
         std::fs::write(folder.path().join("master.unfinished"), [7; 9]).unwrap();
-        let made = MasterKey::create(&path, &OsEntropy).unwrap();
-        assert_eq!(MasterKey::load(&path, true).unwrap().id(), made.id());
+        let made = MasterKey::create(&path, None, &OsEntropy).unwrap();
+        assert_eq!(MasterKey::load(&path, true, None).unwrap().id(), made.id());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
@@ -241,24 +361,70 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("master.key");
         assert!(matches!(
-            MasterKey::load(&path, true),
+            MasterKey::load(&path, true, None),
             Err(MasterKeyError::Missing(_))
         ));
-        for length in [0, 31, 33, 4096] {
+        for length in [0, 31, 33, 4096, 9000] {
             std::fs::write(&path, vec![7; length]).unwrap();
             std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
-            let refused = MasterKey::load(&path, true).unwrap_err();
+            let refused = MasterKey::load(&path, true, None).unwrap_err();
             assert!(
-                matches!(refused, MasterKeyError::Length { length: l, .. } if l == length.min(33)),
+                matches!(refused, MasterKeyError::Length { length: l, .. } if l == length.min(4097)),
                 "{refused}"
             );
         }
         std::fs::write(&path, [7; 32]).unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
         assert!(matches!(
-            MasterKey::load(&path, true),
+            MasterKey::load(&path, true, None),
             Err(MasterKeyError::Readable { mode: 0o640, .. })
         ));
-        assert!(MasterKey::load(&path, false).is_ok());
+        assert!(MasterKey::load(&path, false, None).is_ok());
+    }
+
+    #[test]
+    fn a_key_is_sealed_unsealed_and_made_sealed_and_stays_the_same_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        let passphrase = Secret::new(b"a horse that is correct".to_vec());
+        let made = MasterKey::create(&path, None, &OsEntropy).unwrap();
+        let given = Some(&passphrase);
+        // Whoever gives a passphrase believes the key to be sealed.
+        assert!(matches!(
+            MasterKey::load(&path, true, given),
+            Err(MasterKeyError::Open(_))
+        ));
+        made.keep_in(&path, given, &OsEntropy).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(!bytes.windows(32).any(|window| window == made.0.expose()));
+        assert!(matches!(
+            MasterKey::load(&path, true, None),
+            Err(MasterKeyError::Sealed(_))
+        ));
+        let other = Secret::new(b"another horse altogether".to_vec());
+        assert!(matches!(
+            MasterKey::load(&path, true, Some(&other)),
+            Err(MasterKeyError::Passphrase(_))
+        ));
+        assert_eq!(MasterKey::load(&path, true, given).unwrap().id(), made.id());
+        let named = MasterKey::sealed_in(&path, true).unwrap();
+        assert_eq!(named, Some(made.id().to_string()));
+        made.keep_in(&path, None, &OsEntropy).unwrap();
+        assert_eq!(MasterKey::load(&path, true, None).unwrap().id(), made.id());
+        assert_eq!(MasterKey::sealed_in(&path, true).unwrap(), None);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+
+        let path = folder.path().join("born-sealed.key");
+        for short in [0, 14, 1025] {
+            let short = Secret::new(vec![b'x'; short]);
+            assert!(matches!(
+                MasterKey::create(&path, Some(&short), &OsEntropy),
+                Err(MasterKeyError::PassphraseLength(_))
+            ));
+        }
+        assert!(!path.exists());
+        let made = MasterKey::create(&path, given, &OsEntropy).unwrap();
+        assert_eq!(MasterKey::load(&path, true, given).unwrap().id(), made.id());
     }
 }

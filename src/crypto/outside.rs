@@ -1,13 +1,14 @@
-//! What is sealed and kept outside the store: copies of it, and its witness.
+//! What the data keys do not seal: the key ring, copies of the store, and its witness.
 
 use zeroize::Zeroizing;
 
 use crate::base::{Entropy, Failure};
 
 use super::aead;
-use super::ring::{KeyId, SealError, context, open_under, seal_under};
+use super::ring::KeyId;
+use super::sealer::{SealError, context, open_under, seal_under};
 
-/// What is outside the store has no key ring, and so no terms.
+/// What the data keys do not seal has no terms.
 const NO_TERM: u32 = 0;
 
 /// A key that was derived from the master key, for one purpose.

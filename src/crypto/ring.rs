@@ -3,35 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::hmac;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::base::{Entropy, Failure, PersonKey, Secret};
+use crate::base::{Entropy, Failure, Secret, Timestamp};
 
-use super::aead;
-use super::code::{BackupCode, BackupCodeHash, CodeHash, tag};
-use super::master::MasterKey;
+use super::outside::OutsideKey;
 
-const SEALED_VERSION: u8 = 1;
-/// version, term
-const HEADER_LEN: usize = 1 + 4;
 const RING_CONTEXT: &[&[u8]] = &[b"key ring"];
-
-/// Why a sealed value did not open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SealError {
-    /// It is shorter than any sealed value, or of a layout that we do not know.
-    #[error("not a sealed value of a known layout")]
-    Layout,
-    /// It was sealed under a data key that the ring does not hold.
-    #[error("sealed under data key {0}, which the key ring does not hold")]
-    UnknownTerm(u32),
-    /// It was changed, moved to another place, or sealed under another key.
-    #[error("the sealed value was damaged or does not belong where it stands")]
-    Damaged,
-}
 
 /// Why the key ring did not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,16 +45,28 @@ impl std::fmt::Debug for KeyId {
     }
 }
 
+/// One of the keys that seal rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataKey {
+    /// Its number, from 1; the highest seals what is written now.
+    pub term: u32,
+    /// Since when it is there; `None` where nobody has noted it yet.
+    pub since: Option<Timestamp>,
+}
+
 /// All keys of one store but the master key.
 pub struct KeyRing {
-    data: BTreeMap<u32, Secret<[u8; 32]>>,
-    person: Secret<[u8; 32]>,
-    code: Secret<[u8; 32]>,
+    pub(super) data: BTreeMap<u32, Secret<[u8; 32]>>,
+    pub(super) since: BTreeMap<u32, Timestamp>,
+    pub(super) person: Secret<[u8; 32]>,
+    pub(super) code: Secret<[u8; 32]>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct StoredRing {
     data: BTreeMap<u32, String>,
+    #[serde(default)]
+    since: BTreeMap<u32, Timestamp>,
     person: String,
     code: String,
 }
@@ -95,37 +87,70 @@ impl KeyRing {
     pub fn draw(entropy: &dyn Entropy) -> Result<Self, Failure> {
         Ok(KeyRing {
             data: BTreeMap::from([(1, Secret::new(entropy.bytes()?))]),
+            since: BTreeMap::new(),
             person: Secret::new(entropy.bytes()?),
             code: Secret::new(entropy.bytes()?),
         })
     }
 
-    /// The ring as it is kept: the master key's identifier, then the sealed keys.
+    /// The data keys, the oldest first.
+    pub fn data_keys(&self) -> Vec<DataKey> {
+        let keys = self.data.keys().map(|term| DataKey {
+            term: *term,
+            since: self.since.get(term).copied(),
+        });
+        keys.collect()
+    }
+
+    /// Notes that the key which seals now was there at `now`, unless an earlier moment is noted.
+    pub fn date(&mut self, now: Timestamp) {
+        if let Some(term) = self.data.keys().next_back() {
+            self.since.entry(*term).or_insert(now);
+        }
+    }
+
+    /// Adds a fresh data key, drawn at `now`, which seals from then on. The others still open what they sealed.
+    ///
+    /// # Errors
+    /// As [`Entropy::fill`]; `internal` where there were as many keys as can be numbered.
+    pub fn add(&mut self, entropy: &dyn Entropy, now: Timestamp) -> Result<(), Failure> {
+        let newest = self.data.keys().next_back().copied().unwrap_or_default();
+        let term = newest
+            .checked_add(1)
+            .ok_or_else(|| Failure::internal("the key ring has no number left"))?;
+        self.data.insert(term, Secret::new(entropy.bytes()?));
+        self.since.insert(term, now);
+        Ok(())
+    }
+
+    /// Lets go of the data keys below `term`, but never of the newest.
+    pub fn let_go(&mut self, term: u32) {
+        let newest = self.data.keys().next_back().copied().unwrap_or_default();
+        let kept = term.min(newest);
+        self.data = self.data.split_off(&kept);
+        self.since = self.since.split_off(&kept);
+    }
+
+    /// The ring as it is kept: the master key's identifier, then the keys, sealed under
+    /// [`MasterKey::ring_key`](super::MasterKey::ring_key).
     ///
     /// # Errors
     /// As [`Entropy::fill`].
-    pub fn wrap(&self, master: &MasterKey, entropy: &dyn Entropy) -> Result<Vec<u8>, Failure> {
+    pub fn wrap(&self, key: &OutsideKey, entropy: &dyn Entropy) -> Result<Vec<u8>, Failure> {
+        let text = |key: &Secret<[u8; 32]>| BASE64_STANDARD.encode(key.expose());
         let stored = StoredRing {
             data: self
                 .data
                 .iter()
-                .map(|(term, key)| (*term, BASE64_STANDARD.encode(key.expose())))
+                .map(|(term, key)| (*term, text(key)))
                 .collect(),
-            person: BASE64_STANDARD.encode(self.person.expose()),
-            code: BASE64_STANDARD.encode(self.code.expose()),
+            since: self.since.clone(),
+            person: text(&self.person),
+            code: text(&self.code),
         };
         let plain = Zeroizing::new(serde_json::to_vec(&stored).map_err(Failure::internal)?);
-        let key = master
-            .wrapping_key()
-            .map_err(|_| Failure::internal("the master key cannot be used"))?;
-        let mut wrapped = master.id().0.to_vec();
-        wrapped.extend(seal_under(
-            &key,
-            0,
-            &context(RING_CONTEXT),
-            &plain,
-            entropy,
-        )?);
+        let mut wrapped = key.master().0.to_vec();
+        wrapped.extend(key.seal(RING_CONTEXT, &plain, entropy)?);
         Ok(wrapped)
     }
 
@@ -133,236 +158,45 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`KeyRingError`].
-    pub fn unwrap(master: &MasterKey, wrapped: &[u8]) -> Result<Self, KeyRingError> {
+    pub fn unwrap(key: &OutsideKey, wrapped: &[u8]) -> Result<Self, KeyRingError> {
         let (id, sealed) = wrapped.split_at_checked(8).ok_or(KeyRingError::Damaged)?;
         let expected = KeyId(id.try_into().map_err(|_| KeyRingError::Damaged)?);
-        if expected != master.id() {
+        if expected != key.master() {
             return Err(KeyRingError::WrongMasterKey {
                 expected,
-                found: master.id(),
+                found: key.master(),
             });
         }
-        let key = master.wrapping_key().map_err(|_| KeyRingError::Damaged)?;
-        let plain =
-            open_under(&key, &context(RING_CONTEXT), sealed).map_err(|_| KeyRingError::Damaged)?;
+        let plain = key
+            .open(RING_CONTEXT, sealed)
+            .map_err(|_| KeyRingError::Damaged)?;
         let stored: StoredRing =
             serde_json::from_slice(&plain).map_err(|_| KeyRingError::Damaged)?;
-        let key = |text: &String| -> Result<Secret<[u8; 32]>, KeyRingError> {
-            let bytes = Zeroizing::new(
-                BASE64_STANDARD
-                    .decode(text)
-                    .map_err(|_| KeyRingError::Damaged)?,
-            );
-            Ok(Secret::new(
-                bytes
-                    .as_slice()
-                    .try_into()
-                    .map_err(|_| KeyRingError::Damaged)?,
-            ))
-        };
         Ok(KeyRing {
             data: stored
                 .data
                 .iter()
-                .map(|(term, text)| Ok((*term, key(text)?)))
+                .map(|(term, text)| Ok((*term, read_key(text)?)))
                 .collect::<Result<_, _>>()?,
-            person: key(&stored.person)?,
-            code: key(&stored.code)?,
+            since: stored.since.clone(),
+            person: read_key(&stored.person)?,
+            code: read_key(&stored.code)?,
         })
     }
 }
 
-/// Seals and hashes under the keys of one ring.
-pub struct Sealer {
-    data: BTreeMap<u32, aead::Key>,
-    active: u32,
-    person: hmac::Key,
-    code: hmac::Key,
-}
-
-impl Sealer {
-    /// Makes the keys of `ring` ready for use.
-    ///
-    /// # Errors
-    /// [`KeyRingError::Damaged`] where the ring holds no data key.
-    pub fn new(ring: &KeyRing) -> Result<Self, KeyRingError> {
-        let data = ring
-            .data
-            .iter()
-            .map(|(term, key)| {
-                Ok((
-                    *term,
-                    aead::Key::new(key.expose()).map_err(|_| KeyRingError::Damaged)?,
-                ))
-            })
-            .collect::<Result<BTreeMap<_, _>, _>>()?;
-        let active = *data.keys().next_back().ok_or(KeyRingError::Damaged)?;
-        let mac = |key: &Secret<[u8; 32]>| hmac::Key::new(hmac::HMAC_SHA256, key.expose());
-        Ok(Sealer {
-            data,
-            active,
-            person: mac(&ring.person),
-            code: mac(&ring.code),
-        })
-    }
-
-    /// `plain`, sealed so that it opens only at `place` (table and key).
-    ///
-    /// # Errors
-    /// As [`Entropy::fill`].
-    pub fn seal(
-        &self,
-        place: &[&[u8]],
-        plain: &[u8],
-        entropy: &dyn Entropy,
-    ) -> Result<Vec<u8>, Failure> {
-        let key = self
-            .data
-            .get(&self.active)
-            .ok_or_else(|| Failure::internal("the key ring has no active key"))?;
-        seal_under(key, self.active, &context(place), plain, entropy)
-    }
-
-    /// What was sealed at `place`.
-    ///
-    /// # Errors
-    /// [`SealError`]; a value from any other place does not open here.
-    pub fn open(&self, place: &[&[u8]], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let term = term_of(sealed)?;
-        let key = self.data.get(&term).ok_or(SealError::UnknownTerm(term))?;
-        open_under(key, &context(place), sealed)
-    }
-
-    /// How the store names the person whom `issuer` calls `subject`.
-    pub fn person(&self, issuer: &str, subject: &str) -> PersonKey {
-        let tag = tag(&self.person, &[issuer.as_bytes(), subject.as_bytes()]);
-        let mut key = [0; 16];
-        key.copy_from_slice(&tag[..16]);
-        PersonKey(key)
-    }
-
-    /// The hash under which a code is kept that belongs to `owner`: all that
-    /// the code is good for, so that it fits nowhere else.
-    pub fn code_hash(&self, owner: &[&[u8]], code: &str) -> CodeHash {
-        let mut parts = owner.to_vec();
-        parts.push(code.as_bytes());
-        CodeHash::new(tag(&self.code, &parts))
-    }
-
-    /// The hash under which a backup code of the set with `salt` is kept.
-    pub fn backup_code_hash(&self, salt: &[u8; 16], code: &BackupCode) -> BackupCodeHash {
-        BackupCodeHash(self.code_hash(&[b"backup code", salt], code.compact()))
-    }
-}
-
-/// Associated data: each part behind its length, so that no two lists of parts
-/// can look alike.
-pub(super) fn context(parts: &[&[u8]]) -> Vec<u8> {
-    let mut aad = b"mfad".to_vec();
-    for part in parts {
-        aad.extend((part.len() as u64).to_be_bytes());
-        aad.extend(*part);
-    }
-    aad
-}
-
-pub(super) fn seal_under(
-    key: &aead::Key,
-    term: u32,
-    aad: &[u8],
-    plain: &[u8],
-    entropy: &dyn Entropy,
-) -> Result<Vec<u8>, Failure> {
-    let nonce: [u8; aead::NONCE_LEN] = entropy.bytes()?;
-    let mut text = Vec::with_capacity(plain.len() + aead::TAG_LEN);
-    text.extend_from_slice(plain);
-    key.seal(&nonce, aad, &mut text)
-        .map_err(|_| Failure::internal("sealing failed"))?;
-    let mut sealed = Vec::with_capacity(HEADER_LEN + nonce.len() + text.len());
-    sealed.push(SEALED_VERSION);
-    sealed.extend(term.to_be_bytes());
-    sealed.extend(nonce);
-    sealed.extend(text);
-    Ok(sealed)
-}
-
-fn term_of(sealed: &[u8]) -> Result<u32, SealError> {
-    match sealed {
-        [SEALED_VERSION, a, b, c, d, ..] => Ok(u32::from_be_bytes([*a, *b, *c, *d])),
-        _ => Err(SealError::Layout),
-    }
-}
-
-pub(super) fn open_under(
-    key: &aead::Key,
-    aad: &[u8],
-    sealed: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, SealError> {
-    let body = sealed.get(HEADER_LEN..).ok_or(SealError::Layout)?;
-    let (nonce, text) = body
-        .split_first_chunk::<{ aead::NONCE_LEN }>()
-        .ok_or(SealError::Layout)?;
-    let mut text = Zeroizing::new(text.to_vec());
-    let length = key
-        .open(nonce, aad, &mut text)
-        .map_err(|_| SealError::Damaged)?
-        .len();
-    text.truncate(length);
-    Ok(text)
+fn read_key(text: &str) -> Result<Secret<[u8; 32]>, KeyRingError> {
+    let bytes = BASE64_STANDARD.decode(text).map(Zeroizing::new);
+    let bytes = bytes.map_err(|_| KeyRingError::Damaged)?;
+    let key = bytes.as_slice().try_into();
+    Ok(Secret::new(key.map_err(|_| KeyRingError::Damaged)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::OsEntropy;
-
-    fn sealer() -> Sealer {
-        Sealer::new(&KeyRing::draw(&OsEntropy).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn a_sealed_value_opens_only_where_it_was_put() {
-        let sealer = sealer();
-        let sealed = sealer
-            .seal(&[b"totp", b"alice"], b"seed", &OsEntropy)
-            .unwrap();
-        assert_eq!(
-            sealer
-                .open(&[b"totp", b"alice"], &sealed)
-                .unwrap()
-                .as_slice(),
-            b"seed"
-        );
-        for place in [
-            &[&b"totp"[..], b"bob"],
-            &[b"email", b"alice"],
-            &[b"totpa", b"lice"],
-            &[b"", b"totpalice"],
-        ] {
-            assert_eq!(
-                sealer.open(place, &sealed),
-                Err(SealError::Damaged),
-                "{place:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn any_flipped_bit_and_any_cut_is_noticed() {
-        let sealer = sealer();
-        let sealed = sealer.seal(&[b"t"], b"seed", &OsEntropy).unwrap();
-        for bit in 0..sealed.len() * 8 {
-            let mut damaged = sealed.clone();
-            damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(sealer.open(&[b"t"], &damaged).is_err(), "bit {bit}");
-        }
-        for length in 0..sealed.len() {
-            assert!(
-                sealer.open(&[b"t"], &sealed[..length]).is_err(),
-                "{length} bytes"
-            );
-        }
-    }
+    use crate::crypto::MasterKey;
 
     #[test]
     fn a_ring_opens_under_its_own_master_key_alone() {
@@ -370,17 +204,16 @@ mod tests {
             MasterKey::draw(&OsEntropy).unwrap(),
             MasterKey::draw(&OsEntropy).unwrap(),
         );
-        let wrapped = KeyRing::draw(&OsEntropy)
-            .unwrap()
-            .wrap(&right, &OsEntropy)
-            .unwrap();
+        let (right, wrong) = (right.ring_key().unwrap(), wrong.ring_key().unwrap());
+        let ring = KeyRing::draw(&OsEntropy).unwrap();
+        let wrapped = ring.wrap(&right, &OsEntropy).unwrap();
         assert!(KeyRing::unwrap(&right, &wrapped).is_ok());
         let refused = KeyRing::unwrap(&wrong, &wrapped).err();
         assert_eq!(
             refused,
             Some(KeyRingError::WrongMasterKey {
-                expected: right.id(),
-                found: wrong.id()
+                expected: right.master(),
+                found: wrong.master()
             })
         );
         let mut damaged = wrapped.clone();
@@ -396,19 +229,38 @@ mod tests {
     }
 
     #[test]
-    fn people_of_two_issuers_are_two_people() {
-        let sealer = sealer();
-        assert_ne!(
-            sealer.person("https://a", "1"),
-            sealer.person("https://b", "1")
-        );
-        assert_ne!(
-            sealer.person("https://a", "b1"),
-            sealer.person("https://ab", "1")
-        );
-        assert_eq!(
-            sealer.person("https://a", "1"),
-            sealer.person("https://a", "1")
-        );
+    fn a_ring_is_read_as_it_was_before_keys_had_dates() {
+        let key = MasterKey::draw(&OsEntropy).unwrap().ring_key().unwrap();
+        let text = BASE64_STANDARD.encode([7; 32]);
+        let plain = serde_json::json!({"data": {"1": text}, "person": text, "code": text});
+        let mut wrapped = key.master().0.to_vec();
+        let sealed = key.seal(RING_CONTEXT, plain.to_string().as_bytes(), &OsEntropy);
+        wrapped.extend(sealed.unwrap());
+        let mut ring = KeyRing::unwrap(&key, &wrapped).unwrap();
+        let undated = DataKey {
+            term: 1,
+            since: None,
+        };
+        assert_eq!(ring.data_keys(), [undated]);
+        ring.date(Timestamp::from_unix(5));
+        ring.date(Timestamp::from_unix(9));
+        let wrapped = ring.wrap(&key, &OsEntropy).unwrap();
+        let since = KeyRing::unwrap(&key, &wrapped).unwrap().data_keys()[0].since;
+        assert_eq!(since, Some(Timestamp::from_unix(5)));
+    }
+
+    #[test]
+    fn the_newest_key_is_never_let_go() {
+        let now = Timestamp::from_unix(5);
+        let mut ring = KeyRing::draw(&OsEntropy).unwrap();
+        ring.add(&OsEntropy, now).unwrap();
+        ring.add(&OsEntropy, now).unwrap();
+        let terms =
+            |ring: &KeyRing| -> Vec<u32> { ring.data_keys().iter().map(|key| key.term).collect() };
+        ring.let_go(2);
+        assert_eq!(terms(&ring), [2, 3]);
+        ring.let_go(99);
+        assert_eq!(terms(&ring), [3]);
+        assert_eq!(ring.since.len(), 1);
     }
 }

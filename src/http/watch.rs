@@ -31,6 +31,7 @@ async fn metrics(State(desk): State<Arc<Desk>>) -> Response {
     let tools = &desk.tools;
     let now = tools.now();
     let signs = tools.signer.list().into_iter().find(|key| key.signs);
+    let sealing = tools.store.data_keys().last().and_then(|key| key.since);
     // While the store cannot be read nobody knows how many wait.
     let waiting = outbox::waiting(&tools.store, MOST_LETTERS).unwrap_or_default();
     let now = Now {
@@ -39,6 +40,7 @@ async fn metrics(State(desk): State<Arc<Desk>>) -> Response {
         storage: tools.store.health().is_ok(),
         issuer_keys: tools.verifier.health().is_ok(),
         signing_key_age: signs.map(|key| now.since(key.published_at)),
+        data_key_age: sealing.map(|since| now.since(since)),
     };
     match tools.metrics.text(&now) {
         Ok(text) => ([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response(),

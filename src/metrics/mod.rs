@@ -94,6 +94,8 @@ pub struct Now {
     pub issuer_keys: bool,
     /// How long ago, in seconds, the key that signs results was published; `None` where none signs.
     pub signing_key_age: Option<u64>,
+    /// How long ago, in seconds, the key that seals the store was drawn; `None` while nobody has noted it.
+    pub data_key_age: Option<u64>,
 }
 
 /// The counts. Clones share them.
@@ -114,6 +116,7 @@ struct Counts {
     outbox: Gauge<u64, AtomicU64>,
     ready: Family<Part, Gauge<u64, AtomicU64>>,
     key_age: Gauge<u64, AtomicU64>,
+    data_key_age: Gauge<u64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -145,6 +148,7 @@ impl Metrics {
             outbox: Gauge::default(),
             ready: Family::default(),
             key_age: Gauge::default(),
+            data_key_age: Gauge::default(),
             registry: Registry::default(),
         };
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -213,6 +217,12 @@ impl Metrics {
             Unit::Seconds,
             counts.key_age.clone(),
         );
+        registry.register_with_unit(
+            "data_key_age",
+            "Since when the key that seals the store seals",
+            Unit::Seconds,
+            counts.data_key_age.clone(),
+        );
         // From the start, so that the first of a kind is a rise.
         for sent in [Sent::Taken, Sent::Deferred, Sent::Refused] {
             let outcome = sent.word();
@@ -278,6 +288,9 @@ impl Metrics {
         counts.store_bytes.set(now.store_bytes);
         counts.outbox.set(now.outbox);
         counts.key_age.set(now.signing_key_age.unwrap_or_default());
+        counts
+            .data_key_age
+            .set(now.data_key_age.unwrap_or_default());
         for (part, works) in [("storage", now.storage), ("issuer_keys", now.issuer_keys)] {
             let works = u64::from(works);
             counts.ready.get_or_create(&Part { part }).set(works);
@@ -319,6 +332,7 @@ mod tests {
             store_bytes: 4096,
             storage: true,
             signing_key_age: Some(7),
+            data_key_age: Some(8),
             ..Now::default()
         };
         let text = metrics.text(&now).unwrap();
@@ -335,6 +349,7 @@ mod tests {
             "mfad_ready{part=\"storage\"} 1",
             "mfad_ready{part=\"issuer_keys\"} 0",
             "mfad_signing_key_age_seconds 7",
+            "mfad_data_key_age_seconds 8",
         ] {
             assert!(text.lines().any(|has| has == line), "{line} in\n{text}");
         }

@@ -18,7 +18,7 @@ const ISSUER: &str = "https://issuer.example";
 
 fn open() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
-    let key = MasterKeyPlace::Own(folder.path().join("master.key"));
+    let key = MasterKeyPlace::own(folder.path().join("master.key"));
     let store = store::open(folder.path(), &key, Arc::new(OsEntropy)).unwrap();
     (folder, store)
 }

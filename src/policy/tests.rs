@@ -227,7 +227,7 @@ fn operators_are_shut_out_where_each_of_them_loses_the_last_factor_that_counted(
 
 fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
-    let place = MasterKeyPlace::Own(folder.path().join("master.key"));
+    let place = MasterKeyPlace::own(folder.path().join("master.key"));
     let store = open(folder.path(), &place, Arc::new(OsEntropy)).unwrap();
     (folder, store)
 }

@@ -132,7 +132,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_unix(1_795_521_600);
 
     fn store(folder: &tempfile::TempDir) -> Store {
-        let place = MasterKeyPlace::Own(folder.path().join("master.key"));
+        let place = MasterKeyPlace::own(folder.path().join("master.key"));
         open(folder.path(), &place, Arc::new(OsEntropy)).unwrap()
     }
 

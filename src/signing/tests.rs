@@ -75,7 +75,7 @@ impl Site {
 }
 
 fn open_store(folder: &Path) -> Store {
-    let key = MasterKeyPlace::Own(folder.join("master.key"));
+    let key = MasterKeyPlace::own(folder.join("master.key"));
     store::open(folder, &key, Arc::new(OsEntropy)).unwrap()
 }
 

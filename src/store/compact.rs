@@ -31,7 +31,7 @@ use super::engine::{self, Opened, View};
 use super::filler::{Filler, failed};
 use super::meta::{self, META};
 use super::open::{alone_in, empty, opener};
-use super::writer::Writer;
+use super::writer::{Writer, database_mut};
 
 /// A try that took a moment is followed by so many moments without one, so that it never is more than half a
 /// percent of what the machine does.
@@ -269,7 +269,7 @@ impl Writer {
         compactor.told = false;
         compactor.came_to = Some(built.came_to);
         // Reads go on in the old file until they end, and begin in the new one.
-        let old = self.database_mut().replace(Opened::new(built.database));
+        let old = database_mut(&self.shared).replace(Opened::new(built.database));
         compactor.retired.extend(old);
         compactor.opened_anew();
         compactor.name_unsynced = true;

@@ -61,7 +61,7 @@ fn rows(store: &Store) -> BTreeMap<u64, u64> {
 
 /// A closed store with much room in it, and the rows that it holds.
 async fn roomy(folder: &Path) -> BTreeMap<u64, u64> {
-    let key = MasterKeyPlace::Own(folder.join("master.key"));
+    let key = MasterKeyPlace::own(folder.join("master.key"));
     let store = open(folder, &key, Arc::new(OsEntropy)).unwrap();
     store
         .write(|tx| (0..ROWS).try_for_each(|n| tx.put(&n, &row(n))))
@@ -83,7 +83,7 @@ async fn roomy(folder: &Path) -> BTreeMap<u64, u64> {
 
 fn open_at_once(folder: &Path) -> Store {
     let path = folder.join("mfad.redb");
-    let master = MasterKey::load(&folder.join("master.key"), true).unwrap();
+    let master = MasterKey::load(&folder.join("master.key"), true, None).unwrap();
     let witness = Witness::of(folder, master.witness_key().unwrap(), Arc::new(OsEntropy));
     let (opener, entropy) = (opener(&path), Arc::new(OsEntropy));
     open_paced(&path, opener, &master, entropy, Some(witness), AT_ONCE).unwrap()

@@ -31,7 +31,7 @@ impl Record for OtherHalf {
 }
 
 fn place(folder: &Path) -> MasterKeyPlace {
-    MasterKeyPlace::Own(folder.join("master.key"))
+    MasterKeyPlace::own(folder.join("master.key"))
 }
 
 fn open_in(folder: &Path) -> Store {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use redb::{
     Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
-    StorageError, Table, TableDefinition, TableError, WriteTransaction,
+    StorageError, Table, TableDefinition, TableError, TableHandle, WriteTransaction,
 };
 
 use super::tx::Order;
@@ -184,6 +184,13 @@ impl Snapshot {
     ) -> Result<Vec<(Bytes, Bytes)>, EngineError> {
         self.with(table, |table| range(table, bounds, order, limit))
     }
+}
+
+/// The names of all tables that hold rows of ours, or of the store's own.
+pub fn tables(database: &Database) -> Result<Vec<String>, EngineError> {
+    let transaction = database.begin_read().map_err(error)?;
+    let tables = transaction.list_tables().map_err(error)?;
+    Ok(tables.map(|table| table.name().to_owned()).collect())
 }
 
 /// Begins the engine's write transaction, in the one mode that we use.

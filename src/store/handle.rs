@@ -18,7 +18,8 @@ use crate::metrics::Metrics;
 
 use super::compact::{Compactor, Pace};
 use super::copy::{self, CopyError};
-use super::engine::{Opened, Opener, Snapshot};
+use super::engine::{self, Opened, Opener, Snapshot};
+use super::keys::{Asked, Keys, Resealing};
 use super::meta::{self, Progress, StoreId};
 use super::tx::{Read, SnapshotReader, Tx, engine_failure, storage_unavailable};
 use super::witness::Witness;
@@ -32,7 +33,7 @@ const SWEEP: usize = 256;
 /// The store. Clones share it.
 #[derive(Clone)]
 pub struct Store {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     queue: SyncSender<Message>,
 }
 
@@ -40,14 +41,12 @@ pub struct Store {
 pub(super) struct Foundation {
     pub database: Database,
     pub opener: Opener,
-    /// The wrapped key ring of the file.
-    pub ring: Vec<u8>,
+    pub keys: Keys,
     pub known: (StoreId, Progress),
     /// The file.
     pub path: PathBuf,
     /// `None` where nobody watches over it: in tests, and while a copy is brought back.
     pub witness: Option<Witness>,
-    pub sealer: Arc<Sealer>,
     pub copy_key: Arc<OutsideKey>,
     pub entropy: Arc<dyn Entropy>,
     /// When the file is compacted; `None` for never.
@@ -58,6 +57,7 @@ pub(super) struct Shared {
     /// Empty while the file is being opened anew, and after the end.
     pub database: RwLock<Option<Opened>>,
     pub sealer: Arc<Sealer>,
+    pub resealing: Resealing,
     /// Seals copies.
     pub copy_key: Arc<OutsideKey>,
     pub entropy: Arc<dyn Entropy>,
@@ -72,6 +72,7 @@ pub(super) struct Shared {
 
 pub(super) enum Message {
     Work(Box<dyn Job>),
+    Keys(Asked),
     Stop(oneshot::Sender<()>),
 }
 
@@ -124,11 +125,10 @@ impl Store {
         let Foundation {
             database,
             opener,
-            ring,
+            keys,
             known: (id, progress),
             path,
             witness,
-            sealer,
             copy_key,
             entropy,
             pace,
@@ -136,7 +136,8 @@ impl Store {
         let compactor = pace.map(|pace| Compactor::new(&path, pace));
         let shared = Arc::new(Shared {
             database: RwLock::new(Some(Opened::new(database))),
-            sealer,
+            sealer: keys.sealer.clone(),
+            resealing: Resealing::default(),
             copy_key,
             entropy,
             trouble: Mutex::default(),
@@ -148,7 +149,7 @@ impl Store {
         let mut writer = Writer {
             shared: shared.clone(),
             opener,
-            ring,
+            keys,
             id,
             progress,
             witness,
@@ -242,8 +243,17 @@ impl Store {
             result: None,
             reply,
         });
+        self.send(Message::Work(job), answer).await
+    }
+
+    /// Puts `message` to what waits for the writer, and waits for its answer.
+    pub(super) async fn send<T>(
+        &self,
+        message: Message,
+        answer: oneshot::Receiver<Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         self.queue
-            .try_send(Message::Work(job))
+            .try_send(message)
             .map_err(|refused| match refused {
                 TrySendError::Full(_) => {
                     storage_unavailable().because("too many transactions wait for the disk")
@@ -255,6 +265,15 @@ impl Store {
         answer
             .await
             .map_err(|_| storage_unavailable().because("the store ended"))?
+    }
+
+    /// The names of all tables that there are.
+    ///
+    /// # Errors
+    /// `unavailable` while the file cannot be read.
+    pub(super) fn tables(&self) -> Result<Vec<String>, Failure> {
+        let names = |opened: &Opened| engine::tables(opened).map_err(engine_failure);
+        self.with_database(names, |unavailable| unavailable)
     }
 
     /// Whether the store does its work: the writer takes its turn, and what is committed can be read. A disk that

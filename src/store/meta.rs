@@ -117,6 +117,16 @@ pub fn draw_id(entropy: &dyn Entropy) -> Result<StoreId, Failure> {
     entropy.bytes()
 }
 
+/// Puts another key ring in the place of the one that is there.
+pub fn put_ring(transaction: &WriteTransaction, ring: &[u8]) -> Result<(), EngineError> {
+    let put = || -> Result<(), redb::Error> {
+        let mut table = transaction.open_table(META)?;
+        table.insert(META_KEY_RING, ring)?;
+        Ok(())
+    };
+    put().map_err(EngineError::from)
+}
+
 /// Counts a commit within it.
 pub fn count(transaction: &WriteTransaction, changes: u64) -> Result<(), EngineError> {
     let counted = || -> Result<(), redb::Error> {

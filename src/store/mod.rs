@@ -20,6 +20,9 @@
 //! **An older copy** in the place of the store would make used codes good again. Each commit is
 //! counted, and a witness beside the file knows the count: what is older than it has seen is not
 //! opened. Copies are made from a snapshot, and come back as a new epoch.
+//!
+//! **Keys** change while the store is in use: a new data key seals from the commit on that brings it,
+//! and what older ones sealed is sealed anew beside everything else.
 
 mod compact;
 mod copy;
@@ -27,6 +30,7 @@ mod each;
 mod engine;
 mod filler;
 mod handle;
+mod keys;
 mod meta;
 mod open;
 mod restore;
@@ -40,12 +44,15 @@ mod compact_tests;
 #[cfg(test)]
 mod copy_tests;
 #[cfg(test)]
+mod key_tests;
+#[cfg(test)]
 mod power_cut;
 #[cfg(test)]
 mod tests;
 
 pub use copy::{CopyError, CopyHead, Passing};
 pub use handle::Store;
+pub use keys::Resealed;
 pub use meta::{Progress, StoreId};
 pub use open::{MasterKeyPlace, OpenError, exists, let_begin, open};
 pub use restore::{Placed, RestoreError, Restoring, Source, begin as begin_restore};

@@ -11,24 +11,47 @@ use redb::{Database, DatabaseError};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use crate::base::{Entropy, Failure};
-use crate::crypto::{KeyRing, KeyRingError, MasterKey, MasterKeyError, Sealer};
+use crate::base::{Entropy, Failure, Secret};
+use crate::crypto::{KeyRing, KeyRingError, MasterKey, MasterKeyError};
 
 use super::compact::Pace;
 use super::engine::{self, Opener};
 use super::handle::{Foundation, Store};
+use super::keys::{Keys, KeysError};
 use super::meta::{self, FORMAT, Progress};
 use super::witness::{self, Doubt, Seen, Witness};
 
 pub(super) const FILE_NAME: &str = "mfad.redb";
 
-/// Where the master key is.
+/// Where the master key is, and what opens it.
 #[derive(Clone, Debug)]
-pub enum MasterKeyPlace {
-    /// A file of ours: made, with mode 0600, when a new store is made.
-    Own(PathBuf),
-    /// A credential that systemd hands over; never made here.
-    Credential(PathBuf),
+pub struct MasterKeyPlace {
+    /// Its file.
+    pub file: PathBuf,
+    /// Whether it is a file of ours: closed to others, and made when a new store is made. Else it is a
+    /// credential that systemd hands over, and is never made here.
+    pub ours: bool,
+    /// What it is sealed with, and what a new one shall be sealed with; `None` where it is not.
+    pub passphrase: Option<Secret<Vec<u8>>>,
+}
+
+impl MasterKeyPlace {
+    /// A file of ours that is not sealed.
+    pub fn own(file: PathBuf) -> Self {
+        MasterKeyPlace {
+            file,
+            ours: true,
+            passphrase: None,
+        }
+    }
+
+    /// The key, which must be there.
+    ///
+    /// # Errors
+    /// [`MasterKeyError`].
+    pub fn load(&self) -> Result<MasterKey, MasterKeyError> {
+        MasterKey::load(&self.file, self.ours, self.passphrase.as_ref())
+    }
 }
 
 /// Why the store could not be opened.
@@ -104,6 +127,15 @@ pub enum OpenError {
     Start(Failure),
 }
 
+impl From<KeysError> for OpenError {
+    fn from(error: KeysError) -> Self {
+        match error {
+            KeysError::Ring(error) => OpenError::KeyRing(error),
+            KeysError::Start(failure) => OpenError::Start(failure),
+        }
+    }
+}
+
 /// Whether there is a store in `folder`, so that opening it would make none.
 pub fn exists(folder: &Path) -> bool {
     folder.join(FILE_NAME).exists()
@@ -148,16 +180,12 @@ pub fn let_begin(folder: &Path, master: &MasterKeyPlace) -> Result<(), OpenError
         return Err(lost(path, "the witness"));
     }
     // Only a first start that was broken off leaves a key of ours without a store.
-    match master {
-        MasterKeyPlace::Own(key)
-            if key.parent() == Some(folder)
-                && is_missing(&unfinished(&path))?
-                && !is_missing(key)? =>
-        {
-            Err(lost(path, "the master key"))
-        }
-        _ => Ok(()),
+    let key = &master.file;
+    let left = master.ours && key.parent() == Some(folder) && !is_missing(key)?;
+    if left && is_missing(&unfinished(&path))? {
+        return Err(lost(path, "the master key"));
     }
+    Ok(())
 }
 
 fn lost(store: PathBuf, beside: &'static str) -> OpenError {
@@ -260,7 +288,8 @@ pub(super) fn initialise(
     entropy: &dyn Entropy,
 ) -> Result<(), OpenError> {
     let ring = KeyRing::draw(entropy).map_err(OpenError::Start)?;
-    let wrapped = ring.wrap(master, entropy).map_err(OpenError::Start)?;
+    let key = master.ring_key().map_err(OpenError::Start)?;
+    let wrapped = ring.wrap(&key, entropy).map_err(OpenError::Start)?;
     meta::write_new(database, &wrapped).map_err(|e| refused(path, e))
 }
 
@@ -306,7 +335,7 @@ pub(super) fn open_paced(
             found: found.format,
         });
     }
-    let sealer = Arc::new(Sealer::new(&KeyRing::unwrap(master, &found.ring)?)?);
+    let keys = Keys::open(master, found.ring)?;
     let seen = match &witness {
         Some(witness) => {
             let seen = witness.read().map_err(io_error(witness.path()))?;
@@ -329,11 +358,10 @@ pub(super) fn open_paced(
     let foundation = Foundation {
         database,
         opener,
-        ring: found.ring,
+        keys,
         known,
         path: path.to_owned(),
         witness,
-        sealer,
         copy_key,
         entropy,
         pace: Some(pace),
@@ -385,16 +413,15 @@ pub(super) fn master_key(
     place: &MasterKeyPlace,
     entropy: &dyn Entropy,
 ) -> Result<MasterKey, OpenError> {
-    let (path, private) = match place {
-        MasterKeyPlace::Own(path) => (path, true),
-        MasterKeyPlace::Credential(path) => (path, false),
-    };
-    match MasterKey::load(path, private) {
+    match place.load() {
         Err(MasterKeyError::Missing(key)) if !new => Err(OpenError::MasterKeyLost {
             store: store.to_owned(),
             key,
         }),
-        Err(MasterKeyError::Missing(_)) if private => Ok(MasterKey::create(path, entropy)?),
+        Err(MasterKeyError::Missing(key)) if place.ours => {
+            let passphrase = place.passphrase.as_ref();
+            Ok(MasterKey::create(&key, passphrase, entropy)?)
+        }
         loaded => Ok(loaded?),
     }
 }

@@ -10,12 +10,13 @@ use redb::TableDefinition;
 use redb::backends::FileBackend;
 
 use crate::base::{Entropy, Failure, Timestamp};
-use crate::crypto::{KeyRing, MasterKey, Sealer};
+use crate::crypto::MasterKey;
 
 use super::copy::{Copy, CopyError, CopyHead};
 use super::engine::{self, EngineError};
 use super::filler::Filler;
 use super::handle::{Foundation, Store};
+use super::keys::Keys;
 use super::meta::{self, Meta, Progress, StoreId};
 use super::open::{
     FILE_NAME, MasterKeyPlace, OpenError, alone_in, empty, guard_file, io_error,
@@ -270,8 +271,7 @@ fn start(
     master: &MasterKey,
     entropy: Arc<dyn Entropy>,
 ) -> Result<(StoreId, Store), RestoreError> {
-    let ring = KeyRing::unwrap(master, &made.meta.ring).map_err(OpenError::from)?;
-    let sealer = Arc::new(Sealer::new(&ring).map_err(OpenError::from)?);
+    let keys = Keys::open(master, made.meta.ring.clone()).map_err(OpenError::from)?;
     let id = match made.meta.known {
         Some((id, _)) => id,
         None => meta::draw_id(&*entropy).map_err(RestoreError::Rows)?,
@@ -289,11 +289,10 @@ fn start(
     let foundation = Foundation {
         database,
         opener,
-        ring: meta.ring,
+        keys,
         known: (id, will_be),
         path: built.to_owned(),
         witness: None,
-        sealer,
         copy_key: Arc::new(master.copy_key().map_err(RestoreError::Rows)?),
         entropy,
         pace: None,

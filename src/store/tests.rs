@@ -16,7 +16,7 @@ use super::open::{initialise, open_with};
 use super::{MasterKeyPlace, OpenError, Order, Record, Scan, Store, Tx, engine, open};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Note {
+pub(super) struct Note {
     text: String,
 }
 
@@ -41,14 +41,14 @@ impl Record for Mark {
     }
 }
 
-fn note(text: &str) -> Note {
+pub(super) fn note(text: &str) -> Note {
     Note {
         text: text.to_owned(),
     }
 }
 
 fn own_key(folder: &Path) -> MasterKeyPlace {
-    MasterKeyPlace::Own(folder.join("master.key"))
+    MasterKeyPlace::own(folder.join("master.key"))
 }
 
 pub(super) fn open_in(folder: &Path) -> Result<Store, OpenError> {
@@ -59,7 +59,7 @@ fn no() -> Failure {
     Failure::not_found()
 }
 
-fn all(store: &Store) -> BTreeMap<u64, String> {
+pub(super) fn all(store: &Store) -> BTreeMap<u64, String> {
     let scan = Scan {
         prefix: &[],
         past: None,
@@ -420,7 +420,7 @@ async fn a_lost_or_wrong_master_key_stops_the_start_and_harms_nothing() {
     ));
     assert!(!key.exists(), "a lost key must not be replaced");
 
-    let other = MasterKey::create(&key, &OsEntropy).unwrap();
+    let other = MasterKey::create(&key, None, &OsEntropy).unwrap();
     match open_in(folder.path()) {
         Err(OpenError::KeyRing(KeyRingError::WrongMasterKey { found, .. })) => {
             assert_eq!(found, other.id())
@@ -520,10 +520,10 @@ async fn a_store_that_was_not_finished_is_made_anew() {
 
 /// A disk in memory that outlives the engine's handle and fails when told to.
 #[derive(Debug, Default)]
-struct Disk {
+pub(super) struct Disk {
     bytes: Mutex<Vec<u8>>,
-    calls: AtomicU64,
-    fail_at: AtomicU64,
+    pub(super) calls: AtomicU64,
+    pub(super) fail_at: AtomicU64,
     full: AtomicBool,
     locked: AtomicBool,
 }
@@ -581,7 +581,7 @@ impl StorageBackend for Handle {
     }
 }
 
-fn open_on(disk: &Arc<Disk>, master: &MasterKey) -> Result<Store, OpenError> {
+pub(super) fn open_on(disk: &Arc<Disk>, master: &MasterKey) -> Result<Store, OpenError> {
     let (disk, made_for) = (disk.clone(), master.clone());
     let opener: engine::Opener = Box::new(move |thorough| {
         if disk.locked.swap(true, Ordering::SeqCst) {
@@ -597,7 +597,7 @@ fn open_on(disk: &Arc<Disk>, master: &MasterKey) -> Result<Store, OpenError> {
     open_with(Path::new("memory"), opener, master, Arc::new(OsEntropy))
 }
 
-async fn until_healthy(store: &Store) {
+pub(super) async fn until_healthy(store: &Store) {
     for _ in 0..500 {
         if store.health().is_ok() && store.read(|r| r.get::<Note>(&0)).is_ok() {
             return;

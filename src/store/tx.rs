@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use crate::base::{Entropy, Failure, Timestamp, codes};
-use crate::crypto::Sealer;
+use crate::crypto::{Sealer, term_of};
 
 use super::engine::{EngineError, Snapshot, Tables};
 use super::table::{Key, Record, Row, decode_row, encode_row, expiry_of};
 
 /// The table of what will expire: (moment, table, key) → nothing.
-const EXPIRY: &str = "expiry";
+pub(super) const EXPIRY: &str = "expiry";
 
 /// Which end of a range comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -278,6 +278,41 @@ impl<'a> Tx<'a> {
         Ok(due.len() == limit)
     }
 
+    /// Looks at up to `limit` rows of `table` beyond `past`, and seals those anew that a data key below `active` sealed.
+    pub(super) fn reseal(
+        &mut self,
+        table: &str,
+        past: Option<&[u8]>,
+        active: u32,
+        limit: usize,
+    ) -> Result<Step, Failure> {
+        let from = past.map_or(Bound::Unbounded, |past| Bound::Excluded(past.to_vec()));
+        let found = self
+            .batch
+            .range(table, &(from, Bound::Unbounded), Order::Ascending, limit)
+            .map_err(engine_failure)?;
+        let mut step = Step::default();
+        if found.len() == limit {
+            step.last = found.last().map(|(key, _)| key.clone());
+        }
+        for (key, sealed) in found {
+            if term_of(&sealed).is_ok_and(|term| term >= active) {
+                continue;
+            }
+            match open_row(self.sealer, table, &key, &sealed) {
+                Ok(row) => {
+                    self.change(table, key, Some(row));
+                    step.rows += 1;
+                }
+                Err(failure) => {
+                    tracing::error!(?failure, "a damaged row keeps its earlier data key in use");
+                    step.unreadable += 1;
+                }
+            }
+        }
+        Ok(step)
+    }
+
     fn change(&mut self, table: &str, key: Vec<u8>, row: Option<Row>) {
         let changes = self.changes.get_mut();
         match changes.get_mut(table) {
@@ -319,6 +354,17 @@ impl<'a> Tx<'a> {
         }
         Ok(changes.into_keys().collect())
     }
+}
+
+/// What one transaction did that seals anew.
+#[derive(Default)]
+pub(super) struct Step {
+    /// Rows that it sealed anew.
+    pub rows: u64,
+    /// Rows that it could not open.
+    pub unreadable: u64,
+    /// The last row that it looked at, where there may be more.
+    pub last: Option<Vec<u8>>,
 }
 
 /// Why changes did not reach the engine.

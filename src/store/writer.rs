@@ -16,6 +16,7 @@ use crate::base::Failure;
 use super::compact::Compactor;
 use super::engine::{self, Batch, EngineError, Opened, Opener};
 use super::handle::{Job, Message, Shared, panicked};
+use super::keys::{Asked, Change, Keys};
 use super::meta::{self, Progress, StoreId};
 use super::tx::{ApplyError, Tx, storage_unavailable};
 use super::witness::{Seen, Witness};
@@ -37,8 +38,8 @@ struct Committed {
 pub struct Writer {
     pub shared: Arc<Shared>,
     pub opener: Opener,
-    /// The wrapped key ring of the file that was opened first: another file is not ours.
-    pub ring: Vec<u8>,
+    /// Those of the file that was opened first: another file is not ours.
+    pub keys: Keys,
     pub id: StoreId,
     /// As of the last commit that is known to be on disk.
     pub progress: Progress,
@@ -61,15 +62,21 @@ impl Writer {
             };
             let mut stop = None;
             let mut jobs = Vec::new();
+            let mut asked = Vec::new();
             for message in first.into_iter().chain(waiting.try_iter().take(BATCH - 1)) {
                 match message {
                     Message::Work(job) => jobs.push(job),
+                    Message::Keys(change) => asked.push(change),
                     Message::Stop(reply) => stop = Some(reply),
                 }
             }
-            let idle = jobs.is_empty();
-            if !idle || self.in_trouble() {
+            let idle = jobs.is_empty() && asked.is_empty();
+            if !jobs.is_empty() || self.in_trouble() {
                 self.serve(jobs);
+            }
+            for Asked { change, reply } in asked {
+                // Whoever asked may have gone away; what was committed stays.
+                let _ = reply.send(self.change_keys(change));
             }
             if self.unwitnessed >= WITNESSED || (idle && self.unwitnessed > 0) {
                 self.tell_witness();
@@ -108,7 +115,7 @@ impl Writer {
         if let Some(compactor) = &mut self.compactor {
             compactor.end();
         }
-        let database = self.database_mut().take();
+        let database = database_mut(&self.shared).take();
         close(database);
     }
 
@@ -159,15 +166,47 @@ impl Writer {
                 }
             }
             Err(error) => {
-                let why = error.to_string();
-                let first = !self.in_trouble();
-                self.set_trouble(Some(why.clone()));
                 // Before anybody is answered: whoever reads next shall not meet the handle that failed.
-                self.reopen(first);
+                let why = self.fail(&error);
                 for job in jobs {
                     job.answer(Err(storage_unavailable().because(why.clone())));
                 }
             }
+        }
+    }
+
+    /// Opens the file anew after `error`, and gives that in words.
+    fn fail(&mut self, error: &EngineError) -> String {
+        let why = error.to_string();
+        let first = !self.in_trouble();
+        self.set_trouble(Some(why.clone()));
+        self.reopen(first);
+        why
+    }
+
+    /// Changes the data keys, in a commit of its own.
+    fn change_keys(&mut self, change: Change) -> Result<(), Failure> {
+        if self.in_trouble() {
+            return Err(storage_unavailable().because("the store cannot be written"));
+        }
+        let ring = self.keys.offer(change, &*self.shared.entropy)?;
+        let changes = self.progress.changes.saturating_add(1);
+        let committed = self.name_is_on_disk().and_then(|()| {
+            self.with_database(|database| {
+                let transaction = engine::begin(database)?;
+                meta::put_ring(&transaction, &ring)?;
+                meta::count(&transaction, changes)?;
+                engine::commit(transaction)
+            })
+        });
+        if let Err(error) = committed {
+            let why = self.fail(&error);
+            return Err(storage_unavailable().because(why));
+        }
+        self.have_committed(changes);
+        match self.keys.take_up(&ring) {
+            true => Ok(()),
+            false => Err(Failure::internal("the new key ring does not open")),
         }
     }
 
@@ -187,21 +226,31 @@ impl Writer {
     }
 
     fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Committed, EngineError> {
-        if let Some(compactor) = &mut self.compactor {
-            compactor
-                .name_is_on_disk()
-                .map_err(|e| EngineError::Storage(e.to_string()))?;
-        }
+        self.name_is_on_disk()?;
         let changes = self.progress.changes.saturating_add(1);
         let committed = self.with_database(|database| self.commit_to(database, jobs, changes))?;
         if !committed.changed.is_empty() {
-            self.progress.changes = changes;
-            self.unwitnessed += 1;
-            if let Some(compactor) = &mut self.compactor {
-                compactor.disturbed();
-            }
+            self.have_committed(changes);
         }
         Ok(committed)
+    }
+
+    /// Before each commit: after a compaction the file may have a name that is not on disk yet.
+    fn name_is_on_disk(&mut self) -> Result<(), EngineError> {
+        match &mut self.compactor {
+            Some(compactor) => compactor
+                .name_is_on_disk()
+                .map_err(|e| EngineError::Storage(e.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    fn have_committed(&mut self, changes: u64) {
+        self.progress.changes = changes;
+        self.unwitnessed += 1;
+        if let Some(compactor) = &mut self.compactor {
+            compactor.disturbed();
+        }
     }
 
     fn commit_to(
@@ -260,12 +309,13 @@ impl Writer {
     /// file is checked once, when trouble begins; meanwhile readers are told at once that there is
     /// nothing to read. Each further try opens it without, in a moment that readers wait for.
     fn reopen(&mut self, first: bool) {
-        let mut database = self.database_mut();
+        let shared = self.shared.clone();
+        let mut database = database_mut(&shared);
         close(database.take());
         if first {
             drop(database);
             let opened = self.open_again(true);
-            database = self.database_mut();
+            database = database_mut(&shared);
             *database = opened;
         } else {
             *database = self.open_again(false);
@@ -277,7 +327,7 @@ impl Writer {
         thread::sleep(Duration::from_millis(20));
     }
 
-    fn open_again(&self, thorough: bool) -> Option<Opened> {
+    fn open_again(&mut self, thorough: bool) -> Option<Opened> {
         let opened = catch_unwind(AssertUnwindSafe(|| self.open_ours(thorough)))
             .unwrap_or_else(|panic| Err(format!("{:?}", panicked(&*panic))));
         opened
@@ -289,7 +339,7 @@ impl Writer {
             .map(Opened::new)
     }
 
-    fn open_ours(&self, thorough: bool) -> Result<Database, String> {
+    fn open_ours(&mut self, thorough: bool) -> Result<Database, String> {
         // The thorough check writes, which a full disk refuses; reading goes on without it, as every
         // value carries a tag of its own.
         let opened = match (self.opener)(thorough) {
@@ -298,7 +348,7 @@ impl Writer {
         }
         .map_err(|refused| refused.to_string())?;
         match meta::read(&opened) {
-            Ok(meta) if meta.ring != self.ring => {
+            Ok(meta) if !self.keys.take_up(&meta.ring) => {
                 Err("another store stands in the place of ours".to_owned())
             }
             Ok(meta) if meta.known.is_none_or(|(_, is)| is < self.progress) => {
@@ -308,13 +358,12 @@ impl Writer {
             Err(why) => Err(why.to_string()),
         }
     }
+}
 
-    pub(super) fn database_mut(&self) -> RwLockWriteGuard<'_, Option<Opened>> {
-        self.shared
-            .database
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
+/// To take the file away, or to put another in its place.
+pub(super) fn database_mut(shared: &Shared) -> RwLockWriteGuard<'_, Option<Opened>> {
+    let database = shared.database.write();
+    database.unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Releases the file at once, also where a reader still holds a snapshot.

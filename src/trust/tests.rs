@@ -25,7 +25,7 @@ type Outcome = (&'static str, String);
 impl Shop {
     fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let place = MasterKeyPlace::Own(folder.path().join("master.key"));
+        let place = MasterKeyPlace::own(folder.path().join("master.key"));
         let store = open(folder.path(), &place, Arc::new(OsEntropy)).unwrap();
         Shop {
             store,

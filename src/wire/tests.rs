@@ -58,7 +58,7 @@ struct House {
 impl House {
     async fn new() -> House {
         let folder = tempfile::tempdir().unwrap();
-        let place = MasterKeyPlace::Own(folder.path().join("master.key"));
+        let place = MasterKeyPlace::own(folder.path().join("master.key"));
         let store = open(folder.path(), &place, Arc::new(OsEntropy)).unwrap();
         let keys = KeySource::Hs256(Secret::new(SECRET.to_vec()));
         let issuer = IssuerSettings::new(ISSUER, vec!["mfa".to_owned()], keys);

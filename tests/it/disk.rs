@@ -242,7 +242,7 @@ impl Record for Gone {
 
 /// A store in `folder` that holds hardly anything, in a file of many megabytes.
 async fn roomy(folder: &Path) {
-    let key = MasterKeyPlace::Own(folder.join("master.key"));
+    let key = MasterKeyPlace::own(folder.join("master.key"));
     let opened = store::open(folder, &key, Arc::new(OsEntropy)).unwrap();
     let put = |tx: &mut Tx<'_>| (0..12_000).try_for_each(|n| tx.put(&n, &Gone("x".repeat(1_000))));
     opened.write(put).await.unwrap();

@@ -11,6 +11,7 @@ mod connections;
 mod crash;
 mod disk;
 mod house;
+mod keys;
 mod licences;
 mod openapi;
 mod packaged;

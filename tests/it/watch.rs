@@ -73,6 +73,7 @@ async fn what_happens_is_counted_and_names_nobody() {
     assert_eq!(of("mfad_ready{part=\"storage\"}"), 1.0);
     assert_eq!(of("mfad_ready{part=\"issuer_keys\"}"), 1.0);
     assert!(of("mfad_signing_key_age_seconds") < 60.0);
+    assert!(of("mfad_data_key_age_seconds") < 60.0);
     assert!(
         !text.contains("alice") && !text.contains("127.0.0.1"),
         "{text}"

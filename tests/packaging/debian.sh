@@ -52,10 +52,10 @@ package() {
     echo "$2" >>"$tree/etc/mfad/mfad.toml"
     (cd "$tree" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | xargs -0 md5sum >DEBIAN/md5sums)
   fi
-  dpkg-deb -Znone --root-owner-group --build "$tree" "$box/root/mfad_$1.deb" >/dev/null
+  dpkg-deb -Znone --root-owner-group --build "$tree" "$box/srv/mfad_$1.deb" >/dev/null
 }
 
-install_package() { inside dpkg --install "$@" "/root/mfad_$version.deb"; }
+install_package() { inside dpkg --install "$@" "/srv/mfad_$version.deb"; }
 
 is_installed_and_waits() {
   grep -q 'systemctl enable --now mfad' "$work/installed"
@@ -173,6 +173,54 @@ takes_an_encrypted_key() {
   grep -q totp <(alice again)
 }
 
+# In the way of the README: systemd asks, somebody answers, and mfad alone hears it.
+waits_for_a_passphrase() {
+  local passphrase='the horse of the box is correct'
+  inside systemctl stop mfad
+  inside systemd-creds decrypt --name=master-key /etc/credstore.encrypted/mfad.master-key /var/lib/mfad/master.key
+  inside chown mfad:mfad /var/lib/mfad/master.key
+  inside chmod 600 /var/lib/mfad/master.key
+  inside rm /etc/credstore.encrypted/mfad.master-key /etc/systemd/system/mfad.service.d/key.conf
+  printf '%s\n' "$passphrase" >"$box/srv/passphrase"
+  chmod 600 "$box/srv/passphrase"
+  inside mfad master-key protect --config /etc/mfad/mfad.toml --new-passphrase-file /srv/passphrase
+  rm "$box/srv/passphrase"
+  [[ $(inside stat -c '%U:%G %a' /var/lib/mfad/master.key) == 'mfad:mfad 600' ]]
+  # The units that the README shows, as they stand there.
+  "$python" - "$root/README.md" "$box/etc/systemd/system" <<'PY'
+import pathlib, re, sys, textwrap
+text = pathlib.Path(sys.argv[1]).read_text()
+shown = next(t for t in re.findall(r"```ini\n(.*?)```", text, re.S) if "mfad-passphrase.socket" in t)
+parts = re.split(r"^# (.*)$", textwrap.dedent("  " + shown.lstrip()), flags=re.M)[1:]
+folder = pathlib.Path(sys.argv[2])
+for name, unit in zip(parts[::2], parts[1::2]):
+    name = "mfad.service.d/passphrase.conf" if name.startswith("systemctl edit") else name.rsplit("/", 1)[1]
+    (folder / name).write_text(unit)
+PY
+  inside systemctl daemon-reload
+  inside systemctl start --no-block mfad
+  within_patience "the question" is_asked
+  not active mfad.service
+  local ask socket
+  ask=$(inside sh -c 'ls /run/systemd/ask-password/ask.*')
+  socket=$(inside sed -n 's/^Socket=//p' "$ask")
+  printf '%s' "$passphrase" | inside /usr/lib/systemd/systemd-reply-password 1 "$socket"
+  within_patience "a start" active mfad.service
+  grep -q totp <(alice again)
+  # Back to a key that root hands over.
+  printf '%s\n' "$passphrase" >"$box/srv/passphrase"
+  chmod 600 "$box/srv/passphrase"
+  inside mfad master-key unprotect --config /etc/mfad/mfad.toml --master-key-passphrase-file /srv/passphrase
+  rm "$box/srv/passphrase"
+  inside rm -r /etc/systemd/system/mfad.service.d
+  inside systemctl daemon-reload
+  inside systemctl stop mfad mfad-passphrase.socket
+  inside systemctl start mfad
+  grep -q totp <(alice again)
+}
+
+is_asked() { inside sh -c 'ls /run/systemd/ask-password/ask.*' >/dev/null 2>&1; }
+
 is_called_by_its_socket() {
   inside systemctl stop mfad
   inside systemctl start mfad.socket
@@ -216,7 +264,7 @@ asks_before_it_replaces_settings() {
   settings=$(md5sum <"$box/etc/mfad/mfad.toml")
   package 9.0.2 '# A word more.'
   # Nobody is there to answer, and that is no yes.
-  not inside dpkg --install /root/mfad_9.0.2.deb </dev/null
+  not inside dpkg --install /srv/mfad_9.0.2.deb </dev/null
   [[ $(md5sum <"$box/etc/mfad/mfad.toml") == "$settings" ]]
   version=9.0.2 install_package --force-confold
   inside grep -q 'A word more' /etc/mfad/mfad.toml.dpkg-dist
@@ -253,7 +301,7 @@ debian_tests() {
   make_root
   boot
   version=$(dpkg-deb --field "$dist"/mfad_*_amd64.deb Version)
-  cp "$dist"/mfad_*_amd64.deb "$box/root/mfad_$version.deb"
+  cp "$dist"/mfad_*_amd64.deb "$box/srv/mfad_$version.deb"
   install_package >"$work/installed" 2>&1 || { cat "$work/installed" >&2; fail "the package cannot be installed"; }
   strictly "the package installs, and waits to be configured" is_installed_and_waits
   strictly "manual and completions are there" brings_its_manual
@@ -269,6 +317,7 @@ debian_tests() {
   strictly "it is left alone where its settings are wrong" is_left_alone_with_wrong_settings
   strictly "root keeps its key, and hands it over" takes_its_key_from_root
   strictly "a key that systemd has encrypted is taken" takes_an_encrypted_key
+  strictly "systemd asks for its passphrase, and hands it over" waits_for_a_passphrase
   strictly "its socket calls it" is_called_by_its_socket
   strictly "with its socket nobody is refused while it starts anew" refuses_nobody_while_it_starts_anew
   strictly "an upgrade keeps settings and data, and starts it anew" is_upgraded

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::http::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::load::{Load, RETURN, Told};
 use crate::support::browser::{Browser, tokens};
@@ -212,8 +213,9 @@ impl Load {
                 Ok(mailed) => waiting.push_back(mailed),
                 Err(surprise) => self.surprised(surprise),
             }
-            let due = waiting.pop_front_if(|it: &mut Mailed| it.since.elapsed() > RESEND);
-            if let Some(mailed) = due
+            let is_due = |it: &Mailed| it.since.elapsed() > RESEND;
+            if waiting.front().is_some_and(is_due)
+                && let Some(mailed) = waiting.pop_front()
                 && let Err(surprise) = self.by_mail(mailed).await
             {
                 self.surprised(surprise);

@@ -15,7 +15,7 @@ fn the_command_line_is_sound() {
 #[test]
 fn each_setting_has_one_name_in_three_spellings_and_a_meaning() {
     let table = settings_table();
-    assert_eq!(table.len(), 47);
+    assert_eq!(table.len(), 48);
     for row in &table {
         let name = row.flag.split(' ').next().unwrap().trim_start_matches("--");
         let variable = format!("MFAD_{}", name.replace('-', "_").to_uppercase());
@@ -131,6 +131,7 @@ fn what_systemd_hands_over_is_used_where_nothing_else_is_said() {
     // Credentials are readable by their group in some versions.
     let key = folder.write("master-key", &"k".repeat(32), 0o440);
     folder.write("smtp-password", "canary\n", 0o440);
+    folder.write("master-key-passphrase", "a horse that is correct\n", 0o440);
     let credentials = folder.0.path().to_str().unwrap();
     let variables: Variables<'_> = &[
         ("CREDENTIALS_DIRECTORY", credentials),
@@ -140,9 +141,11 @@ fn what_systemd_hands_over_is_used_where_nothing_else_is_said() {
     let settings = serve_with(&[ENOUGH, &mail].concat(), variables).unwrap();
     assert_eq!(settings.data_dir, Path::new("/var/lib/mfad"));
     assert_eq!(
-        settings.master_key,
+        settings.master_key.file,
         Some(MasterKeyFile::Credential(key.into()))
     );
+    let passphrase = settings.master_key.passphrase.unwrap();
+    assert_eq!(passphrase.expose(), b"a horse that is correct");
     let password = settings.smtp.unwrap().password.unwrap();
     assert_eq!(password.expose(), "canary");
 
@@ -150,7 +153,7 @@ fn what_systemd_hands_over_is_used_where_nothing_else_is_said() {
     let settings = serve_with(&[ENOUGH, &own].concat(), variables).unwrap();
     assert_eq!(settings.data_dir, Path::new("/d"));
     assert_eq!(
-        settings.master_key,
+        settings.master_key.file,
         Some(MasterKeyFile::Own("/d/not-there-yet".into()))
     );
 }

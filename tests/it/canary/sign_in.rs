@@ -200,7 +200,7 @@ pub async fn signing_keys(folder: &Path, canaries: &mut Canaries) {
     for name in ["master.key", "mfad.redb", "mfad.witness"] {
         std::fs::copy(folder.join(name), copy.path().join(name)).unwrap();
     }
-    let master = MasterKeyPlace::Own(copy.path().join("master.key"));
+    let master = MasterKeyPlace::own(copy.path().join("master.key"));
     let store = store::open(copy.path(), &master, Arc::new(OsEntropy)).unwrap();
     let all = Scan {
         prefix: &[],

@@ -104,7 +104,7 @@ impl Server {
             rp_id: "mfa.example.com".to_owned(),
             origins: vec![url],
             data_dir: folder.path().join("data"),
-            master_key: None,
+            master_key: Default::default(),
             issuer: Some(IssuerConfig {
                 issuer: issuer.url.clone(),
                 keys: KeySource::Discovery,

@@ -18,7 +18,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mfad::base::{Clock, OsEntropy, SystemClock};
 use mfad::store::{self, MasterKeyPlace, Record, Tx};
@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use support::browser::CLIENT_ID;
 use support::process::{PROGRAM, log_lines};
 use support::{Client, Process, Site};
+use tokio::time::Instant;
 
 use load::Load;
 use watch::{Judge, MB, Sample, Watch};
@@ -177,7 +178,7 @@ impl Record for Left {
 /// Makes a store that is larger than its cache. Else the cache would fill all the while, and who could tell that
 /// from memory that is lost?
 async fn seed(folder: &Path) {
-    let key = MasterKeyPlace::Own(folder.join("master.key"));
+    let key = MasterKeyPlace::own(folder.join("master.key"));
     let store = store::open(folder, &key, Arc::new(OsEntropy)).unwrap();
     let until = SystemClock.now().plus(100 * 86_400);
     for part in 0..SEEDED / 1_000 {
@@ -231,8 +232,8 @@ async fn soak(length: Duration) -> bool {
     let samples = watch.end().await;
     let peak = samples.iter().map(|it| it.file).max().unwrap_or_default();
     eprintln!("left alone");
-    until(|| Sample::take(server.pid(), &file).descriptors <= before.descriptors).await;
-    tokio::time::sleep(Duration::from_secs(15)).await;
+    let rests = |it: Sample| it.descriptors <= before.descriptors && it.threads <= before.threads;
+    until(|| rests(Sample::take(server.pid(), &file))).await;
     let after = Sample::take(server.pid(), &file);
     let counted = Client::new(watched, None).get("/metrics").await.text;
     let reloads = server.lines("the settings were read again and are in effect");

@@ -1,0 +1,252 @@
+//! The key that seals the store, rotated under a running server; the master key, sealed with a passphrase.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::process::{PROGRAM, files_below, now, write_secret};
+use crate::support::{App, Client, Process, Site};
+
+const ENABLE: &str = "/api/v1/me/mfa/totp/enable";
+const CONFIRM: &str = "/api/v1/me/mfa/totp/confirm";
+const OVERVIEW: &str = "/api/v1/me/mfa";
+/// Exit codes.
+const USAGE: i32 = 64;
+const CONFIG: i32 = 78;
+const PASSPHRASE: &str = "kB7-canary-master-key-passphrase-q0Xz";
+
+fn order(site: &Site, arguments: &[&str]) -> Process {
+    let config = site.config_file();
+    Process::mfad([arguments, &["--config", config.to_str().unwrap()]].concat())
+}
+
+/// What that command prints; it must end well.
+async fn told(site: &Site, arguments: &[&str]) -> String {
+    let mut process = order(site, arguments);
+    process.ends_with(0).await;
+    process.stdout()
+}
+
+/// What it says that it is refused for.
+async fn refused(site: &Site, arguments: &[&str], exit: i32) -> String {
+    let mut process = order(site, arguments);
+    process.ends_with(exit).await;
+    assert_eq!(process.stdout(), "");
+    process.stderr()
+}
+
+async fn set_up(person: &Client) -> Vec<String> {
+    let app = App::scan(&person.post(ENABLE).await.ok());
+    let confirmed = person.code(CONFIRM, &app.code(now())).await.ok();
+    serde_json::from_value(confirmed["backup_codes"].clone()).unwrap()
+}
+
+async fn is_enrolled(person: &Client) {
+    let overview = person.get(OVERVIEW).await.ok();
+    assert_eq!(overview["devices"][0]["type"], "totp", "{overview}");
+}
+
+async fn keys(site: &Site) -> Value {
+    let listed = told(site, &["data-key", "list", "--json"]).await;
+    serde_json::from_str(&listed).unwrap()
+}
+
+#[tokio::test]
+async fn the_data_key_is_rotated_under_a_running_server_and_copies_of_both_come_back() {
+    let site = Site::new().await;
+    let mut server = site.serve().await;
+    let alice = site.person(server.address(), "alice");
+    set_up(&alice).await;
+    let (before, after) = (site.path("before"), site.path("after"));
+    told(&site, &["backup", before.to_str().unwrap()]).await;
+
+    let rotated = told(&site, &["data-key", "rotate"]).await;
+    assert!(rotated.starts_with("2  seals, since "), "{rotated}");
+    is_enrolled(&alice).await;
+    // Beside everything else, in time.
+    let listed = loop {
+        let listed = keys(&site).await;
+        if listed["keys"].as_array().unwrap().len() == 1 {
+            break listed;
+        }
+    };
+    assert_eq!(listed["keys"][0]["key"], 2);
+    assert_eq!(listed["keys"][0]["seals"], true);
+    assert!(listed["resealed_rows"].as_u64().unwrap() > 5, "{listed}");
+    is_enrolled(&alice).await;
+    set_up(&site.person(server.address(), "bob")).await;
+    told(&site, &["backup", after.to_str().unwrap()]).await;
+    server.kill().await;
+
+    let mut server = site.serve().await;
+    for person in ["alice", "bob"] {
+        is_enrolled(&site.person(server.address(), person)).await;
+    }
+    server.stop().await;
+    // Without a server it is all done when the command ends.
+    let rotated = told(&site, &["data-key", "rotate"]).await;
+    assert_eq!(rotated.lines().count(), 1, "{rotated}");
+    assert!(rotated.starts_with("3  seals, since "), "{rotated}");
+
+    for (copy, people) in [(before, &["alice"][..]), (after, &["alice", "bob"])] {
+        told(&site, &["restore", copy.to_str().unwrap()]).await;
+        let mut server = site.serve().await;
+        for person in people {
+            is_enrolled(&site.person(server.address(), person)).await;
+        }
+        server.stop().await;
+    }
+}
+
+fn key_file(site: &Site) -> Vec<u8> {
+    fs::read(site.data_dir().join("master.key")).unwrap()
+}
+
+fn hold(path: &Path, text: &str) -> String {
+    write_secret(path, text.as_bytes());
+    path.to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_master_key_that_is_sealed_opens_nothing_without_its_passphrase() {
+    let mut site = Site::new().await;
+    site.serve().await.stop().await;
+    let plain = key_file(&site);
+    let shown = told(&site, &["master-key", "show"]).await;
+    assert!(shown.contains("  not sealed, in "), "{shown}");
+    let name = shown.split("  ").next().unwrap().to_owned();
+
+    // Nothing is done with what is no passphrase, nor without a terminal to ask on.
+    let file = hold(&site.path("passphrase"), PASSPHRASE);
+    let protect = ["master-key", "protect", "--new-passphrase-file"];
+    for short in ["", "fourteen bytes"] {
+        let short = hold(&site.path("short"), short);
+        let arguments = [&protect[..], &[short.as_str()]].concat();
+        refused(&site, &arguments, CONFIG).await;
+    }
+    let why = refused(&site, &["master-key", "protect"], CONFIG).await;
+    assert!(why.contains("cannot be asked for"), "{why}");
+    assert_eq!(key_file(&site), plain);
+
+    let shown = told(&site, &[&protect[..], &[file.as_str()]].concat()).await;
+    assert!(shown.starts_with(&name), "{shown}");
+    assert!(shown.contains("  sealed with a passphrase, in "), "{shown}");
+    assert_eq!(told(&site, &["master-key", "show"]).await, shown);
+    let sealed = key_file(&site);
+    assert!(!sealed.windows(32).any(|bytes| bytes == plain));
+
+    // Nobody gives it, somebody gives another, and at last the right one.
+    let why = refused(&site, &["serve"], CONFIG).await;
+    assert!(
+        why.contains("sealed with a passphrase, and none is given"),
+        "{why}"
+    );
+    assert!(why.contains("--master-key-passphrase-file"), "{why}");
+    let wrong = hold(&site.path("wrong"), "another one altogether");
+    site.set("master-key-passphrase-file", wrong);
+    for command in [&["serve"][..], &["check"], &["service", "list"]] {
+        let mut process = order(&site, command);
+        process.ends_with(CONFIG).await;
+        let said = process.stdout() + &process.stderr();
+        assert!(said.contains("the passphrase does not open"), "{said}");
+    }
+    site.set("master-key-passphrase-file", file.as_str());
+    told(&site, &["service", "list"]).await;
+    let mut server = site.serve().await;
+    set_up(&site.person(server.address(), "alice")).await;
+    let copy = site.path("copy").to_str().unwrap().to_owned();
+    told(&site, &["backup", &copy]).await;
+    server.stop().await;
+    told(&site, &["restore", &copy]).await;
+    assert_eq!(key_file(&site), sealed);
+
+    // Another passphrase, and none again; whoever then still gives one believes what is not so.
+    let other = hold(&site.path("other"), "another one altogether");
+    told(&site, &[&protect[..], &[other.as_str()]].concat()).await;
+    refused(&site, &["master-key", "unprotect"], CONFIG).await;
+    site.set("master-key-passphrase-file", other);
+    told(&site, &["master-key", "unprotect"]).await;
+    assert_eq!(key_file(&site), plain);
+    let why = refused(&site, &["serve"], CONFIG).await;
+    assert!(
+        why.contains("is not sealed, though a passphrase is given"),
+        "{why}"
+    );
+    // What the settings say is what it is sealed with.
+    told(&site, &["master-key", "protect"]).await;
+    let mut server = site.serve().await;
+    is_enrolled(&site.person(server.address(), "alice")).await;
+    server.stop().await;
+    for (path, bytes) in files_below(&site.data_dir()) {
+        let found = bytes
+            .windows(PASSPHRASE.len())
+            .any(|it| it == PASSPHRASE.as_bytes());
+        assert!(!found, "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn a_new_store_is_sealed_from_its_first_moment() {
+    let mut site = Site::new().await;
+    let short = hold(&site.path("short"), "short");
+    site.set("master-key-passphrase-file", short);
+    let why = refused(&site, &["serve"], CONFIG).await;
+    assert!(why.contains("15 to 1024 bytes"), "{why}");
+    let file = hold(&site.path("passphrase"), PASSPHRASE);
+    site.set("master-key-passphrase-file", file);
+    let mut server = site.serve().await;
+    let shown = told(&site, &["master-key", "show"]).await;
+    assert!(shown.contains("sealed with a passphrase"), "{shown}");
+    let listed = told(&site, &["data-key", "list"]).await;
+    assert!(listed.starts_with("1  seals, since "), "{listed}");
+    server.stop().await;
+    refused(&site, &["data-key", "revoke"], USAGE).await;
+}
+
+/// Runs `mfad ARGUMENTS` on a terminal of its own, by util-linux' `script`: each answer is typed when its
+/// prompt is there. Gives all that stood on the terminal, and how it ended.
+async fn typed(site: &Site, arguments: &str, answers: &[(&str, &str)]) -> (String, i32) {
+    let config = site.config_file();
+    let line = format!("{PROGRAM} {arguments} --config {}", config.display());
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    let (mut process, mut keyboard) = Process::start_to_talk_to(&mut script);
+    for (number, (prompt, answer)) in answers.iter().enumerate() {
+        let asked = |said: &str| (said.matches(": ").count() > number).then_some(());
+        process.prints(prompt, asked).await;
+        assert!(process.stdout().contains(prompt), "{}", process.stdout());
+        keyboard
+            .write_all(format!("{answer}\n").as_bytes())
+            .unwrap();
+    }
+    let ended = process.end().await;
+    (process.stdout(), ended.code().unwrap())
+}
+
+#[tokio::test]
+async fn on_a_terminal_the_passphrase_is_asked_for_and_not_shown() {
+    const ASKED: &str = "Passphrase of the master key";
+    const NEW: &str = "New passphrase: ";
+    const AGAIN: &str = "The same again: ";
+    let site = Site::new().await;
+    site.serve().await.stop().await;
+    let other = "another one altogether";
+    let twice = [(NEW, PASSPHRASE), (AGAIN, PASSPHRASE)];
+    let (said, exit) = typed(&site, "master-key protect", &twice).await;
+    assert_eq!(exit, 0, "{said}");
+    assert!(said.contains("sealed with a passphrase"), "{said}");
+    assert!(!said.contains(PASSPHRASE), "{said}");
+    let (said, exit) = typed(&site, "data-key rotate", &[(ASKED, PASSPHRASE)]).await;
+    assert_eq!(exit, 0, "{said}");
+    assert!(said.contains("2  seals, since "), "{said}");
+    assert!(!said.contains(PASSPHRASE), "{said}");
+    let (said, exit) = typed(&site, "data-key list", &[(ASKED, other)]).await;
+    assert_eq!(exit, CONFIG, "{said}");
+    let answers = [(ASKED, PASSPHRASE), (NEW, other), (AGAIN, PASSPHRASE)];
+    let (said, exit) = typed(&site, "master-key protect", &answers).await;
+    assert_eq!(exit, USAGE, "{said}");
+    assert!(said.contains("two passphrases"), "{said}");
+}
