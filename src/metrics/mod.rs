@@ -111,6 +111,7 @@ struct Counts {
     batches: Histogram,
     commits: Histogram,
     failures: Counter,
+    compactions: Counter,
     store_bytes: Gauge<u64, AtomicU64>,
     outbox: Gauge<u64, AtomicU64>,
     ready: Family<Part, Gauge<u64, AtomicU64>>,
@@ -142,6 +143,7 @@ impl Metrics {
             batches: batches(),
             commits: seconds(),
             failures: Counter::default(),
+            compactions: Counter::default(),
             store_bytes: Gauge::default(),
             outbox: Gauge::default(),
             ready: Family::default(),
@@ -187,6 +189,11 @@ impl Metrics {
             "store_failures",
             "Commits that the disk did not take",
             counts.failures.clone(),
+        );
+        registry.register(
+            "store_compactions",
+            "Times that the store's file was written anew because less than half of it was needed",
+            counts.compactions.clone(),
         );
         registry.register_with_unit(
             "store_size",
@@ -267,6 +274,11 @@ impl Metrics {
         self.0.failures.inc();
     }
 
+    /// The store's file was compacted.
+    pub fn compacted(&self) {
+        self.0.compactions.inc();
+    }
+
     /// All of it, in the text format of OpenMetrics, with what is so `now`.
     ///
     /// # Errors
@@ -315,6 +327,7 @@ mod tests {
         metrics.mailed(Sent::Deferred);
         metrics.committed(3, took);
         metrics.not_committed();
+        metrics.compacted();
         let now = Now {
             store_bytes: 4096,
             storage: true,
@@ -331,6 +344,7 @@ mod tests {
             "mfad_mails_total{outcome=\"deferred\"} 1",
             "mfad_store_commit_transactions_bucket{le=\"4.0\"} 1",
             "mfad_store_failures_total 1",
+            "mfad_store_compactions_total 1",
             "mfad_store_size_bytes 4096",
             "mfad_ready{part=\"storage\"} 1",
             "mfad_ready{part=\"issuer_keys\"} 0",

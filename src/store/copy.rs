@@ -12,15 +12,15 @@
 use std::io::{self, Read};
 
 use data_encoding::HEXLOWER;
-use redb::{
-    Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableHandle,
-};
+use redb::{ReadTransaction, ReadableTable, TableDefinition, TableHandle};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::base::{Entropy, Failure, Timestamp};
 use crate::crypto::{KeyId, OutsideKey};
 
+use super::engine::{Opened, View};
+use super::filler::failed;
 use super::meta::{self, FORMAT, Meta, PROGRAM, Progress, StoreId, by};
 
 const MAGIC: &[u8] = b"mfad backup\n";
@@ -98,12 +98,12 @@ pub enum CopyError {
 }
 
 fn engine(error: impl Into<redb::Error>) -> CopyError {
-    CopyError::Store(super::tx::engine_failure(error.into().into()))
+    failed(error.into().into())
 }
 
 /// The view that a copy is made of.
-pub fn snapshot(database: &Database) -> Result<ReadTransaction, CopyError> {
-    database.begin_read().map_err(engine)
+pub fn snapshot(opened: &Opened) -> Result<View, CopyError> {
+    opened.view().map_err(failed)
 }
 
 /// Writes a copy of that view: `out` gets it piece by piece. Gives the rows that it holds.

@@ -6,7 +6,8 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ops::Bound;
+use std::ops::{Bound, Deref};
+use std::sync::Arc;
 
 use redb::{
     Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
@@ -76,19 +77,74 @@ pub fn is_io(error: &DatabaseError) -> bool {
     )
 }
 
+/// The file while it is open. Knows whether somebody still holds a view of it.
+pub struct Opened {
+    database: Database,
+    views: Arc<()>,
+}
+
+impl Opened {
+    /// What was opened, and nobody has looked at yet.
+    pub fn new(database: Database) -> Self {
+        Opened {
+            database,
+            views: Arc::default(),
+        }
+    }
+
+    /// What is committed now.
+    pub fn view(&self) -> Result<View, EngineError> {
+        Ok(View {
+            transaction: self.database.begin_read().map_err(error)?,
+            _held: self.views.clone(),
+        })
+    }
+
+    /// Whether a view of it is held.
+    pub fn is_viewed(&self) -> bool {
+        Arc::strong_count(&self.views) > 1
+    }
+
+    /// Releases the file at once. Views that are still held see no more of it.
+    pub fn close(self) -> Result<(), DatabaseError> {
+        self.database.close()
+    }
+}
+
+impl Deref for Opened {
+    type Target = Database;
+
+    fn deref(&self) -> &Database {
+        &self.database
+    }
+}
+
+/// What was committed at one moment.
+pub struct View {
+    transaction: ReadTransaction,
+    _held: Arc<()>,
+}
+
+impl Deref for View {
+    type Target = ReadTransaction;
+
+    fn deref(&self) -> &ReadTransaction {
+        &self.transaction
+    }
+}
+
 /// A consistent view for reading, which opens each table once.
 pub struct Snapshot {
-    transaction: ReadTransaction,
+    transaction: View,
     /// `None` for a table that was not there yet.
     tables: RefCell<HashMap<String, Option<ReadTable>>>,
 }
 
 impl Snapshot {
     /// The view of what is committed now.
-    pub fn take(database: &Database) -> Result<Self, EngineError> {
-        let transaction = database.begin_read().map_err(error)?;
+    pub fn take(opened: &Opened) -> Result<Self, EngineError> {
         Ok(Snapshot {
-            transaction,
+            transaction: opened.view()?,
             tables: RefCell::default(),
         })
     }

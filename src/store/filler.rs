@@ -1,4 +1,6 @@
-//! From the rows of a copy to a new database.
+//! Fills a new database with the rows of another, as the engine has them.
+
+use std::ops::Bound;
 
 use redb::{Database, TableDefinition, WriteTransaction};
 
@@ -9,10 +11,10 @@ use super::tx::engine_failure;
 /// Bytes of rows that one commit takes.
 const BATCH: usize = 4 << 20;
 
-pub(super) type Definition<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
+type Definition<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
 
-/// Writes the rows of a copy into a new database, some at a time.
-pub(super) struct Filler<'d> {
+/// Writes rows into a new database, some at a time.
+pub struct Filler<'d> {
     database: &'d Database,
     transaction: Option<WriteTransaction>,
     table: String,
@@ -21,9 +23,10 @@ pub(super) struct Filler<'d> {
 }
 
 impl<'d> Filler<'d> {
-    pub(super) fn new(database: &'d Database) -> Result<Self, EngineError> {
+    /// Into `database`, which nobody else writes.
+    pub fn new(database: &'d Database) -> Result<Self, CopyError> {
         Ok(Filler {
-            transaction: Some(engine::begin(database)?),
+            transaction: Some(engine::begin(database).map_err(failed)?),
             database,
             table: String::new(),
             rows: Vec::new(),
@@ -31,7 +34,8 @@ impl<'d> Filler<'d> {
         })
     }
 
-    pub(super) fn take(&mut self, entry: Entry) -> Result<(), CopyError> {
+    /// The next row, or the table in which those that follow stand.
+    pub fn take(&mut self, entry: Entry) -> Result<(), CopyError> {
         match entry {
             Entry::Table(name) => {
                 self.put()?;
@@ -59,11 +63,15 @@ impl<'d> Filler<'d> {
         let mut table = transaction
             .open_table(Definition::new(&self.table))
             .map_err(|e| wrong(e.into()))?;
+        // They come in order, and so each page is filled before the next is begun.
+        let mut end = table
+            .upper_bound_mut(Bound::<&[u8]>::Unbounded)
+            .map_err(|e| wrong(e.into()))?;
         for (key, value) in self.rows.drain(..) {
-            table
-                .insert(key.as_slice(), value.as_slice())
+            end.insert_before(key.as_slice(), value.as_slice())
                 .map_err(|e| wrong(e.into()))?;
         }
+        end.close().map_err(|e| wrong(e.into()))?;
         Ok(())
     }
 
@@ -74,12 +82,14 @@ impl<'d> Filler<'d> {
         }
     }
 
-    pub(super) fn finish(mut self) -> Result<(), CopyError> {
+    /// Commits what is left.
+    pub fn finish(mut self) -> Result<(), CopyError> {
         self.put()?;
         self.commit()
     }
 }
 
-fn failed(error: EngineError) -> CopyError {
+/// What the engine said, as what became of the copy.
+pub fn failed(error: EngineError) -> CopyError {
     CopyError::Store(engine_failure(error))
 }

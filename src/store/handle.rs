@@ -16,8 +16,9 @@ use crate::base::{Entropy, Failure, Timestamp};
 use crate::crypto::{OutsideKey, Sealer};
 use crate::metrics::Metrics;
 
+use super::compact::{Compactor, Pace};
 use super::copy::{self, CopyError};
-use super::engine::{self, Opener, Snapshot};
+use super::engine::{self, Opened, Opener, Snapshot};
 use super::keys::{Asked, Keys, Resealing};
 use super::meta::{self, Progress, StoreId};
 use super::tx::{Read, SnapshotReader, Tx, engine_failure, storage_unavailable};
@@ -48,11 +49,13 @@ pub(super) struct Foundation {
     pub witness: Option<Witness>,
     pub copy_key: Arc<OutsideKey>,
     pub entropy: Arc<dyn Entropy>,
+    /// When the file is compacted; `None` for never.
+    pub pace: Option<Pace>,
 }
 
 pub(super) struct Shared {
     /// Empty while the file is being opened anew, and after the end.
-    pub database: RwLock<Option<Database>>,
+    pub database: RwLock<Option<Opened>>,
     pub sealer: Arc<Sealer>,
     pub resealing: Resealing,
     /// Seals copies.
@@ -128,9 +131,11 @@ impl Store {
             witness,
             copy_key,
             entropy,
+            pace,
         } = foundation;
+        let compactor = pace.map(|pace| Compactor::new(&path, pace));
         let shared = Arc::new(Shared {
-            database: RwLock::new(Some(database)),
+            database: RwLock::new(Some(Opened::new(database))),
             sealer: keys.sealer.clone(),
             resealing: Resealing::default(),
             copy_key,
@@ -149,6 +154,7 @@ impl Store {
             progress,
             witness,
             unwitnessed: 0,
+            compactor,
         };
         thread::Builder::new()
             .name("store".to_owned())
@@ -190,7 +196,7 @@ impl Store {
     /// Does something with the file, where it is open.
     fn with_database<T, E>(
         &self,
-        work: impl FnOnce(&Database) -> Result<T, E>,
+        work: impl FnOnce(&Opened) -> Result<T, E>,
         unavailable: impl FnOnce(Failure) -> E,
     ) -> Result<T, E> {
         let database = self.shared.database.read();
@@ -209,7 +215,7 @@ impl Store {
         &self,
         work: impl FnOnce(&dyn Read) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let take = |database: &Database| Snapshot::take(database).map_err(engine_failure);
+        let take = |opened: &Opened| Snapshot::take(opened).map_err(engine_failure);
         let snapshot = self.with_database(take, |unavailable| unavailable)?;
         work(&SnapshotReader {
             snapshot: &snapshot,
@@ -266,7 +272,7 @@ impl Store {
     /// # Errors
     /// `unavailable` while the file cannot be read.
     pub(super) fn tables(&self) -> Result<Vec<String>, Failure> {
-        let names = |database: &Database| engine::tables(database).map_err(engine_failure);
+        let names = |opened: &Opened| engine::tables(opened).map_err(engine_failure);
         self.with_database(names, |unavailable| unavailable)
     }
 

@@ -14,6 +14,9 @@
 //! drops it, answers 503 to those who wait, and opens the file anew as soon as
 //! the disk lets it, without a restart.
 //!
+//! **Room is given back** while nothing is written: the rows are copied into a new file, which takes the
+//! place of the old one in one step. Nobody waits for it, and whoever writes breaks it off.
+//!
 //! **An older copy** in the place of the store would make used codes good again. Each commit is
 //! counted, and a witness beside the file knows the count: what is older than it has seen is not
 //! opened. Copies are made from a snapshot, and come back as a new epoch.
@@ -24,6 +27,7 @@
 //! **Keys** change while the store is in use: a new data key seals from the commit on that brings it,
 //! and what older ones sealed is sealed anew beside everything else.
 
+mod compact;
 mod copy;
 mod each;
 mod engine;
@@ -41,6 +45,8 @@ mod upgrade;
 mod witness;
 mod writer;
 
+#[cfg(test)]
+mod compact_tests;
 #[cfg(test)]
 mod copy_tests;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use crate::base::{Entropy, Failure, Secret};
 use crate::crypto::{KeyRing, KeyRingError, MasterKey, MasterKeyError};
 
+use super::compact::Pace;
 use super::engine::{self, Opener};
 use super::guard::{guard_file, make_private_folder};
 use super::handle::{Foundation, Store};
@@ -195,7 +196,14 @@ pub fn open(
     };
     let witness_key = master.witness_key().map_err(OpenError::Start)?;
     let witness = Witness::of(folder, witness_key, entropy.clone());
-    let store = open_witnessed(&path, opener(&path), &master, entropy, Some(witness))?;
+    let store = open_witnessed(
+        &path,
+        opener(&path),
+        &master,
+        entropy,
+        Some(witness),
+        Some(Pace::WHEN_IDLE),
+    )?;
     for change in changes {
         tracing::info!(%change, "this start has changed the store");
     }
@@ -333,16 +341,18 @@ pub(super) fn open_with(
     master: &MasterKey,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Store, OpenError> {
-    open_witnessed(path, opener, master, entropy, None)
+    open_witnessed(path, opener, master, entropy, None, None)
 }
 
-/// Opens what the witness does not doubt. Without a witness nothing is doubted.
+/// Opens what the witness does not doubt. Without a witness nothing is doubted, and without a `pace` nothing is
+/// compacted: where another file must not take the place of this one.
 pub(super) fn open_witnessed(
     path: &Path,
     opener: Opener,
     master: &MasterKey,
     entropy: Arc<dyn Entropy>,
     witness: Option<Witness>,
+    pace: Option<Pace>,
 ) -> Result<Store, OpenError> {
     let database = opener(true).map_err(|e| match e {
         e if engine::is_in_use(&e) => OpenError::InUse(path.to_owned()),
@@ -390,6 +400,7 @@ pub(super) fn open_witnessed(
         witness,
         copy_key,
         entropy,
+        pace,
     };
     Store::start(foundation).map_err(|e| OpenError::Start(Failure::internal(e)))
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use redb::StorageBackend;
@@ -15,7 +16,7 @@ use crate::base::OsEntropy;
 use crate::crypto::MasterKey;
 
 use super::open::{initialise, open_with};
-use super::{Order, Record, Scan, Store, engine};
+use super::{Order, Record, Scan, Store, compact, engine};
 
 /// How many images are tried, unless this variable says otherwise.
 const IMAGES: (&str, u64) = ("MFAD_POWER_CUTS", 500);
@@ -64,6 +65,10 @@ impl Disk {
             first,
             calls: Vec::new(),
         })))
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.lock().unwrap().now.len()
     }
 
     fn calls(&self) -> usize {
@@ -206,21 +211,70 @@ fn written(commits: u64) -> BTreeMap<u64, u64> {
     rows
 }
 
-#[tokio::test]
-async fn a_power_cut_loses_nothing_that_was_answered_and_leaves_nothing_half_done() {
-    let images = match std::env::var(IMAGES.0) {
+fn images() -> u64 {
+    match std::env::var(IMAGES.0) {
         Ok(number) => number.parse().unwrap(),
         Err(_) => IMAGES.1,
-    };
-    let master = MasterKey::draw(&OsEntropy).unwrap();
+    }
+}
+
+/// A disk with a new store. A real one has its name only once all of this is on disk.
+fn made_new(master: &MasterKey) -> Arc<Disk> {
     let disk = Disk::holding(Vec::new());
-    // A real store has its name only once all of this is on disk.
     let database = engine::builder(true)
         .create_with_backend(Handle(disk.clone()))
         .unwrap();
-    initialise(&database, Path::new("memory"), &master, &OsEntropy).unwrap();
+    initialise(&database, Path::new("memory"), master, &OsEntropy).unwrap();
     database.close().unwrap();
+    disk
+}
+
+#[tokio::test]
+async fn a_power_cut_loses_nothing_that_was_answered_and_leaves_nothing_half_done() {
+    let master = MasterKey::draw(&OsEntropy).unwrap();
+    let disk = made_new(&master);
+    cut_at_any_call(disk, &master, images()).await;
+}
+
+#[tokio::test]
+async fn nor_does_it_where_the_file_was_compacted_before() {
+    let master = MasterKey::draw(&OsEntropy).unwrap();
+    let disk = made_new(&master);
     let store = open_on(&disk, &master);
+    let gone = 0..2_000u64;
+    let all = gone.clone();
+    store
+        .write(move |tx| all.clone().try_for_each(|n| tx.put(&n, &Row(n))))
+        .await
+        .unwrap();
+    let all = gone.clone();
+    store
+        .write(move |tx| {
+            all.clone().for_each(|n| tx.delete::<Row>(&n));
+            Ok(())
+        })
+        .await
+        .unwrap();
+    store.close().await;
+
+    let compacted = Disk::holding(Vec::new());
+    let from = engine::builder(false).create_with_backend(Handle(disk.clone()));
+    let from = engine::Opened::new(from.unwrap());
+    let mut into = engine::builder(false)
+        .create_with_backend(Handle(compacted.clone()))
+        .unwrap();
+    let goes_on = AtomicBool::new(false);
+    assert!(compact::fill(&from.view().unwrap(), &into, &goes_on).unwrap());
+    into.compact().unwrap();
+    into.close().unwrap();
+    from.close().unwrap();
+    assert!(compacted.bytes() < disk.bytes() / 2);
+    cut_at_any_call(compacted, &master, images() / 2).await;
+}
+
+/// Runs transactions on an empty store, and looks at what a cut leaves of them.
+async fn cut_at_any_call(disk: Arc<Disk>, master: &MasterKey, images: u64) {
+    let store = open_on(&disk, master);
     let made = disk.calls();
     // After how many calls each transaction was answered.
     let mut answered = Vec::new();
@@ -243,11 +297,11 @@ async fn a_power_cut_loses_nothing_that_was_answered_and_leaves_nothing_half_don
         let mut found = Disk::holding(disk.after_a_cut(cut, &mut dice));
         // A second cut, while the store is opened after the first.
         if dice.below(4) == 0 {
-            drop(open_on(&found, &master));
+            drop(open_on(&found, master));
             let cut = dice.below(found.calls() + 1);
             found = Disk::holding(found.after_a_cut(cut, &mut dice));
         }
-        let store = open_on(&found, &master);
+        let store = open_on(&found, master);
         let seen = rows(&store);
         assert!(
             seen == written(promised) || seen == written(promised + 1),

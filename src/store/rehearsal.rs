@@ -62,7 +62,7 @@ pub fn rehearse(
     let changes = upgrade::changes(&path, &is, &LADDER);
     let witness_key = master.witness_key().map_err(OpenError::Start)?;
     let witness = Witness::of(folder, witness_key, entropy.clone()).kept_still();
-    let store = open_witnessed(&path, untouched, &master, entropy, Some(witness))?;
+    let store = open_witnessed(&path, untouched, &master, entropy, Some(witness), None)?;
     Ok(Rehearsal {
         store,
         format: is.format,

@@ -6,6 +6,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use redb::TableDefinition;
 use redb::backends::FileBackend;
 
 use crate::base::{Entropy, Failure, Timestamp};
@@ -13,7 +14,7 @@ use crate::crypto::MasterKey;
 
 use super::copy::{Copy, CopyError, CopyHead};
 use super::engine::{self, EngineError};
-use super::filler::{Definition, Filler};
+use super::filler::Filler;
 use super::guard::{guard_file, make_private_folder};
 use super::handle::{Foundation, Store};
 use super::keys::Keys;
@@ -25,6 +26,8 @@ use super::open::{
 use super::tx::engine_failure;
 use super::upgrade::{self, LADDER};
 use super::witness::{Seen, Witness};
+
+type Definition<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
 
 /// What is to take the place of the store.
 #[derive(Clone, Copy, Debug)]
@@ -125,6 +128,7 @@ pub fn begin(
                     &master,
                     entropy.clone(),
                     Some(witness),
+                    None,
                 )
             });
             match opened {
@@ -213,7 +217,7 @@ fn build(
             let database = FileBackend::new(file)
                 .and_then(|backend| engine::builder(true).create_with_backend(backend))
                 .map_err(|e| refused(built, e))?;
-            let mut filler = Filler::new(&database).map_err(in_engine)?;
+            let mut filler = Filler::new(&database).map_err(bad)?;
             let read = copy.read(&key, &mut |entry| filler.take(entry));
             let (meta, rows) = read.map_err(bad)?;
             filler.finish().map_err(bad)?;
@@ -293,6 +297,7 @@ fn start(
         witness: None,
         copy_key: Arc::new(master.copy_key().map_err(RestoreError::Rows)?),
         entropy,
+        pace: None,
     };
     let started = Store::start(foundation).map_err(Failure::internal);
     Ok((id, started.map_err(RestoreError::Rows)?))

@@ -212,7 +212,8 @@ impl<'a> Tx<'a> {
 
     /// Puts `record` under `key`; it is swept away some time after `expires`.
     /// Until the sweep comes by it can still be read, so that an answer can say
-    /// that it came too late: compare times where that matters.
+    /// that it came too late: compare times where that matters. At
+    /// [`Timestamp::MAX`] nothing is swept any more.
     ///
     /// # Errors
     /// As [`Tx::put`].
@@ -223,9 +224,11 @@ impl<'a> Tx<'a> {
         expires: Timestamp,
     ) -> Result<(), Failure> {
         let key = key.encode();
-        let entry = expiry_key(expires, R::TABLE, &key);
+        if expires < Timestamp::MAX {
+            let entry = expiry_key(expires, R::TABLE, &key);
+            self.change(EXPIRY, entry, Some(Row::default()));
+        }
         self.change(R::TABLE, key, Some(encode_row(record, Some(expires))?));
-        self.change(EXPIRY, entry, Some(Row::default()));
         Ok(())
     }
 

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition};
+use redb::{ReadableDatabase, StorageBackend, TableDefinition};
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Failure, OsEntropy};
 use crate::crypto::{MasterKey, Sealer};
 
-use super::engine::{self, Snapshot};
+use super::engine::{self, Opened, Snapshot};
 use super::keys::Keys;
 use super::meta::{self, Meta, PROGRAM};
 use super::rehearsal::{Overlay, rehearse};
@@ -99,17 +99,17 @@ async fn old_store(folder: &Path) {
     store.close().await;
 }
 
-fn opened(folder: &Path) -> (Database, Meta, Arc<Sealer>) {
+fn opened(folder: &Path) -> (Opened, Meta, Arc<Sealer>) {
     let database = engine::builder(true)
         .open(folder.join("mfad.redb"))
         .unwrap();
     let meta = meta::read(&database).unwrap();
     let master = MasterKey::load(&folder.join("master.key"), true, None).unwrap();
     let keys = Keys::open(&master, meta.ring.clone());
-    (database, meta, keys.unwrap().sealer)
+    (Opened::new(database), meta, keys.unwrap().sealer)
 }
 
-fn tallies<R: Record<Key = u64>>(database: &Database, sealer: &Sealer) -> Vec<(u64, R)> {
+fn tallies<R: Record<Key = u64>>(database: &Opened, sealer: &Sealer) -> Vec<(u64, R)> {
     let snapshot = Snapshot::take(database).unwrap();
     let reader = SnapshotReader {
         snapshot: &snapshot,

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use crate::base::Failure;
 
-use super::engine::{self, Batch, EngineError, Opener};
+use super::compact::Compactor;
+use super::engine::{self, Batch, EngineError, Opened, Opener};
 use super::handle::{Job, Message, Shared, panicked};
 use super::keys::{Asked, Change, Keys};
 use super::meta::{self, Progress, StoreId};
@@ -45,6 +46,8 @@ pub struct Writer {
     pub witness: Option<Witness>,
     /// Commits that the witness has not heard of.
     pub unwitnessed: u64,
+    /// `None` for a file that stays as it is.
+    pub compactor: Option<Compactor>,
 }
 
 impl Writer {
@@ -78,6 +81,9 @@ impl Writer {
             if self.unwitnessed >= WITNESSED || (idle && self.unwitnessed > 0) {
                 self.tell_witness();
             }
+            if idle && stop.is_none() && !self.in_trouble() {
+                self.compact_when_idle();
+            }
             if let Some(reply) = stop {
                 self.end();
                 let _ = reply.send(());
@@ -106,6 +112,9 @@ impl Writer {
         if self.unwitnessed > 0 {
             self.tell_witness();
         }
+        if let Some(compactor) = &mut self.compactor {
+            compactor.end();
+        }
         let database = database_mut(&self.shared).take();
         close(database);
     }
@@ -124,7 +133,7 @@ impl Writer {
         let began = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             if self.in_trouble() {
-                self.with_database(engine::probe)?;
+                self.with_database(|opened| engine::probe(opened))?;
                 self.set_trouble(None);
             }
             self.commit(&mut jobs)
@@ -182,27 +191,28 @@ impl Writer {
         }
         let ring = self.keys.offer(change, &*self.shared.entropy)?;
         let changes = self.progress.changes.saturating_add(1);
-        let committed = self.with_database(|database| {
-            let transaction = engine::begin(database)?;
-            meta::put_ring(&transaction, &ring)?;
-            meta::count(&transaction, changes)?;
-            engine::commit(transaction)
+        let committed = self.name_is_on_disk().and_then(|()| {
+            self.with_database(|database| {
+                let transaction = engine::begin(database)?;
+                meta::put_ring(&transaction, &ring)?;
+                meta::count(&transaction, changes)?;
+                engine::commit(transaction)
+            })
         });
         if let Err(error) = committed {
             let why = self.fail(&error);
             return Err(storage_unavailable().because(why));
         }
-        self.progress.changes = changes;
-        self.unwitnessed += 1;
+        self.have_committed(changes);
         match self.keys.take_up(&ring) {
             true => Ok(()),
             false => Err(Failure::internal("the new key ring does not open")),
         }
     }
 
-    fn with_database<T>(
+    pub(super) fn with_database<T>(
         &self,
-        work: impl FnOnce(&Database) -> Result<T, EngineError>,
+        work: impl FnOnce(&Opened) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
         let database = self
             .shared
@@ -216,13 +226,31 @@ impl Writer {
     }
 
     fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Committed, EngineError> {
+        self.name_is_on_disk()?;
         let changes = self.progress.changes.saturating_add(1);
         let committed = self.with_database(|database| self.commit_to(database, jobs, changes))?;
         if !committed.changed.is_empty() {
-            self.progress.changes = changes;
-            self.unwitnessed += 1;
+            self.have_committed(changes);
         }
         Ok(committed)
+    }
+
+    /// Before each commit: after a compaction the file may have a name that is not on disk yet.
+    fn name_is_on_disk(&mut self) -> Result<(), EngineError> {
+        match &mut self.compactor {
+            Some(compactor) => compactor
+                .name_is_on_disk()
+                .map_err(|e| EngineError::Storage(e.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    fn have_committed(&mut self, changes: u64) {
+        self.progress.changes = changes;
+        self.unwitnessed += 1;
+        if let Some(compactor) = &mut self.compactor {
+            compactor.disturbed();
+        }
     }
 
     fn commit_to(
@@ -293,10 +321,13 @@ impl Writer {
             *database = self.open_again(false);
         }
         drop(database);
+        if let Some(compactor) = &mut self.compactor {
+            compactor.opened_anew();
+        }
         thread::sleep(Duration::from_millis(20));
     }
 
-    fn open_again(&mut self, thorough: bool) -> Option<Database> {
+    fn open_again(&mut self, thorough: bool) -> Option<Opened> {
         let opened = catch_unwind(AssertUnwindSafe(|| self.open_ours(thorough)))
             .unwrap_or_else(|panic| Err(format!("{:?}", panicked(&*panic))));
         opened
@@ -305,6 +336,7 @@ impl Writer {
                 self.set_trouble(Some(why.clone()));
             })
             .ok()
+            .map(Opened::new)
     }
 
     fn open_ours(&mut self, thorough: bool) -> Result<Database, String> {
@@ -328,14 +360,15 @@ impl Writer {
     }
 }
 
-fn database_mut(shared: &Shared) -> RwLockWriteGuard<'_, Option<Database>> {
+/// To take the file away, or to put another in its place.
+pub(super) fn database_mut(shared: &Shared) -> RwLockWriteGuard<'_, Option<Opened>> {
     let database = shared.database.write();
     database.unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Releases the file at once, also where a reader still holds a snapshot.
-fn close(database: Option<Database>) {
-    if let Some(Err(refused)) = database.map(Database::close) {
+fn close(database: Option<Opened>) {
+    if let Some(Err(refused)) = database.map(Opened::close) {
         tracing::debug!(%refused, "the store's handle was closed after an error");
     }
 }

@@ -4,8 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use mfad::base::OsEntropy;
+use mfad::store::{self, MasterKeyPlace, Record, Tx};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::support::process::now;
@@ -238,4 +243,76 @@ async fn a_file_that_is_moved_or_closed_to_us_under_way_does_no_harm() {
 
     let server = site.serve().await;
     told.is_kept(&site, server.address()).await;
+}
+
+/// What nobody needs any more.
+#[derive(Serialize, Deserialize)]
+struct Gone(String);
+
+impl Record for Gone {
+    type Key = u64;
+    const TABLE: &'static str = "gone";
+}
+
+/// A store in `folder` that holds hardly anything, in a file of many megabytes.
+async fn roomy(folder: &Path) {
+    let key = MasterKeyPlace::own(folder.join("master.key"));
+    let opened = store::open(folder, &key, Arc::new(OsEntropy)).unwrap();
+    let put = |tx: &mut Tx<'_>| (0..12_000).try_for_each(|n| tx.put(&n, &Gone("x".repeat(1_000))));
+    opened.write(put).await.unwrap();
+    let remove = |tx: &mut Tx<'_>| {
+        (0..12_000).for_each(|n| tx.delete::<Gone>(&n));
+        Ok(())
+    };
+    opened.write(remove).await.unwrap();
+    opened.close().await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_mostly_room_becomes_small_as_soon_as_the_disk_has_room_for_that() {
+    const COMPACTED: &str = "the store's file was compacted";
+    let mut site = Site::new().await;
+    site.without_mail();
+    let mut disk = Disk::mount(&mut site, "64m").await;
+    let bloated = site.path("bloated");
+    roomy(&bloated).await;
+    let size = fs::metadata(bloated.join("mfad.redb")).unwrap().len();
+    assert!(size > 8 << 20, "{size}");
+    disk.run(&format!(r#"cp -a "{}" "$disk/data""#, bloated.display()))
+        .await;
+    disk.fill().await;
+
+    let address = disk.serve().await;
+    let mut told = Told::default();
+    told.begin(&site, address).await.ok();
+    disk.says("the store's file cannot be compacted").await;
+    told.begin(&site, address).await.ok();
+    told.is_kept(&site, address).await;
+    disk.run(&format!(
+        r#"[ "$(stat -c %s "$disk/data/mfad.redb")" -ge {size} ]"#
+    ))
+    .await;
+    assert!(!disk.log().contains(COMPACTED), "{}", disk.log());
+    disk.stop().await;
+
+    disk.run(r#"rm "$disk/filler""#).await;
+    let address = disk.serve().await;
+    let alice = site.person(address, "alice");
+    let backup = enrolled(&alice).await;
+    disk.says(COMPACTED).await;
+    disk.run(r#"[ "$(stat -c %s "$disk/data/mfad.redb")" -lt 1000000 ]"#)
+        .await;
+    told.begin(&site, address).await.ok();
+    told.is_kept(&site, address).await;
+    // No warning: what was answered before and after it is on disk under the new name.
+    disk.run(r#"kill -KILL "$server"; wait "$server"; true"#)
+        .await;
+    let address = disk.serve().await;
+    told.is_kept(&site, address).await;
+    let alice = site.person(address, "alice");
+    alice.code(DISABLE, &backup).await.ok();
+    disk.run(r#"ls -A "$disk/data" >&2; [ ! -e "$disk/data/mfad.compacting" ]"#)
+        .await;
+    disk.stop().await;
+    assert!(!disk.log().contains("panic"), "{}", disk.log());
 }

@@ -69,6 +69,7 @@ async fn what_happens_is_counted_and_names_nobody() {
     assert_eq!(of(unmatched), 1.0);
     assert!(of("mfad_store_commit_transactions_count") >= 3.0);
     assert!(of("mfad_store_size_bytes") > 4096.0);
+    assert_eq!(of("mfad_store_compactions_total"), 0.0);
     assert_eq!(of("mfad_ready{part=\"storage\"}"), 1.0);
     assert_eq!(of("mfad_ready{part=\"issuer_keys\"}"), 1.0);
     assert!(of("mfad_signing_key_age_seconds") < 60.0);
