@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError};
@@ -24,6 +26,9 @@ use super::upgrade::{self, LADDER};
 use super::witness::{self, Doubt, Seen, Witness};
 
 pub(super) const FILE_NAME: &str = "mfad.redb";
+/// How often, and how long apart, a lock that somebody holds is tried again.
+const TRIES: u32 = 25;
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// Where the master key is, and what opens it.
 #[derive(Clone, Debug)]
@@ -258,11 +263,30 @@ pub(super) fn opener(path: &Path) -> Opener {
 /// Keeps others out while a store is found or made. Released when dropped.
 pub(super) fn alone_in(folder: &Path, store: &Path) -> Result<File, OpenError> {
     let lock = File::open(folder).map_err(io_error(folder))?;
-    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+    let locked = patiently(
+        || flock(&lock, FlockOperation::NonBlockingLockExclusive),
+        |e| *e == Errno::WOULDBLOCK,
+    );
+    match locked {
         Ok(()) => Ok(lock),
         Err(Errno::WOULDBLOCK) => Err(OpenError::InUse(store.to_owned())),
         Err(e) => Err(io_error(folder)(e.into())),
     }
+}
+
+/// Tries again for a quarter of a second what is held by somebody. A lock outlives whoever had it by a moment, where
+/// that process starts another: until the new one has begun, it holds what its parent held.
+fn patiently<T, E>(
+    mut attempt: impl FnMut() -> Result<T, E>,
+    is_held: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    for _ in 0..TRIES {
+        match attempt() {
+            Err(error) if is_held(&error) => thread::sleep(AGAIN),
+            done => return done,
+        }
+    }
+    attempt()
 }
 
 /// The name of a store while it is made. As long as it stands there, the first start is not over.
@@ -354,7 +378,7 @@ pub(super) fn open_witnessed(
     witness: Option<Witness>,
     pace: Option<Pace>,
 ) -> Result<Store, OpenError> {
-    let database = opener(true).map_err(|e| match e {
+    let database = patiently(|| opener(true), engine::is_in_use).map_err(|e| match e {
         e if engine::is_in_use(&e) => OpenError::InUse(path.to_owned()),
         e => refused(path, e),
     })?;
