@@ -232,9 +232,12 @@ async fn only_a_believed_proxy_says_where_a_request_came_from() {
         };
         let enabled = ask("POST", ENABLE).await;
         assert!(enabled.starts_with("HTTP/1.1 200 "), "{enabled}");
-        let log = log_lines(&server.stderr())
-            .find(|line| line["path"] == ENABLE || line["span"]["path"] == ENABLE);
-        let log = log.map(|line| line.to_string()).unwrap_or_default();
+        // Its line may be read a moment after its answer.
+        let log = server.says("its line", |text| {
+            let line = log_lines(text).find(|line| line["span"]["path"] == ENABLE);
+            line.map(|line| line.to_string())
+        });
+        let log = log.await;
         match seen {
             Some(address) => assert!(log.contains(address), "{log}"),
             None => assert!(
