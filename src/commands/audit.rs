@@ -7,8 +7,8 @@ use crate::audit::Operation;
 use crate::config::{AuditCommand, Exit, StoreSettings};
 use crate::console::{Answer, Order};
 
-use super::order::carry_out;
-use super::{block_on, print, problem, report};
+use super::order::{another_answer, carry_out};
+use super::{block_on, print, report};
 
 /// What problems are called by.
 const SUBJECT: &str = "audit";
@@ -28,14 +28,7 @@ pub fn audit(place: &StoreSettings, command: &AuditCommand) -> Exit {
 async fn lines(place: &StoreSettings, limit: usize) -> Result<Vec<(u64, Operation)>, StartError> {
     match carry_out(SUBJECT, place, Order::Operations { limit }).await? {
         Answer::Operations(lines) => Ok(lines),
-        _ => Err(StartError {
-            exit: Exit::Temporary,
-            problem: problem(
-                SUBJECT,
-                "the running server gave another answer than what was done",
-                "restart the server, if it is of another version than this program",
-            ),
-        }),
+        _ => Err(another_answer(SUBJECT, "what was done")),
     }
 }
 

@@ -2,8 +2,8 @@ use crate::base::{Clock, SystemClock};
 use crate::config::{ClockCommand, Exit, StoreSettings};
 use crate::console::{Answer, Order};
 
-use super::order::carry_out;
-use super::{block_on, problem, report};
+use super::order::{another_answer, carry_out};
+use super::{block_on, report};
 
 /// What problems are called by.
 const SUBJECT: &str = "clock";
@@ -20,9 +20,8 @@ pub fn clock(place: &StoreSettings, command: ClockCommand) -> Exit {
                 Exit::Ok
             }
             Ok(_) => {
-                let cause = "the running server gave another answer than that it is done";
-                let hint = "restart the server, if it is of another version than this program";
-                report(Exit::Temporary, &problem(SUBJECT, cause, hint))
+                let odd = another_answer(SUBJECT, "that it is done");
+                report(odd.exit, &odd.problem)
             }
             Err(refused) => report(refused.exit, &refused.problem),
         }

@@ -7,8 +7,8 @@ use crate::config::{DataKeyCommand, Exit, StoreSettings};
 use crate::console::{Answer, Order};
 use crate::crypto::DataKey;
 
-use super::order::carry_out;
-use super::{block_on, print, problem, report};
+use super::order::{another_answer, carry_out};
+use super::{block_on, print, report};
 
 /// What problems are called by.
 const SUBJECT: &str = "data-key";
@@ -31,14 +31,7 @@ pub fn data_key(place: &StoreSettings, command: DataKeyCommand) -> Exit {
 async fn keys(place: &StoreSettings, order: Order) -> Result<(Vec<DataKey>, u64), StartError> {
     match carry_out(SUBJECT, place, order).await? {
         Answer::DataKeys { keys, resealed } => Ok((keys, resealed)),
-        _ => Err(StartError {
-            exit: Exit::Temporary,
-            problem: problem(
-                SUBJECT,
-                "the running server gave another answer than its keys",
-                "restart the server, if it is of another version than this program",
-            ),
-        }),
+        _ => Err(another_answer(SUBJECT, "its keys")),
     }
 }
 

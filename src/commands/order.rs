@@ -45,6 +45,16 @@ pub(super) async fn carry_out(
     outcome.map_err(|failure| refused(subject, Refusal::from(&failure)))
 }
 
+/// What to say where the answer is of another kind than `what`, which was asked for.
+pub(super) fn another_answer(subject: &str, what: &str) -> StartError {
+    let cause = format!("the running server gave another answer than {what}");
+    let hint = "restart the server, if it is of another version than this program";
+    StartError {
+        exit: Exit::Temporary,
+        problem: problem(subject, cause, hint),
+    }
+}
+
 /// Who is there to work with.
 pub(super) enum Reached<T> {
     /// A server, which gave this answer.

@@ -5,8 +5,8 @@ use crate::config::{Exit, PolicyCommand, StoreSettings};
 use crate::console::{Answer, Order};
 use crate::policy::Part;
 
-use super::order::carry_out;
-use super::{block_on, print, problem, report};
+use super::order::{another_answer, carry_out};
+use super::{block_on, print, report};
 
 /// What problems are called by.
 const SUBJECT: &str = "policy";
@@ -32,14 +32,7 @@ pub fn policy(place: &StoreSettings, command: PolicyCommand) -> Exit {
 async fn parts(place: &StoreSettings, order: Order) -> Result<Vec<Part>, StartError> {
     match carry_out(SUBJECT, place, order).await? {
         Answer::Policy(parts) => Ok(parts),
-        _ => Err(StartError {
-            exit: Exit::Temporary,
-            problem: problem(
-                SUBJECT,
-                "the running server gave another answer than a policy",
-                "restart the server, if it is of another version than this program",
-            ),
-        }),
+        _ => Err(another_answer(SUBJECT, "a policy")),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::clients::{Registered, RegisteredKey, Sends, Service};
 use crate::config::{Exit, NewService, ServiceCommand, StoreSettings};
 use crate::console::{Answer, Order};
 
-use super::order::carry_out;
+use super::order::{another_answer, carry_out};
 use super::{block_on, print, problem, report, write_out};
 
 /// What problems are called by.
@@ -26,17 +26,6 @@ pub fn service(place: &StoreSettings, command: ServiceCommand) -> Exit {
         };
         done.unwrap_or_else(|refused| report(refused.exit, &refused.problem))
     })
-}
-
-fn odd(answer: &str) -> StartError {
-    StartError {
-        exit: Exit::Temporary,
-        problem: problem(
-            SUBJECT,
-            format!("the running server gave another answer than {answer}"),
-            "restart the server, if it is of another version than this program",
-        ),
-    }
 }
 
 async fn add(place: &StoreSettings, new: NewService) -> Result<Exit, StartError> {
@@ -59,7 +48,7 @@ async fn add(place: &StoreSettings, new: NewService) -> Result<Exit, StartError>
             &key,
             &format!("The service {id} is registered."),
         )),
-        _ => Err(odd("a key")),
+        _ => Err(another_answer(SUBJECT, "a key")),
     }
 }
 
@@ -77,7 +66,7 @@ async fn rotate(place: &StoreSettings, id: String, overlap: u64) -> Result<Exit,
                 &format!("The service {named} has a new key; {old}."),
             ))
         }
-        _ => Err(odd("a key")),
+        _ => Err(another_answer(SUBJECT, "a key")),
     }
 }
 
@@ -88,7 +77,7 @@ async fn remove(place: &StoreSettings, id: String) -> Result<Exit, StartError> {
             eprintln!("The service {named} is struck off; its keys are refused from now on.");
             Ok(Exit::Ok)
         }
-        _ => Err(odd("that it is done")),
+        _ => Err(another_answer(SUBJECT, "that it is done")),
     }
 }
 
@@ -121,7 +110,7 @@ async fn list(place: &StoreSettings, json: bool) -> Result<Exit, StartError> {
                     break;
                 }
             }
-            _ => return Err(odd("the services")),
+            _ => return Err(another_answer(SUBJECT, "the services")),
         }
     }
     if json {

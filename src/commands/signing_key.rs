@@ -7,8 +7,8 @@ use crate::config::{Exit, SigningKeyCommand, StoreSettings};
 use crate::console::{Answer, Order};
 use crate::signing::PublishedKey;
 
-use super::order::carry_out;
-use super::{block_on, print, problem, report};
+use super::order::{another_answer, carry_out};
+use super::{block_on, print, report};
 
 /// What problems are called by.
 const SUBJECT: &str = "signing-key";
@@ -37,14 +37,7 @@ pub fn signing_key(place: &StoreSettings, command: SigningKeyCommand) -> Exit {
 async fn keys(place: &StoreSettings, order: Order) -> Result<Vec<PublishedKey>, StartError> {
     match carry_out(SUBJECT, place, order).await? {
         Answer::SigningKeys(keys) => Ok(keys),
-        _ => Err(StartError {
-            exit: Exit::Temporary,
-            problem: problem(
-                SUBJECT,
-                "the running server gave another answer than its keys",
-                "restart the server, if it is of another version than this program",
-            ),
-        }),
+        _ => Err(another_answer(SUBJECT, "its keys")),
     }
 }
 

@@ -37,10 +37,8 @@ const LATER: &str = "+410d";
 /// How long all may take that needs no load: idle connections, a sweep, a compaction. What a minute has written is
 /// swept within another.
 const PATIENCE: Duration = Duration::from_secs(150);
-/// The store's file of a server that has nobody's rows but those who came by, at the most; and so much more for each
-/// minute in which people came.
+/// The store's file of a server that has nobody's rows but those who came by, at the most.
 const FILE_AT_LAST: u64 = 8 * MB;
-const FILE_A_MINUTE: u64 = MB / 2;
 /// Rows of a kilobyte that are there at first: more than the store's cache of 16 MiB takes.
 const SEEDED: u64 = 30_000;
 
@@ -254,8 +252,7 @@ async fn soak(length: Duration) -> bool {
     ends_well &= server.stop().await;
     server = Server::start(&site, address, "later.log", Some(LATER)).await;
     let size = || fs::metadata(&file).map_or(u64::MAX, |file| file.len());
-    let most = FILE_AT_LAST + length.as_secs() * FILE_A_MINUTE / 60;
-    let small = until(PATIENCE + length, || size() <= most).await;
+    let small = until(PATIENCE + length, || size() <= FILE_AT_LAST).await;
     let compacted = server.lines("the store's file was compacted");
     let at_last = size();
     // No fault of the server's: it is not the time that the issuer and the mail server have.
@@ -277,7 +274,7 @@ async fn soak(length: Duration) -> bool {
             peak as f64 / MB as f64,
             at_last as f64 / MB as f64
         ),
-        small && (compacted > 0 || peak <= most),
+        small && (compacted > 0 || peak <= FILE_AT_LAST),
     );
     judge.says("settings read again", reloads.to_string(), reloads > 0);
     let kept = fs::read_dir(&copies).unwrap().count();
