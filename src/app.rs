@@ -4,6 +4,7 @@ mod background;
 mod parts;
 mod running;
 mod supervision;
+mod terminal;
 
 use std::future::Future;
 use std::io;
@@ -34,10 +35,10 @@ use parts::{check_policy, signer, tls_problem, unreadable, way};
 use running::{Fixed, Running, watch_over};
 
 pub use parts::{
-    ask, key_file, key_place, mailer, master_key_hint, open_store, rehearse, store_problem,
-    verifier,
+    key_file, key_place, mailer, master_key_hint, open_store, rehearse, store_problem, verifier,
 };
 pub use supervision::supervisor;
+pub use terminal::ask;
 
 /// Why the server did not start.
 #[derive(Debug)]

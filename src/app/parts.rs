@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::StartError;
+use super::terminal::{PASSPHRASE_HINT, ask};
 use crate::auth::{self, IssuerSettings, Outbound, Verifier};
-use crate::base::{Clock, Entropy, Failure, Secret};
+use crate::base::{Clock, Entropy, Failure};
 use crate::config::{
     Exit, IssuerConfig, KeySource, MasterKeyFile, MasterKeySettings, Settings, SmtpConfig,
     SmtpSecurity, UiAuth,
@@ -24,10 +25,6 @@ use crate::store::{self, MasterKeyPlace, OpenError, Rehearsal, Store};
 
 /// The name of the master key in the data folder.
 const MASTER_KEY: &str = "master.key";
-/// How a passphrase is given.
-const PASSPHRASE_HINT: &str = "name its file with --master-key-passphrase-file, hand over the systemd credential \
-     master-key-passphrase, or run this on a terminal";
-
 /// Where everything is kept, as the settings say.
 ///
 /// # Errors
@@ -83,23 +80,6 @@ pub fn key_file(data_dir: &Path, settings: &MasterKeySettings) -> MasterKeyPlace
         ours,
         passphrase: settings.passphrase.clone(),
     }
-}
-
-/// Asks for a passphrase on the terminal, which does not show it.
-///
-/// # Errors
-/// [`StartError`], where there is no terminal to ask on.
-pub fn ask(words: &str) -> Result<Secret<Vec<u8>>, StartError> {
-    let typed = rpassword::prompt_password(words);
-    let typed = typed.map(|text| Secret::new(text.into_bytes()));
-    typed.map_err(|error| {
-        StartError::new(
-            Exit::Config,
-            "master key",
-            format!("its passphrase cannot be asked for: {error}"),
-            PASSPHRASE_HINT,
-        )
-    })
 }
 
 /// What signs, with a first key where the store is new. Closes the store where there is none to be had.
