@@ -26,11 +26,12 @@ use redb::{
 };
 use tokio::time::Instant;
 
+use super::birth::empty;
 use super::copy::{CopyError, Entry, NOT_COPIED};
 use super::engine::{self, Opened, View};
 use super::filler::{Filler, failed};
 use super::meta::{self, META};
-use super::open::{alone_in, empty, opener};
+use super::open::{alone_in, opener};
 use super::writer::{Writer, database_mut};
 
 /// A try that took a moment is followed by so many moments without one, so that it never is more than half a

@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use super::open::{OpenError, io_error};
+use super::refusal::{OpenError, io_error};
 
 /// Makes the folder, or closes it to others where it is there.
 pub fn make_private_folder(folder: &Path) -> Result<(), OpenError> {

@@ -27,6 +27,7 @@
 //! **Keys** change while the store is in use: a new data key seals from the commit on that brings it,
 //! and what older ones sealed is sealed anew beside everything else.
 
+mod birth;
 mod compact;
 mod copy;
 mod each;
@@ -37,6 +38,7 @@ mod handle;
 mod keys;
 mod meta;
 mod open;
+mod refusal;
 mod rehearsal;
 mod restore;
 mod table;
@@ -58,11 +60,13 @@ mod tests;
 #[cfg(test)]
 mod upgrade_tests;
 
+pub use birth::let_begin;
 pub use copy::{CopyError, CopyHead, Passing};
 pub use handle::Store;
 pub use keys::Resealed;
 pub use meta::{Progress, StoreId};
-pub use open::{MasterKeyPlace, OpenError, exists, let_begin, open};
+pub use open::{MasterKeyPlace, exists, open};
+pub use refusal::OpenError;
 pub use rehearsal::{Rehearsal, rehearse};
 pub use restore::{Placed, RestoreError, Restoring, Source, begin as begin_restore};
 pub use table::{Key, Record};

@@ -1,8 +1,6 @@
 //! Opening the file: permissions, master key, format.
 
-use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -14,16 +12,18 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::base::{Entropy, Failure, Secret};
-use crate::crypto::{KeyRing, KeyRingError, MasterKey, MasterKeyError};
+use crate::crypto::{MasterKey, MasterKeyError};
 
+use super::birth::{create, is_missing, let_begin, mark_begun};
 use super::compact::Pace;
 use super::engine::{self, Opener};
 use super::guard::{guard_file, make_private_folder};
 use super::handle::{Foundation, Store};
-use super::keys::{Keys, KeysError};
-use super::meta::{self, FORMAT, Meta, PROGRAM, Progress, by};
+use super::keys::Keys;
+use super::meta::{self, FORMAT, Meta, Progress};
+use super::refusal::{OpenError, io_error, refused};
 use super::upgrade::{self, LADDER};
-use super::witness::{self, Doubt, Seen, Witness};
+use super::witness::{self, Seen, Witness};
 
 pub(super) const FILE_NAME: &str = "mfad.redb";
 /// How often, and how long apart, a lock that somebody holds is tried again.
@@ -58,111 +58,6 @@ impl MasterKeyPlace {
     /// [`MasterKeyError`].
     pub fn load(&self) -> Result<MasterKey, MasterKeyError> {
         MasterKey::load(&self.file, self.ours, self.passphrase.as_ref())
-    }
-}
-
-/// Why the store could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The folder or the file cannot be used.
-    #[error("{} cannot be used: {source}", path.display())]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The folder or file belongs to somebody else, or is not what it should be.
-    #[error("{} {why}", path.display())]
-    Foreign {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// Another process has the file open.
-    #[error("{} is in use by another process", .0.display())]
-    InUse(PathBuf),
-    /// The file was written by a newer program.
-    #[error(
-        "{} was written in format {found} by {}; this is mfad {PROGRAM}, which knows formats up to {FORMAT}",
-        path.display(), by(.program.as_deref())
-    )]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its format.
-        found: u32,
-        /// The version of that program, where the file says so.
-        program: Option<String>,
-    },
-    /// The file was written by an older program, and could not be made into what this one writes.
-    #[error("{} could not be brought to format {FORMAT}, and is as it was: {why:?}", path.display())]
-    NotUpgraded {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        why: Failure,
-    },
-    /// There is a store, and its master key is gone.
-    #[error("{} exists, but its master key {} does not; without it nothing in the store can be read", store.display(), key.display())]
-    MasterKeyLost {
-        /// The store.
-        store: PathBuf,
-        /// Where the key was looked for.
-        key: PathBuf,
-    },
-    /// There was a store, and what stood beside it still does.
-    #[error("{} is gone, but {beside} of it still stands there", store.display())]
-    StoreLost {
-        /// The store.
-        store: PathBuf,
-        /// What stands there.
-        beside: &'static str,
-    },
-    /// It is not the store that was last used here, or an older copy of it.
-    #[error("{} {doubt}", store.display())]
-    Doubted {
-        /// The store.
-        store: PathBuf,
-        /// Why.
-        doubt: Doubt,
-    },
-    /// The master key cannot be read or made.
-    #[error(transparent)]
-    MasterKey(#[from] MasterKeyError),
-    /// The master key is another, or the key ring is damaged.
-    #[error(transparent)]
-    KeyRing(#[from] KeyRingError),
-    /// The file is damaged.
-    #[error("{} is damaged: {why}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// How.
-        why: String,
-    },
-    /// Randomness or a thread is not to be had.
-    #[error("the store could not be started: {0:?}")]
-    Start(Failure),
-}
-
-impl OpenError {
-    pub(super) fn newer(path: &Path, meta: &Meta) -> OpenError {
-        OpenError::Newer {
-            path: path.to_owned(),
-            found: meta.format,
-            program: meta.written_by.clone(),
-        }
-    }
-}
-
-impl From<KeysError> for OpenError {
-    fn from(error: KeysError) -> Self {
-        match error {
-            KeysError::Ring(error) => OpenError::KeyRing(error),
-            KeysError::Start(failure) => OpenError::Start(failure),
-        }
     }
 }
 
@@ -215,36 +110,6 @@ pub fn open(
     Ok(store)
 }
 
-/// Whether a first store may be made in `folder`: not where there was one.
-///
-/// # Errors
-/// [`OpenError::StoreLost`] where what stands there belongs to a store that is gone; where the folder cannot be read.
-pub fn let_begin(folder: &Path, master: &MasterKeyPlace) -> Result<(), OpenError> {
-    let path = folder.join(FILE_NAME);
-    if Witness::stands_in(folder) {
-        return Err(lost(path, "the witness"));
-    }
-    // Only a first start that was broken off leaves a key of ours without a store.
-    let key = &master.file;
-    let left = master.ours && key.parent() == Some(folder) && !is_missing(key)?;
-    if left && is_missing(&unfinished(&path))? {
-        return Err(lost(path, "the master key"));
-    }
-    Ok(())
-}
-
-fn lost(store: PathBuf, beside: &'static str) -> OpenError {
-    OpenError::StoreLost { store, beside }
-}
-
-fn is_missing(path: &Path) -> Result<bool, OpenError> {
-    match fs::symlink_metadata(path) {
-        Ok(_) => Ok(false),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
-        Err(e) => Err(io_error(path)(e)),
-    }
-}
-
 /// Opens the file at `path`, and never makes one.
 pub(super) fn opener(path: &Path) -> Opener {
     let path = path.to_owned();
@@ -287,74 +152,6 @@ fn patiently<T, E>(
         }
     }
     attempt()
-}
-
-/// The name of a store while it is made. As long as it stands there, the first start is not over.
-fn unfinished(path: &Path) -> PathBuf {
-    path.with_extension("unfinished")
-}
-
-/// Notes that a first start has begun, before it leaves anything else behind.
-fn mark_begun(folder: &Path, path: &Path) -> Result<(), OpenError> {
-    let mark = unfinished(path);
-    empty(&mark)
-        .and_then(|file| file.sync_all())
-        .and_then(|()| File::open(folder)?.sync_all())
-        .map_err(io_error(&mark))
-}
-
-/// An empty file of ours under that name.
-pub(super) fn empty(path: &Path) -> io::Result<File> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true);
-    options.mode(0o600).open(path)
-}
-
-/// Makes a new store under another name, and gives it its own when it is whole on disk: what a
-/// full disk or a kill breaks off is made anew the next time.
-fn create(
-    folder: &Path,
-    path: &Path,
-    master: &MasterKey,
-    entropy: &dyn Entropy,
-) -> Result<(), OpenError> {
-    let unfinished = unfinished(path);
-    let made = fill(&unfinished, master, entropy).and_then(|()| {
-        fs::rename(&unfinished, path)
-            .and_then(|()| File::open(folder)?.sync_all())
-            .map_err(io_error(path))
-    });
-    if made.is_err() {
-        // Its room is given back; its name still says that the first start is not over.
-        empty(&unfinished).map_err(io_error(&unfinished))?;
-    }
-    made
-}
-
-fn fill(path: &Path, master: &MasterKey, entropy: &dyn Entropy) -> Result<(), OpenError> {
-    let file = empty(path).map_err(io_error(path))?;
-    let database = FileBackend::new(file)
-        .and_then(|backend| engine::builder(true).create_with_backend(backend))
-        .map_err(|e| refused(path, e))?;
-    initialise(&database, path, master, entropy)?;
-    database.close().map_err(|e| refused(path, e))
-}
-
-/// Writes what a new store needs to be opened: its format, and a key ring of fresh keys.
-pub(super) fn initialise(
-    database: &Database,
-    path: &Path,
-    master: &MasterKey,
-    entropy: &dyn Entropy,
-) -> Result<(), OpenError> {
-    let ring = KeyRing::draw(entropy).map_err(OpenError::Start)?;
-    let key = master.ring_key().map_err(OpenError::Start)?;
-    let wrapped = ring.wrap(&key, entropy).map_err(OpenError::Start)?;
-    meta::write_new(database, &wrapped).map_err(|e| refused(path, e))
 }
 
 /// Opens through any engine handle: the seam for tests that make the disk fail.
@@ -452,21 +249,6 @@ fn name(
     Ok((store, progress))
 }
 
-/// What the engine says of a file: the disk's fault, or the contents'.
-pub(super) fn refused(path: &Path, error: impl Into<redb::Error>) -> OpenError {
-    match error.into() {
-        // So it calls contents that are not its own.
-        redb::Error::Io(source) if source.kind() != io::ErrorKind::InvalidData => OpenError::Io {
-            path: path.to_owned(),
-            source,
-        },
-        why => OpenError::Damaged {
-            path: path.to_owned(),
-            why: why.to_string(),
-        },
-    }
-}
-
 pub(super) fn master_key(
     store: &Path,
     new: bool,
@@ -483,13 +265,5 @@ pub(super) fn master_key(
             Ok(MasterKey::create(&key, passphrase, entropy)?)
         }
         loaded => Ok(loaded?),
-    }
-}
-
-pub(super) fn io_error(path: &Path) -> impl Fn(io::Error) -> OpenError {
-    let path = path.to_owned();
-    move |source| OpenError::Io {
-        path: path.clone(),
-        source,
     }
 }

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::base::OsEntropy;
 use crate::crypto::MasterKey;
 
-use super::open::{initialise, open_with};
+use super::birth::initialise;
+use super::open::open_with;
 use super::{Order, Record, Scan, Store, compact, engine};
 
 /// How many images are tried, unless this variable says otherwise.

@@ -17,9 +17,8 @@ use super::engine::{self, Opener};
 use super::guard::own_file;
 use super::handle::Store;
 use super::meta;
-use super::open::{
-    FILE_NAME, MasterKeyPlace, OpenError, alone_in, master_key, open_witnessed, refused,
-};
+use super::open::{FILE_NAME, MasterKeyPlace, alone_in, master_key, open_witnessed};
+use super::refusal::{OpenError, refused};
 use super::upgrade::{self, Change, LADDER};
 use super::witness::Witness;
 

@@ -12,6 +12,7 @@ use redb::backends::FileBackend;
 use crate::base::{Entropy, Failure, Timestamp};
 use crate::crypto::MasterKey;
 
+use super::birth::empty;
 use super::copy::{Copy, CopyError, CopyHead};
 use super::engine::{self, EngineError};
 use super::filler::Filler;
@@ -19,10 +20,8 @@ use super::guard::{guard_file, make_private_folder};
 use super::handle::{Foundation, Store};
 use super::keys::Keys;
 use super::meta::{self, Meta, Progress, StoreId};
-use super::open::{
-    FILE_NAME, MasterKeyPlace, OpenError, alone_in, empty, io_error, master_key, open_witnessed,
-    opener, refused,
-};
+use super::open::{FILE_NAME, MasterKeyPlace, alone_in, master_key, open_witnessed, opener};
+use super::refusal::{OpenError, io_error, refused};
 use super::tx::engine_failure;
 use super::upgrade::{self, LADDER};
 use super::witness::{Seen, Witness};

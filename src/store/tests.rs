@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::base::{Failure, Kind, OsEntropy, PersonKey, Timestamp, codes};
 use crate::crypto::{KeyRingError, MasterKey};
 
+use super::birth::initialise;
 use super::meta::{FORMAT, META};
-use super::open::{initialise, open_with};
+use super::open::open_with;
 use super::{MasterKeyPlace, OpenError, Order, Record, Scan, Store, Tx, engine, open};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -18,9 +18,11 @@ use redb::{Database, DatabaseError, ReadableDatabase};
 use crate::base::{Entropy, Failure};
 use crate::crypto::Sealer;
 
+use super::birth::empty;
 use super::engine::{self, Batch};
 use super::meta::{self, FORMAT, Meta, PROGRAM, Progress};
-use super::open::{OpenError, empty, io_error, opener};
+use super::open::opener;
+use super::refusal::{OpenError, io_error};
 use super::tx::{ApplyError, Tx, engine_failure};
 
 /// A way from one format to the next.
