@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use mfad::base::Clock;
 use mfad::copies::{Plan, Schedule};
 
+use crate::api::login::{of, open, open_with};
 use crate::session::options;
 use crate::support::browser::Browser;
 use crate::support::process::{files_below, now, write_secret};
@@ -19,7 +20,6 @@ const ENABLE: &str = "/api/v1/me/mfa/totp/enable";
 const CONFIRM: &str = "/api/v1/me/mfa/totp/confirm";
 const CONFIRM_EMAIL: &str = "/api/v1/me/mfa/email/confirm";
 const OVERVIEW: &str = "/api/v1/me/mfa";
-const CHALLENGES: &str = "/api/v1/mfa/challenges";
 /// Exit codes.
 const USAGE: i32 = 64;
 const IO: i32 = 74;
@@ -55,24 +55,14 @@ async fn set_up(person: &Client) -> (App, Vec<String>) {
     (app, codes)
 }
 
-async fn open(service: &Client, more: Value) -> Value {
-    let mut asking = json!({"subject": "alice", "amr": ["pwd"]});
-    let more = more.as_object().unwrap().clone();
-    asking.as_object_mut().unwrap().extend(more);
-    let opened = service.post_json(CHALLENGES, &asking).await;
-    assert_eq!(opened.status, 201, "{}", opened.text);
-    opened.json()
-}
-
+/// Answers a challenge, and has the browser trusted.
 async fn answer(service: &Client, challenge: &Value, method: &str, code: &str) -> Reply {
-    let id = challenge["challenge_id"].as_str().unwrap();
     let body = json!({"method": method, "code": code, "remember": true});
-    let path = format!("{CHALLENGES}/{id}/verify");
-    service.post_json(&path, &body).await
+    service.post_json(&of(challenge, "/verify"), &body).await
 }
 
 async fn at_a_new_challenge(service: &Client, method: &str, code: &str) -> Reply {
-    let challenge = open(service, json!({})).await;
+    let challenge = open(service, "alice").await;
     answer(service, &challenge, method, code).await
 }
 
@@ -96,7 +86,7 @@ async fn what_was_used_after_the_copy_is_not_good_when_it_is_back() {
     let mailed = mailed_code(&site).await;
     let remembered = at_a_new_challenge(&portal, "backup_code", &codes[0]).await;
     let device = remembered.ok()["device_token"].as_str().unwrap().to_owned();
-    let waiting = open(&portal, json!({})).await;
+    let waiting = open(&portal, "alice").await;
     let copy = backup(&site, "live.backup").await;
 
     // All of it is used once, after the copy.
@@ -108,7 +98,7 @@ async fn what_was_used_after_the_copy_is_not_good_when_it_is_back() {
     at_a_new_challenge(&portal, "backup_code", &codes[1])
         .await
         .ok();
-    let again = open(&portal, json!({"device_token": device})).await;
+    let again = open_with(&portal, "alice", json!({"device_token": device})).await;
     assert_eq!(again["decision"], "allow", "{again}");
     let next = again["device_token"].as_str().unwrap().to_owned();
     // Last, since a new factor ends all trust.
@@ -153,7 +143,7 @@ async fn what_was_used_after_the_copy_is_not_good_when_it_is_back() {
         );
     }
     for token in [&device, &next] {
-        let opened = open(&portal, json!({"device_token": token})).await;
+        let opened = open_with(&portal, "alice", json!({"device_token": token})).await;
         assert_eq!(opened["decision"], "challenge", "{opened}");
     }
     let overview = alice.get(OVERVIEW).await.ok();

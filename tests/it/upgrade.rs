@@ -10,6 +10,7 @@ use redb::{Database, TableDefinition};
 use serde_json::{Value, json};
 
 use crate::api::email;
+use crate::api::login::{answer, open_with};
 use crate::api::totp::{CONFIRM, DISABLE, REPLACE, UNLOCK, overview};
 use crate::api::webauthn::prove;
 use crate::session;
@@ -17,7 +18,6 @@ use crate::support::browser::{Browser, SESSION};
 use crate::support::process::{files_below, now, write_secret};
 use crate::support::{Client, Fixture, Options, PUBLIC_URL, Process, Server};
 
-const CHALLENGES: &str = "/api/v1/mfa/challenges";
 /// Exit code of what is refused until somebody decides.
 const CONFIG: i32 = 78;
 
@@ -33,26 +33,6 @@ async fn start(fixture: &Fixture) -> Server {
 async fn unlock(person: &Client, code: &str) -> crate::support::Reply {
     let body = json!({"type": "totp", "code": code});
     person.post_json(UNLOCK, &body).await
-}
-
-async fn open(service: &Client, more: Value) -> Value {
-    let mut asking = json!({"subject": "alice", "amr": ["pwd"]});
-    let more = more.as_object().unwrap().clone();
-    asking.as_object_mut().unwrap().extend(more);
-    let opened = service.post_json(CHALLENGES, &asking).await;
-    assert_eq!(opened.status, 201, "{}", opened.text);
-    opened.json()
-}
-
-async fn answer(
-    service: &Client,
-    challenge: &str,
-    method: &str,
-    code: &str,
-) -> crate::support::Reply {
-    let body = json!({"method": method, "code": code});
-    let path = format!("{CHALLENGES}/{challenge}/verify");
-    service.post_json(&path, &body).await
 }
 
 #[test]
@@ -167,7 +147,7 @@ async fn login_services_go_on_where_they_were() {
         assert!(good(&server, token).await);
 
         // A sign-in that waited, with a code of a step that was used there and with one that was not.
-        let waiting = of_portal["waiting"].as_str().unwrap();
+        let waiting = &json!({"challenge_id": of_portal["waiting"]});
         let used = answer(&portal, waiting, "totp", &app.code(at + 30)).await;
         used.refused(400, "wrong_code");
         let (spent, unspent) = fixture.backup_codes();
@@ -180,24 +160,24 @@ async fn login_services_go_on_where_they_were() {
 
         // The browser that was trusted, whose token changes with each use.
         let device = of_portal["verified"]["device_token"].as_str().unwrap();
-        let allowed = open(&portal, json!({"device_token": device})).await;
+        let allowed = open_with(&portal, "alice", json!({"device_token": device})).await;
         assert_eq!(allowed["decision"], "allow", "{allowed}");
 
         server.clock.forward(60);
-        let challenge = open(&portal, json!({})).await;
-        let id = challenge["challenge_id"].as_str().unwrap();
+        let challenge = open_with(&portal, "alice", json!({})).await;
         let code = app.code(server.clock.unix());
-        answer(&portal, id, "totp", &code).await.ok();
+        answer(&portal, &challenge, "totp", &code).await.ok();
 
         // And once more after a restart, when it is no store of an earlier program any more.
         server.restart().await;
         let portal = Client::new(server.address, Some(key.to_owned()));
-        let challenge = open(&portal, json!({})).await;
-        let id = challenge["challenge_id"].as_str().unwrap();
-        answer(&portal, id, "totp", &code)
+        let challenge = open_with(&portal, "alice", json!({})).await;
+        answer(&portal, &challenge, "totp", &code)
             .await
             .refused(400, "wrong_code");
-        answer(&portal, id, "backup_code", &unspent[4]).await.ok();
+        answer(&portal, &challenge, "backup_code", &unspent[4])
+            .await
+            .ok();
     }
     assert!(tried >= 2, "{tried}");
 }
@@ -429,10 +409,11 @@ async fn the_backup_of_an_earlier_program_comes_back() {
             let portal = Client::new(server.address, Some(key.to_owned()));
             // Nobody can tell whether it was used since the copy.
             let device = &fixture.facts["portal"]["verified"]["device_token"];
-            let opened = open(&portal, json!({"device_token": device})).await;
+            let opened = open_with(&portal, "alice", json!({"device_token": device})).await;
             assert_eq!(opened["decision"], "challenge", "{opened}");
-            let id = opened["challenge_id"].as_str().unwrap();
-            answer(&portal, id, "backup_code", &unspent[1]).await.ok();
+            answer(&portal, &opened, "backup_code", &unspent[1])
+                .await
+                .ok();
         }
     }
     assert!(tried >= 1, "{tried}");
