@@ -34,6 +34,8 @@ use watch::{Judge, MB, Sample, Watch};
 
 /// How far the clock is turned at the end: further than the audit is kept.
 const LATER: &str = "+410d";
+/// The load before the load that is measured.
+const WARM_UP: Duration = Duration::from_secs(120);
 /// How long all may take that needs no load: idle connections, a sweep, a compaction. What a minute has written is
 /// swept within another.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -220,8 +222,9 @@ async fn soak(length: Duration) -> bool {
     seed(&site.data_dir()).await;
     let mut server = Server::start(&site, address, "busy.log", None).await;
     let load = Load::new(site.clone(), address, watched).await;
-    // What is made once is made before anything is measured.
-    load.run_for(Duration::from_secs(3), || {}).await;
+    // What is made once is made before anything is measured, and caches and the allocator's arenas are full.
+    eprintln!("{:.0} s of load, not measured", WARM_UP.as_secs_f64());
+    load.run_for(WARM_UP, || {}).await;
     until(PATIENCE, || {
         Sample::take(server.pid(), &file).descriptors <= watch::AT_REST
     })

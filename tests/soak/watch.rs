@@ -13,8 +13,6 @@ pub const MB: u64 = 1 << 20;
 pub const AT_REST: usize = 40;
 /// From one look to the next.
 const EVERY: Duration = Duration::from_secs(1);
-/// What the beginning of a run is called in which caches fill: this part of it, and no less than that.
-const WARM_UP: (f64, Duration) = (0.3, Duration::from_secs(20));
 /// Megabytes a minute by which memory may grow, and how much more the last third may take than the first. A kilobyte
 /// that is lost with each request would be some nine megabytes a minute; the allocator's own drift is one or two.
 const SLOPE: f64 = 2.0;
@@ -132,14 +130,8 @@ impl<'a> Judge<'a> {
 
     /// Memory while it is busy; threads and descriptors when it is left alone again.
     pub fn growth(&mut self) {
-        let (first, last) = match self.samples {
-            [first, .., last] => (first.at, last.at),
-            _ => return self.says("samples", "too few".to_owned(), false),
-        };
-        let length = last - first;
-        let warm = first + length.mul_f64(WARM_UP.0).max(WARM_UP.1);
-        self.memory("memory (RSS)", warm, |it| it.rss);
-        self.memory("memory of its own", warm, |it| it.own);
+        self.memory("memory (RSS)", |it| it.rss);
+        self.memory("memory of its own", |it| it.own);
         let (before, after) = (self.before, self.after);
         let most = |of: fn(&Sample) -> usize| self.samples.iter().map(of).max().unwrap_or_default();
         let threads = most(|it| it.threads);
@@ -159,21 +151,21 @@ impl<'a> Judge<'a> {
         );
     }
 
-    fn memory(&mut self, what: &str, warm: Instant, of: fn(&Sample) -> u64) {
+    fn memory(&mut self, what: &str, of: fn(&Sample) -> u64) {
         let mega = |sample: &Sample| of(sample) as f64 / MB as f64;
-        let samples: Vec<&Sample> = self.samples.iter().filter(|it| it.at >= warm).collect();
-        let points: Vec<(f64, f64)> = samples
-            .iter()
-            .map(|it| ((it.at - warm).as_secs_f64() / 60.0, mega(it)))
-            .collect();
-        let third = samples.len() / 3;
+        let third = self.samples.len() / 3;
         if third < 3 {
             return self.says(what, "too few samples".to_owned(), false);
         }
-        let part = |samples: &[&Sample]| median(samples.iter().map(|it| mega(it)).collect());
+        let points: Vec<(f64, f64)> = self
+            .samples
+            .iter()
+            .map(|it| ((it.at - self.before.at).as_secs_f64() / 60.0, mega(it)))
+            .collect();
+        let part = |points: &[(f64, f64)]| median(points.iter().map(|(_, it)| *it).collect());
         let (first, last) = (
-            part(&samples[..third]),
-            part(&samples[samples.len() - third..]),
+            part(&points[..third]),
+            part(&points[points.len() - third..]),
         );
         let slope = slope(&points);
         self.says(
