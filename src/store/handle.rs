@@ -207,7 +207,7 @@ impl Store {
         }
     }
 
-    /// Runs `work` on a snapshot of what is committed.
+    /// Runs `work` on a snapshot of what is committed. It must wait for nothing, and read through its argument alone.
     ///
     /// # Errors
     /// Those of `work`; `unavailable` while the file cannot be read.
@@ -215,12 +215,15 @@ impl Store {
         &self,
         work: impl FnOnce(&dyn Read) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let take = |opened: &Opened| Snapshot::take(opened).map_err(engine_failure);
-        let snapshot = self.with_database(take, |unavailable| unavailable)?;
-        work(&SnapshotReader {
-            snapshot: &snapshot,
-            sealer: &self.shared.sealer,
-        })
+        // The file stays open all the while: where it is closed and opened anew, that waits for whoever reads.
+        let look = |opened: &Opened| {
+            let snapshot = Snapshot::take(opened).map_err(engine_failure)?;
+            work(&SnapshotReader {
+                snapshot: &snapshot,
+                sealer: &self.shared.sealer,
+            })
+        };
+        self.with_database(look, |unavailable| unavailable)
     }
 
     /// Runs `work` as one transaction. When this answers `Ok`, what was written is on disk; when it

@@ -366,7 +366,7 @@ pub(super) fn database_mut(shared: &Shared) -> RwLockWriteGuard<'_, Option<Opene
     database.unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Releases the file at once, also where a reader still holds a snapshot.
+/// Releases the file at once, also where a copy of it is being made, which is broken off.
 fn close(database: Option<Opened>) {
     if let Some(Err(refused)) = database.map(Opened::close) {
         tracing::debug!(%refused, "the store's handle was closed after an error");
