@@ -108,6 +108,21 @@ pub enum MasterKeyCommand {
     },
     /// Take the passphrase away: the file is the key again
     Unprotect,
+    /// Make a new key. It takes the place of this one with the next start of the server, which goes on running until then
+    #[command(
+        after_help = "The key before is kept beside the new one, as FILE.ID: only that one opens the backups that were \
+        made until the server takes the new one. A key that is sealed is followed by one that is sealed with the same \
+        passphrase.\n\n\
+        Whoever has the old key and the store as it was has the keys in it too: let mfad data-key rotate and \
+        mfad signing-key rotate follow the next start.\n\n\
+        A key that systemd hands over, or that is kept elsewhere, is replaced by whoever keeps it:\n  \
+        mfad master-key rotate --config /etc/mfad/mfad.toml --into new.key"
+    )]
+    Rotate {
+        /// A new file for the new key, which is not there yet. The key before is good until a server starts with this one
+        #[arg(long, value_name = "FILE")]
+        into: Option<PathBuf>,
+    },
 }
 
 /// What `mfad data-key` is told.

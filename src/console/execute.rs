@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
+
 use crate::audit::{self, Operation};
 use crate::base::{Clock, Entropy, Failure, Timestamp};
 use crate::clients::{self, ServiceKey};
@@ -187,6 +189,14 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
                 tools.store.reseal().await?;
             }
             Ok(data_keys(tools))
+        }
+        Order::MasterKeyHandOver { from, to, handed } => {
+            let handed = BASE64_STANDARD.decode(handed);
+            let handed = handed.map_err(|_| Failure::internal("the key is not in Base64"))?;
+            tools.store.hand_over(from, handed).await?;
+            write_down(tools, "master_key.rotate", Some(to.to_string())).await?;
+            tracing::warn!(%from, %to, "the next start takes a new master key");
+            Ok(Answer::Done)
         }
         Order::Operations { limit } => {
             let lines = tools

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit::Operation;
 use crate::base::{Failure, Kind, Secret, Timestamp};
 use crate::clients::{Registered, Service};
-use crate::crypto::DataKey;
+use crate::crypto::{DataKey, KeyId};
 use crate::policy;
 use crate::signing::PublishedKey;
 
@@ -49,6 +49,15 @@ pub enum Order {
     DataKeyList,
     /// Make a new key that seals the store: [`Answer::DataKeys`].
     DataKeyRotate,
+    /// Keep the master key for the one that shall take its place: [`Answer::Done`].
+    MasterKeyHandOver {
+        /// The key that is to go, which must be the one that the store is sealed under.
+        from: KeyId,
+        /// The one that shall take its place.
+        to: KeyId,
+        /// The key that is to go, sealed for the other one; in Base64.
+        handed: String,
+    },
     /// Give a copy of the store: [`Answer::Copy`], and the copy behind it.
     Backup,
     /// Tell of the store and its copies: [`Answer::Status`].

@@ -15,7 +15,11 @@ use crate::base::{Entropy, Failure, Secret};
 use super::aead;
 use super::outside::OutsideKey;
 use super::passphrase::{LONGEST_FILE, LONGEST_PASSPHRASE, Locked, SHORTEST_PASSPHRASE, SealedKey};
-use super::ring::KeyId;
+use super::ring::{KeyId, KeyRingError};
+
+/// What the key before this one is sealed under, and where it opens.
+const SUCCESSION: &[u8] = b"mfad/succession/v1";
+const PREDECESSOR: &[&[u8]] = &[b"predecessor"];
 
 /// Why there is no master key to use.
 #[derive(Debug, thiserror::Error)]
@@ -242,6 +246,36 @@ impl MasterKey {
         self.outside(b"mfad/witness/v1")
     }
 
+    /// This key, sealed for the one that takes its place: what stands in a store until that one has taken it over.
+    ///
+    /// # Errors
+    /// `internal` where no key can be derived; as [`Entropy::fill`].
+    pub fn hand_over_to(
+        &self,
+        successor: &MasterKey,
+        entropy: &dyn Entropy,
+    ) -> Result<Vec<u8>, Failure> {
+        let key = successor.outside(SUCCESSION)?;
+        let mut handed = successor.id().0.to_vec();
+        handed.extend(key.seal(PREDECESSOR, self.0.expose(), entropy)?);
+        Ok(handed)
+    }
+
+    /// The key before this one, out of what [`MasterKey::hand_over_to`] gave; `None` where that was handed to another.
+    ///
+    /// # Errors
+    /// [`KeyRingError::Damaged`].
+    pub fn predecessor(&self, handed: &[u8]) -> Result<Option<MasterKey>, KeyRingError> {
+        let damaged = KeyRingError::Damaged;
+        let Some(sealed) = handed.strip_prefix(&self.id().0) else {
+            return Ok(None);
+        };
+        let key = self.outside(SUCCESSION).map_err(|_| damaged)?;
+        let plain = key.open(PREDECESSOR, sealed).map_err(|_| damaged)?;
+        let before = plain.as_slice().try_into().map_err(|_| damaged)?;
+        Ok(Some(MasterKey(Secret::new(before))))
+    }
+
     fn outside(&self, label: &[u8]) -> Result<OutsideKey, Failure> {
         match self.derived(label) {
             Ok(key) => Ok(OutsideKey::new(self.id(), key)),
@@ -380,6 +414,27 @@ mod tests {
             Err(MasterKeyError::Readable { mode: 0o640, .. })
         ));
         assert!(MasterKey::load(&path, false, None).is_ok());
+    }
+
+    #[test]
+    fn a_key_is_handed_to_its_successor_and_to_nobody_else() {
+        let keys = [(); 3].map(|()| MasterKey::draw(&OsEntropy).unwrap());
+        let [old, new, other] = &keys;
+        let mut handed = old.hand_over_to(new, &OsEntropy).unwrap();
+        let is = |key: Option<MasterKey>| key.map(|key| key.id());
+        assert_eq!(is(new.predecessor(&handed).unwrap()), Some(old.id()));
+        assert_eq!(is(old.predecessor(&handed).unwrap()), None);
+        assert_eq!(is(other.predecessor(&handed).unwrap()), None);
+        assert!(!handed.windows(32).any(|window| window == old.0.expose()));
+        *handed.last_mut().unwrap() ^= 1;
+        assert!(matches!(
+            new.predecessor(&handed),
+            Err(KeyRingError::Damaged)
+        ));
+        assert!(matches!(
+            new.predecessor(&new.id().0),
+            Err(KeyRingError::Damaged)
+        ));
     }
 
     #[test]

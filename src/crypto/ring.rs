@@ -30,7 +30,7 @@ pub enum KeyRingError {
 }
 
 /// The first 8 bytes of a hash of a master key: names it and betrays nothing.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyId(pub [u8; 8]);
 
 impl std::fmt::Display for KeyId {

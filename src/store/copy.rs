@@ -340,6 +340,7 @@ impl<R: Read> Copy<R> {
         let meta = Meta {
             format: self.head.format,
             ring: ring.ok_or(CopyError::Altered)?,
+            predecessor: None,
             known: Some((store, progress)),
             written_by: self.head.program,
         };

@@ -8,18 +8,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Notify, oneshot};
 
-use crate::base::{Entropy, Failure, Timestamp};
-use crate::crypto::{DataKey, KeyRing, KeyRingError, MasterKey, OutsideKey, Sealer};
+use crate::base::{Code, Entropy, Failure, Kind, Timestamp};
+use crate::crypto::{DataKey, KeyId, KeyRing, KeyRingError, MasterKey, OutsideKey, Sealer};
 
 use super::copy::NOT_COPIED;
 use super::handle::{Message, Store};
 use super::tx::EXPIRY;
 
+/// The store is sealed under another master key than somebody believes.
+const ANOTHER_MASTER_KEY: Code = Code {
+    name: "another_master_key",
+    kind: Kind::Conflict,
+    title: "Another master key",
+};
 /// Rows that one transaction looks at when it seals anew.
 const ROWS: usize = 256;
 
 /// What is done to the data keys.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Change {
     /// The newest was there at that time.
     Date(Timestamp),
@@ -27,6 +33,16 @@ pub(super) enum Change {
     Add(Timestamp),
     /// Those below that number go.
     LetGo(u32),
+    /// The master key `from` is sealed for the one that shall take its place.
+    HandOver { from: KeyId, handed: Vec<u8> },
+}
+
+/// What a change puts into the store.
+pub(super) enum Offer {
+    /// A key ring.
+    Ring(Vec<u8>),
+    /// A master key that was handed over.
+    Predecessor(Vec<u8>),
 }
 
 /// A change that somebody asked for.
@@ -60,16 +76,28 @@ impl Keys {
     }
 
     /// The ring with that change, wrapped. It holds when [`Keys::take_up`] has heard that it is on disk.
-    pub fn offer(&mut self, change: Change, entropy: &dyn Entropy) -> Result<Vec<u8>, Failure> {
+    pub fn offer(&mut self, change: Change, entropy: &dyn Entropy) -> Result<Offer, Failure> {
         let mut ring = KeyRing::unwrap(&self.key, &self.wrapped).map_err(Failure::internal)?;
         match change {
             Change::Date(now) => ring.date(now),
             Change::Add(now) => ring.add(entropy, now)?,
             Change::LetGo(below) => ring.let_go(below),
+            // Else nobody could open the ring with what is handed over.
+            Change::HandOver { from, .. } if from != self.key.master() => {
+                return Err(Failure::new(
+                    ANOTHER_MASTER_KEY,
+                    "The store is sealed under another master key.",
+                )
+                .with(
+                    "hint",
+                    "the server still runs with the key before this one: restart it, and try again",
+                ));
+            }
+            Change::HandOver { handed, .. } => return Ok(Offer::Predecessor(handed)),
         }
         let wrapped = ring.wrap(&self.key, entropy)?;
         self.offered = Some(wrapped.clone());
-        Ok(wrapped)
+        Ok(Offer::Ring(wrapped))
     }
 
     /// Whether `found`, which is on disk, is our ring. One that was offered holds from now on.
@@ -203,6 +231,15 @@ impl Store {
             self.change_keys(Change::LetGo(active)).await?;
         }
         Ok(Some(done))
+    }
+
+    /// Keeps `handed`, the master key `from` as it was sealed for its successor
+    /// ([`crate::crypto::MasterKey::hand_over_to`]). Until that one opens the store, `from` is good.
+    ///
+    /// # Errors
+    /// `conflict` where the store is sealed under another key than `from`; as [`Store::write`].
+    pub async fn hand_over(&self, from: KeyId, handed: Vec<u8>) -> Result<(), Failure> {
+        self.change_keys(Change::HandOver { from, handed }).await
     }
 
     async fn change_keys(&self, change: Change) -> Result<(), Failure> {

@@ -15,6 +15,7 @@ pub const FORMAT: u32 = 1;
 pub const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const META_FORMAT: &str = "format";
 const META_KEY_RING: &str = "key ring";
+const META_PREDECESSOR: &str = "master key before";
 const META_STORE: &str = "store id";
 const META_EPOCH: &str = "epoch";
 const META_CHANGES: &str = "changes";
@@ -42,6 +43,9 @@ pub struct Meta {
     pub format: u32,
     /// The wrapped key ring.
     pub ring: Vec<u8>,
+    /// The master key that the ring is wrapped under, sealed for the one that shall take its place; `None` where none
+    /// shall.
+    pub predecessor: Option<Vec<u8>>,
     /// Which store it is; `None` until it was first opened by a program that keeps a witness.
     pub known: Option<(StoreId, Progress)>,
     /// The version of the program that last opened it for writing; `None` for one from before this was noted.
@@ -88,6 +92,7 @@ pub fn read_from(transaction: &ReadTransaction) -> Result<Meta, redb::Error> {
     Ok(Meta {
         format,
         ring,
+        predecessor: bytes(META_PREDECESSOR)?,
         known,
         written_by,
     })
@@ -95,19 +100,14 @@ pub fn read_from(transaction: &ReadTransaction) -> Result<Meta, redb::Error> {
 
 /// Writes what a new store needs to be opened.
 pub fn write_new(database: &Database, ring: &[u8]) -> Result<(), redb::Error> {
-    let mut transaction = database.begin_write()?;
-    transaction.set_quick_repair(true);
-    write(
-        &transaction,
-        &Meta {
-            format: FORMAT,
-            ring: ring.to_vec(),
-            known: None,
-            written_by: Some(PROGRAM.to_owned()),
-        },
-    )?;
-    transaction.commit()?;
-    Ok(())
+    let meta = Meta {
+        format: FORMAT,
+        ring: ring.to_vec(),
+        predecessor: None,
+        known: None,
+        written_by: Some(PROGRAM.to_owned()),
+    };
+    commit(database, &meta)
 }
 
 /// Says all of `meta` anew.
@@ -115,6 +115,10 @@ pub fn write(transaction: &WriteTransaction, meta: &Meta) -> Result<(), redb::Er
     let mut table = transaction.open_table(META)?;
     table.insert(META_FORMAT, meta.format.to_be_bytes().as_slice())?;
     table.insert(META_KEY_RING, meta.ring.as_slice())?;
+    match &meta.predecessor {
+        Some(handed) => table.insert(META_PREDECESSOR, handed.as_slice())?,
+        None => table.remove(META_PREDECESSOR)?,
+    };
     if let Some((store, progress)) = &meta.known {
         table.insert(META_STORE, store.as_slice())?;
         table.insert(META_EPOCH, progress.epoch.to_be_bytes().as_slice())?;
@@ -128,15 +132,26 @@ pub fn write(transaction: &WriteTransaction, meta: &Meta) -> Result<(), redb::Er
 
 /// Says which store it is and how far it has come, in a commit of its own.
 pub fn name(database: &Database, store: StoreId, progress: Progress) -> Result<(), redb::Error> {
-    let meta = Meta {
-        known: Some((store, progress)),
-        ..read(database)?
-    };
+    let known = Some((store, progress));
+    let is = read(database)?;
+    commit(database, &Meta { known, ..is })
+}
+
+/// Says all of `meta` anew, in a commit of its own.
+pub fn commit(database: &Database, meta: &Meta) -> Result<(), redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_quick_repair(true);
-    write(&transaction, &meta)?;
+    write(&transaction, meta)?;
     transaction.commit()?;
     Ok(())
+}
+
+/// One commit further.
+pub fn one_more(was: Progress) -> Progress {
+    Progress {
+        changes: was.changes.saturating_add(1),
+        ..was
+    }
 }
 
 /// A name for a store that has none.
@@ -146,20 +161,21 @@ pub fn draw_id(entropy: &dyn Entropy) -> Result<StoreId, Failure> {
 
 /// Puts another key ring in the place of the one that is there.
 pub fn put_ring(transaction: &WriteTransaction, ring: &[u8]) -> Result<(), EngineError> {
-    let put = || -> Result<(), redb::Error> {
-        let mut table = transaction.open_table(META)?;
-        table.insert(META_KEY_RING, ring)?;
-        Ok(())
-    };
-    put().map_err(EngineError::from)
+    put(transaction, META_KEY_RING, ring).map_err(EngineError::from)
+}
+
+/// Keeps the master key, sealed for the one that shall take its place.
+pub fn put_predecessor(transaction: &WriteTransaction, handed: &[u8]) -> Result<(), EngineError> {
+    put(transaction, META_PREDECESSOR, handed).map_err(EngineError::from)
+}
+
+fn put(transaction: &WriteTransaction, name: &str, value: &[u8]) -> Result<(), redb::Error> {
+    let mut table = transaction.open_table(META)?;
+    table.insert(name, value)?;
+    Ok(())
 }
 
 /// Counts a commit within it.
 pub fn count(transaction: &WriteTransaction, changes: u64) -> Result<(), EngineError> {
-    let counted = || -> Result<(), redb::Error> {
-        let mut table = transaction.open_table(META)?;
-        table.insert(META_CHANGES, changes.to_be_bytes().as_slice())?;
-        Ok(())
-    };
-    counted().map_err(EngineError::from)
+    put(transaction, META_CHANGES, &changes.to_be_bytes()).map_err(EngineError::from)
 }

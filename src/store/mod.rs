@@ -25,7 +25,8 @@
 //! transaction, and what stood there before is kept. A rehearsal does all of it and leaves the file alone.
 //!
 //! **Keys** change while the store is in use: a new data key seals from the commit on that brings it,
-//! and what older ones sealed is sealed anew beside everything else.
+//! and what older ones sealed is sealed anew beside everything else. A new master key takes over when it first
+//! opens the store that was handed to it.
 
 mod birth;
 mod compact;
@@ -41,6 +42,7 @@ mod open;
 mod refusal;
 mod rehearsal;
 mod restore;
+mod succession;
 mod table;
 mod tx;
 mod upgrade;
@@ -55,6 +57,8 @@ mod copy_tests;
 mod key_tests;
 #[cfg(test)]
 mod power_cut;
+#[cfg(test)]
+mod succession_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -22,6 +22,7 @@ use super::handle::{Foundation, Store};
 use super::keys::Keys;
 use super::meta::{self, FORMAT, Meta, Progress};
 use super::refusal::{OpenError, io_error, refused};
+use super::succession::Succession;
 use super::upgrade::{self, LADDER};
 use super::witness::{self, Seen, Witness};
 
@@ -183,10 +184,19 @@ pub(super) fn open_witnessed(
     if found.format > FORMAT {
         return Err(OpenError::newer(path, &found));
     }
-    let keys = Keys::open(master, found.ring.clone())?;
+    let succession = Succession::of(&found, master, &*entropy)?;
+    let ring = succession
+        .as_ref()
+        .map_or(&found, |it| &it.meta)
+        .ring
+        .clone();
+    let keys = Keys::open(master, ring)?;
     let seen = match &witness {
         Some(witness) => {
-            let seen = witness.read().map_err(io_error(witness.path()))?;
+            let before = succession.as_ref().map(|it| it.before.witness_key());
+            let before = before.transpose().map_err(OpenError::Start)?;
+            let seen = witness.read(before.as_ref());
+            let seen = seen.map_err(io_error(witness.path()))?;
             let agreed = seen.and_then(|seen| {
                 witness::compare(found.known, seen.as_ref())?;
                 Ok(seen)
@@ -197,6 +207,10 @@ pub(super) fn open_witnessed(
             })?
         }
         None => None,
+    };
+    let found = match succession {
+        Some(succession) => take_over(path, &database, succession, seen, witness.as_ref())?,
+        None => found,
     };
     let known = match found.known {
         Some(known) => known,
@@ -224,6 +238,24 @@ pub(super) fn open_witnessed(
         pace,
     };
     Store::start(foundation).map_err(|e| OpenError::Start(Failure::internal(e)))
+}
+
+/// Has the new master key take over. The witness hears of it first: should this break off, the key before opens it no
+/// more, and the new one goes on.
+fn take_over(
+    path: &Path,
+    database: &Database,
+    succession: Succession,
+    seen: Option<Seen>,
+    witness: Option<&Witness>,
+) -> Result<Meta, OpenError> {
+    if let Some((witness, seen)) = witness.zip(seen) {
+        witness.write(&seen).map_err(io_error(witness.path()))?;
+    }
+    let Succession { before, meta } = succession;
+    meta::commit(database, &meta).map_err(|e| refused(path, e))?;
+    tracing::warn!(before = %before.id(), "a new master key has taken the place of the one before");
+    Ok(meta)
 }
 
 /// Gives a store its name. The witness hears of it first: should this break off, it is done again.

@@ -19,6 +19,7 @@ use super::handle::Store;
 use super::meta;
 use super::open::{FILE_NAME, MasterKeyPlace, alone_in, master_key, open_witnessed};
 use super::refusal::{OpenError, refused};
+use super::succession::Succession;
 use super::upgrade::{self, Change, LADDER};
 use super::witness::Witness;
 
@@ -58,7 +59,11 @@ pub fn rehearse(
     })?;
     let is = meta::read(&database).map_err(|e| refused(&path, e))?;
     database.close().map_err(|e| refused(&path, e))?;
-    let changes = upgrade::changes(&path, &is, &LADDER);
+    let mut changes = upgrade::changes(&path, &is, &LADDER);
+    let succession = Succession::of(&is, &master, &*entropy)?;
+    changes.extend(succession.map(|it| Change::Succession {
+        before: it.before.id(),
+    }));
     let witness_key = master.witness_key().map_err(OpenError::Start)?;
     let witness = Witness::of(folder, witness_key, entropy.clone()).kept_still();
     let store = open_witnessed(&path, untouched, &master, entropy, Some(witness), None)?;

@@ -22,6 +22,7 @@ use super::keys::Keys;
 use super::meta::{self, Meta, Progress, StoreId};
 use super::open::{FILE_NAME, MasterKeyPlace, alone_in, master_key, open_witnessed, opener};
 use super::refusal::{OpenError, io_error, refused};
+use super::succession::Succession;
 use super::tx::engine_failure;
 use super::upgrade::{self, LADDER};
 use super::witness::{Seen, Witness};
@@ -110,7 +111,7 @@ pub fn begin(
         let key = master.witness_key().map_err(OpenError::Start)?;
         Ok(Witness::of(folder, key, entropy.clone()))
     };
-    let seen = witness()?.read().map_err(io_error(witness()?.path()))?;
+    let seen = witness()?.read(None).map_err(io_error(witness()?.path()))?;
     let seen = seen.ok().flatten();
     let built = path.with_extension("restoring");
     let made = build(&path, &built, &master, source, void, now).inspect_err(|_| {
@@ -269,7 +270,9 @@ fn start(
     master: &MasterKey,
     entropy: Arc<dyn Entropy>,
 ) -> Result<(StoreId, Store), RestoreError> {
-    let keys = Keys::open(master, made.meta.ring.clone()).map_err(OpenError::from)?;
+    let succession = Succession::of(&made.meta, master, &*entropy)?;
+    let found = succession.map_or_else(|| made.meta.clone(), |it| it.meta);
+    let keys = Keys::open(master, found.ring.clone()).map_err(OpenError::from)?;
     let id = match made.meta.known {
         Some((id, _)) => id,
         None => meta::draw_id(&*entropy).map_err(RestoreError::Rows)?,
@@ -278,7 +281,7 @@ fn start(
     let database = opener(true).map_err(|e| refused(built, e))?;
     let meta = Meta {
         known: Some((id, will_be)),
-        ..made.meta.clone()
+        ..found
     };
     let transaction =
         engine::begin(&database).map_err(|e| RestoreError::Rows(engine_failure(e)))?;

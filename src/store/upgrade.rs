@@ -16,11 +16,11 @@ use std::path::{Path, PathBuf};
 use redb::{Database, DatabaseError, ReadableDatabase};
 
 use crate::base::{Entropy, Failure};
-use crate::crypto::Sealer;
+use crate::crypto::{KeyId, Sealer};
 
 use super::birth::empty;
 use super::engine::{self, Batch};
-use super::meta::{self, FORMAT, Meta, PROGRAM, Progress};
+use super::meta::{self, FORMAT, Meta, PROGRAM};
 use super::open::opener;
 use super::refusal::{OpenError, io_error};
 use super::tx::{ApplyError, Tx, engine_failure};
@@ -65,6 +65,11 @@ pub enum Change {
     },
     /// This program's version is noted.
     Noted,
+    /// A master key takes the place of another.
+    Succession {
+        /// The one whose place it takes.
+        before: KeyId,
+    },
 }
 
 impl fmt::Display for Change {
@@ -77,6 +82,10 @@ impl fmt::Display for Change {
             Change::Kept(path) => write!(f, "the file as it is now is kept as {}", path.display()),
             Change::Format { from, to, says } => write!(f, "format {from} becomes {to}: {says}"),
             Change::Noted => write!(f, "it is noted that mfad {PROGRAM} writes it"),
+            Change::Succession { before } => write!(
+                f,
+                "the new master key takes the place of {before}, which opens the store no more"
+            ),
         }
     }
 }
@@ -197,19 +206,13 @@ pub fn climb(
         // An older file in the place of this one shall be noticed.
         known: match steps {
             [] => meta.known,
-            _ => meta.known.map(|(store, was)| (store, one_more(was))),
+            _ => meta.known.map(|(store, was)| (store, meta::one_more(was))),
         },
         written_by: Some(PROGRAM.to_owned()),
         ring: meta.ring,
+        predecessor: meta.predecessor,
     };
     meta::write(&transaction, &is).map_err(|e| engine_failure(e.into()))?;
     engine::commit(transaction).map_err(engine_failure)?;
     Ok(is)
-}
-
-fn one_more(was: Progress) -> Progress {
-    Progress {
-        changes: was.changes.saturating_add(1),
-        ..was
-    }
 }

@@ -109,15 +109,17 @@ impl Witness {
         &self.path
     }
 
-    /// What it has seen; `None` where there is none. What cannot be opened is a doubt.
-    pub fn read(&self) -> io::Result<Result<Option<Seen>, Doubt>> {
+    /// What it has seen; `None` where there is none. What cannot be opened is a doubt. With a key `before`, it may
+    /// be sealed under that one still.
+    pub fn read(&self, before: Option<&OutsideKey>) -> io::Result<Result<Option<Seen>, Doubt>> {
         let mut sealed = Vec::new();
         match File::open(&self.path) {
             Ok(file) => file.take(LONGEST).read_to_end(&mut sealed)?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Ok(None)),
             Err(e) => return Err(e),
         };
-        let opened = self.key.open(PLACE, &sealed).ok();
+        let mut keys = [Some(&self.key), before].into_iter().flatten();
+        let opened = keys.find_map(|key| key.open(PLACE, &sealed).ok());
         let seen = opened.and_then(|plain| serde_json::from_slice(&plain).ok());
         Ok(seen.map(Some).ok_or(Doubt::Damaged))
     }

@@ -16,7 +16,7 @@ use crate::base::Failure;
 use super::compact::Compactor;
 use super::engine::{self, Batch, EngineError, Opened, Opener};
 use super::handle::{Job, Message, Shared, panicked};
-use super::keys::{Asked, Change, Keys};
+use super::keys::{Asked, Change, Keys, Offer};
 use super::meta::{self, Progress, StoreId};
 use super::tx::{ApplyError, Tx, storage_unavailable};
 use super::witness::{Seen, Witness};
@@ -184,17 +184,20 @@ impl Writer {
         why
     }
 
-    /// Changes the data keys, in a commit of its own.
+    /// Changes the keys, in a commit of its own.
     fn change_keys(&mut self, change: Change) -> Result<(), Failure> {
         if self.in_trouble() {
             return Err(storage_unavailable().because("the store cannot be written"));
         }
-        let ring = self.keys.offer(change, &*self.shared.entropy)?;
+        let offer = self.keys.offer(change, &*self.shared.entropy)?;
         let changes = self.progress.changes.saturating_add(1);
         let committed = self.name_is_on_disk().and_then(|()| {
             self.with_database(|database| {
                 let transaction = engine::begin(database)?;
-                meta::put_ring(&transaction, &ring)?;
+                match &offer {
+                    Offer::Ring(ring) => meta::put_ring(&transaction, ring)?,
+                    Offer::Predecessor(handed) => meta::put_predecessor(&transaction, handed)?,
+                }
                 meta::count(&transaction, changes)?;
                 engine::commit(transaction)
             })
@@ -204,9 +207,11 @@ impl Writer {
             return Err(storage_unavailable().because(why));
         }
         self.have_committed(changes);
-        match self.keys.take_up(&ring) {
-            true => Ok(()),
-            false => Err(Failure::internal("the new key ring does not open")),
+        match offer {
+            Offer::Ring(ring) if !self.keys.take_up(&ring) => {
+                Err(Failure::internal("the new key ring does not open"))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The key that seals the store, rotated under a running server; the master key, sealed with a passphrase.
+//! The key that seals the store, rotated under a running server; the master key, sealed with a passphrase, and replaced.
 
 use std::fs;
 use std::io::Write;
@@ -204,6 +204,71 @@ async fn a_new_store_is_sealed_from_its_first_moment() {
     assert!(listed.starts_with("1  seals, since "), "{listed}");
     server.stop().await;
     refused(&site, &["data-key", "revoke"], USAGE).await;
+}
+
+#[tokio::test]
+async fn a_new_master_key_takes_over_at_the_next_start_and_the_one_before_opens_what_is_older() {
+    let mut site = Site::new().await;
+    let mut server = site.serve().await;
+    set_up(&site.person(server.address(), "alice")).await;
+    let copy = site.path("copy").to_str().unwrap().to_owned();
+    told(&site, &["backup", &copy]).await;
+    let plain = key_file(&site);
+    let shown = told(&site, &["master-key", "show"]).await;
+    let before = shown.split("  ").next().unwrap().to_owned();
+
+    let rotated = told(&site, &["master-key", "rotate"]).await;
+    assert!(rotated.contains(&before), "{rotated}");
+    assert!(!rotated.starts_with(&before), "{rotated}");
+    let kept = site.data_dir().join(format!("master.key.{before}"));
+    assert_eq!(fs::read(&kept).unwrap(), plain);
+    let new = key_file(&site);
+    assert_ne!(new, plain);
+    // The server goes on, with all that it does to its keys.
+    told(&site, &["data-key", "rotate"]).await;
+    is_enrolled(&site.person(server.address(), "alice")).await;
+    // A second one would be handed what the store was never sealed under.
+    let why = refused(&site, &["master-key", "rotate"], USAGE).await;
+    assert!(why.contains("restart it"), "{why}");
+    assert_eq!(key_file(&site), new);
+    server.stop().await;
+
+    let looked = told(&site, &["check"]).await;
+    assert!(
+        looked.contains(&format!("takes the place of {before}")),
+        "{looked}"
+    );
+    let mut server = site.serve().await;
+    is_enrolled(&site.person(server.address(), "alice")).await;
+    server.stop().await;
+    site.set("master-key-file", kept.to_str().unwrap());
+    let why = refused(&site, &["serve"], CONFIG).await;
+    assert!(why.contains("sealed under master key"), "{why}");
+    // A backup from before opens with the key before, and the store with it.
+    told(&site, &["restore", &copy]).await;
+    let mut server = site.serve().await;
+    is_enrolled(&site.person(server.address(), "alice")).await;
+
+    // For a key that is kept elsewhere, and sealed.
+    server.stop().await;
+    let passphrase = hold(&site.path("passphrase"), PASSPHRASE);
+    site.set("master-key-passphrase-file", passphrase.as_str());
+    told(&site, &["master-key", "protect"]).await;
+    let into = site.path("new.key").to_str().unwrap().to_owned();
+    let told_of = told(&site, &["master-key", "rotate", "--into", &into]).await;
+    assert!(told_of.contains("sealed with a passphrase"), "{told_of}");
+    refused(&site, &["master-key", "rotate", "--into", &into], 74).await;
+    // Both open it, the old one until the new one has.
+    site.serve().await.stop().await;
+    site.set("master-key-file", into.as_str());
+    let mut server = site.serve().await;
+    is_enrolled(&site.person(server.address(), "alice")).await;
+    server.stop().await;
+    site.set("master-key-file", kept.to_str().unwrap());
+    refused(&site, &["serve"], CONFIG).await;
+    site.set("master-key-file", into.as_str());
+    let lines = told(&site, &["audit"]).await;
+    assert_eq!(lines.matches("master_key.rotate").count(), 1, "{lines}");
 }
 
 /// Runs `mfad ARGUMENTS` on a terminal of its own, by util-linux' `script`: each answer is typed when its
