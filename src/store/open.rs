@@ -23,7 +23,7 @@ use super::keys::Keys;
 use super::meta::{self, FORMAT, Meta, Progress};
 use super::refusal::{OpenError, io_error, refused};
 use super::succession::Succession;
-use super::upgrade::{self, LADDER};
+use super::upgrade::{self, Change, LADDER};
 use super::witness::{self, Seen, Witness};
 
 pub(super) const FILE_NAME: &str = "mfad.redb";
@@ -254,7 +254,8 @@ fn take_over(
     }
     let Succession { before, meta } = succession;
     meta::commit(database, &meta).map_err(|e| refused(path, e))?;
-    tracing::warn!(before = %before.id(), "a new master key has taken the place of the one before");
+    let before = before.id();
+    tracing::warn!(change = %Change::Succession { before }, "this start has changed the store");
     Ok(meta)
 }
 

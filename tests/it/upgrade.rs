@@ -39,7 +39,7 @@ async fn unlock(person: &Client, code: &str) -> crate::support::Reply {
 fn there_are_stores_of_earlier_programs() {
     let mut names: Vec<String> = Fixture::all().into_iter().map(|it| it.name).collect();
     names.sort();
-    for name in ["first", "services", "witness"] {
+    for name in ["first", "services", "witness", "keys"] {
         assert!(names.iter().any(|it| it == name), "{name}: {names:?}");
     }
 }
@@ -212,11 +212,18 @@ impl Place {
     fn of(fixture: &Fixture) -> Place {
         let place = Place::empty();
         fixture.unpack(&place.data());
+        if let Some(passphrase) = fixture.passphrase() {
+            write_secret(&place.passphrase(), passphrase.as_bytes());
+        }
         place
     }
 
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    fn passphrase(&self) -> PathBuf {
+        self.folder.path().join("passphrase")
     }
 
     fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -225,8 +232,13 @@ impl Place {
 
     fn run(&self, arguments: &[&str]) -> Process {
         let data = self.data();
-        let place = ["--data-dir", data.to_str().unwrap()];
-        Process::mfad(arguments.iter().chain(&place).copied())
+        let passphrase = self.passphrase();
+        let mut words = arguments.to_vec();
+        words.extend(["--data-dir", data.to_str().unwrap()]);
+        if passphrase.exists() {
+            words.extend(["--master-key-passphrase-file", passphrase.to_str().unwrap()]);
+        }
+        Process::mfad(words)
     }
 
     /// `check` and `serve` with an issuer that nobody asks.
@@ -287,6 +299,48 @@ async fn check_tells_what_the_next_start_changes_and_changes_nothing() {
             "{told}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_master_key_that_an_earlier_program_handed_over_to_takes_over() {
+    let mut tried = 0;
+    for fixture in Fixture::all() {
+        let Some(next) = fixture.file("next.key") else {
+            continue;
+        };
+        tried += 1;
+        let place = Place::of(&fixture);
+        write_secret(&place.data().join("master.key"), &fs::read(next).unwrap());
+        fs::remove_file(place.passphrase()).unwrap();
+        let told = place.checks().await;
+        assert!(
+            told.contains("the new master key takes the place of"),
+            "{told}"
+        );
+        let mut server = place.with_settings("serve");
+        server.listening().await;
+        let log = server.stderr();
+        assert!(
+            log.contains("the new master key takes the place of"),
+            "{log}"
+        );
+        server.stop().await;
+        let told = place.checks().await;
+        assert!(told.contains("changes nothing in it"), "{told}");
+        // The one before opens nothing any more.
+        let before = fixture.file("master.key").unwrap();
+        let passphrase = fixture.passphrase().unwrap();
+        write_secret(&place.data().join("master.key"), &fs::read(before).unwrap());
+        write_secret(&place.passphrase(), passphrase.as_bytes());
+        let mut process = place.run(&["policy", "show"]);
+        process.ends_with(CONFIG).await;
+        assert!(
+            process.stderr().contains("sealed under master key"),
+            "{}",
+            process.stderr()
+        );
+    }
+    assert!(tried >= 1, "{tried}");
 }
 
 /// Has the file say another format, and who wrote it.

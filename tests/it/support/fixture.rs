@@ -53,6 +53,11 @@ impl Fixture {
         self.moved.as_ref().map_or(ended_at, |(_, at)| *at)
     }
 
+    /// What its master key is sealed with, where it is.
+    pub fn passphrase(&self) -> Option<&str> {
+        self.facts["passphrase"].as_str()
+    }
+
     /// A file beside the store; `None` where the program made none.
     pub fn file(&self, name: &str) -> Option<PathBuf> {
         let path = folder().join(&self.name).join(name);

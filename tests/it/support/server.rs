@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use mfad::app::{App, StartError};
-use mfad::base::{Failure, ListenAddress, OsEntropy};
+use mfad::base::{Failure, ListenAddress, OsEntropy, Secret};
 use mfad::brand::Brand;
 use mfad::clients::Service;
 use mfad::config::{
-    IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, Settings, SmtpConfig, SmtpSecurity,
-    Supervision, UiAuth,
+    IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, MasterKeySettings, Settings,
+    SmtpConfig, SmtpSecurity, Supervision, UiAuth,
 };
 use mfad::console::{self, Answer, Order, Tools};
 use mfad::factor::{Desk, set_policy, unset_policy};
@@ -105,6 +105,7 @@ impl Server {
         if let Some(fixture) = &options.begins_with {
             fixture.unpack(&folder.path().join("data"));
         }
+        let passphrase = options.begins_with.as_ref().and_then(Fixture::passphrase);
         let url: url::Url = PUBLIC_URL.parse().unwrap();
         let settings = Settings {
             listen: ListenAddress::Tcp {
@@ -118,7 +119,10 @@ impl Server {
             rp_id: "mfa.example.com".to_owned(),
             origins: vec![url],
             data_dir: folder.path().join("data"),
-            master_key: Default::default(),
+            master_key: MasterKeySettings {
+                file: None,
+                passphrase: passphrase.map(|it| Secret::new(it.as_bytes().to_vec())),
+            },
             issuer: Some(IssuerConfig {
                 issuer: issuer.url.clone(),
                 keys: match &options.begins_with {
