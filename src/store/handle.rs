@@ -56,6 +56,8 @@ pub(super) struct Foundation {
 pub(super) struct Shared {
     /// Empty while the file is being opened anew, and after the end.
     pub database: RwLock<Option<Opened>>,
+    /// Held by whoever reads: a file that is to be opened anew is not closed under them.
+    pub reading: RwLock<()>,
     pub sealer: Arc<Sealer>,
     pub resealing: Resealing,
     /// Seals copies.
@@ -136,6 +138,7 @@ impl Store {
         let compactor = pace.map(|pace| Compactor::new(&path, pace));
         let shared = Arc::new(Shared {
             database: RwLock::new(Some(Opened::new(database))),
+            reading: RwLock::default(),
             sealer: keys.sealer.clone(),
             resealing: Resealing::default(),
             copy_key,
@@ -194,7 +197,7 @@ impl Store {
     }
 
     /// Does something with the file, where it is open.
-    fn with_database<T, E>(
+    pub(super) fn with_database<T, E>(
         &self,
         work: impl FnOnce(&Opened) -> Result<T, E>,
         unavailable: impl FnOnce(Failure) -> E,
@@ -215,15 +218,14 @@ impl Store {
         &self,
         work: impl FnOnce(&dyn Read) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        // The file stays open all the while: where it is closed and opened anew, that waits for whoever reads.
-        let look = |opened: &Opened| {
-            let snapshot = Snapshot::take(opened).map_err(engine_failure)?;
-            work(&SnapshotReader {
-                snapshot: &snapshot,
-                sealer: &self.shared.sealer,
-            })
-        };
-        self.with_database(look, |unavailable| unavailable)
+        let reading = self.shared.reading.read();
+        let _reading = reading.unwrap_or_else(PoisonError::into_inner);
+        let take = |opened: &Opened| Snapshot::take(opened).map_err(engine_failure);
+        let snapshot = self.with_database(take, |unavailable| unavailable)?;
+        work(&SnapshotReader {
+            snapshot: &snapshot,
+            sealer: &self.shared.sealer,
+        })
     }
 
     /// Runs `work` as one transaction. When this answers `Ok`, what was written is on disk; when it

@@ -196,7 +196,7 @@ impl Writer {
                 let transaction = engine::begin(database)?;
                 match &offer {
                     Offer::Ring(ring) => meta::put_ring(&transaction, ring)?,
-                    Offer::Predecessor(handed) => meta::put_predecessor(&transaction, handed)?,
+                    Offer::Handed(to, handed) => meta::put_handed(&transaction, *to, handed)?,
                 }
                 meta::count(&transaction, changes)?;
                 engine::commit(transaction)
