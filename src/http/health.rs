@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 use crate::copies::Schedule;
 use crate::factor::Desk;
 use crate::mail::Mailer;
+use crate::services::Services;
 
 pub(super) fn routes(desk: Arc<Desk>) -> Router {
     Router::new()
@@ -77,6 +78,20 @@ pub(super) struct Readiness {
     checks: Checks,
     /// Why a part is not `ok`; empty where all are.
     reasons: Vec<Reason>,
+}
+
+/// Each part that `/readyz` tells of, and whether nothing is amiss with it.
+pub(super) fn parts(tools: &Services) -> Vec<(&'static str, bool)> {
+    let mut parts = vec![
+        ("storage", tools.store.health().is_ok()),
+        ("issuer_keys", tools.verifier.health().is_ok()),
+        ("clock", tools.timekeeper.health().is_ok()),
+    ];
+    let mail = tools.mailer.as_ref().map(Mailer::health);
+    parts.extend(mail.map(|health| ("mail", health.is_ok())));
+    let backups = tools.copies.as_ref().map(Schedule::trouble);
+    parts.extend(backups.map(|trouble| ("backups", trouble.is_none())));
+    parts
 }
 
 async fn healthz() -> Response {

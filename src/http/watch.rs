@@ -8,7 +8,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::edge;
+use super::{edge, health};
 use crate::base::Failure;
 use crate::factor::Desk;
 use crate::metrics::{MEDIA_TYPE, Now};
@@ -37,8 +37,7 @@ async fn metrics(State(desk): State<Arc<Desk>>) -> Response {
     let now = Now {
         store_bytes: tools.store.file_size().unwrap_or_default(),
         outbox: waiting as u64,
-        storage: tools.store.health().is_ok(),
-        issuer_keys: tools.verifier.health().is_ok(),
+        parts: health::parts(tools),
         signing_key_age: signs.map(|key| now.since(key.published_at)),
         data_key_age: sealing.map(|since| now.since(since)),
     };

@@ -82,16 +82,14 @@ impl Sent {
 }
 
 /// What is looked up when somebody asks, and not counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Now {
     /// Bytes of the store's file.
     pub store_bytes: u64,
     /// Letters that wait to leave.
     pub outbox: u64,
-    /// Whether the store can be written.
-    pub storage: bool,
-    /// Whether the issuer's keys are known.
-    pub issuer_keys: bool,
+    /// Each part of the server that can be amiss, and whether it works.
+    pub parts: Vec<(&'static str, bool)>,
     /// How long ago, in seconds, the key that signs results was published; `None` where none signs.
     pub signing_key_age: Option<u64>,
     /// How long ago, in seconds, the key that seals the store was drawn; `None` while nobody has noted it.
@@ -291,7 +289,7 @@ impl Metrics {
         counts
             .data_key_age
             .set(now.data_key_age.unwrap_or_default());
-        for (part, works) in [("storage", now.storage), ("issuer_keys", now.issuer_keys)] {
+        for (part, works) in now.parts.iter().copied() {
             let works = u64::from(works);
             counts.ready.get_or_create(&Part { part }).set(works);
         }
@@ -330,7 +328,7 @@ mod tests {
         metrics.compacted();
         let now = Now {
             store_bytes: 4096,
-            storage: true,
+            parts: vec![("storage", true), ("issuer_keys", false)],
             signing_key_age: Some(7),
             data_key_age: Some(8),
             ..Now::default()
