@@ -147,12 +147,15 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
                 Some(timekeeper) => timekeeper.clone(),
                 None => Timekeeper::open(tools.store.clone(), tools.clock.clone())?,
             };
+            let (master_key, successors) = tools.store.master_keys()?;
             Ok(Answer::Status(Status {
                 store: data_encoding::HEXLOWER.encode(&id),
                 epoch: progress.epoch,
                 last_copy: last.map(|last| last.made_at),
                 clock: clock.health().err(),
                 copies: tools.copies.as_ref().and_then(Schedule::trouble),
+                master_key: Some(master_key),
+                successors,
                 oldest_letter: tools.store.read(|read| outbox::oldest(read, LETTERS))?,
             }))
         }
@@ -193,7 +196,7 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
         Order::MasterKeyHandOver { from, to, handed } => {
             let handed = BASE64_STANDARD.decode(handed);
             let handed = handed.map_err(|_| Failure::internal("the key is not in Base64"))?;
-            tools.store.hand_over(from, handed).await?;
+            tools.store.hand_over(from, to, handed).await?;
             write_down(tools, "master_key.rotate", Some(to.to_string())).await?;
             tracing::warn!(%from, %to, "the next start takes a new master key");
             Ok(Answer::Done)

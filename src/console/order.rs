@@ -129,6 +129,12 @@ pub struct Status {
     pub clock: Option<String>,
     /// Why the last copy that was due was not made, in words.
     pub copies: Option<String>,
+    /// The master key that the store is sealed under; `None` where the server is of a version that does not say.
+    #[serde(default)]
+    pub master_key: Option<KeyId>,
+    /// Those that may take its place with the next start.
+    #[serde(default)]
+    pub successors: Vec<KeyId>,
     /// When the letter was written that has waited the longest; `None` where none waits.
     #[serde(default)]
     pub oldest_letter: Option<Timestamp>,

@@ -340,7 +340,7 @@ impl<R: Read> Copy<R> {
         let meta = Meta {
             format: self.head.format,
             ring: ring.ok_or(CopyError::Altered)?,
-            predecessor: None,
+            handed: Vec::new(),
             known: Some((store, progress)),
             written_by: self.head.program,
         };

@@ -13,13 +13,20 @@ use crate::crypto::{DataKey, KeyId, KeyRing, KeyRingError, MasterKey, OutsideKey
 
 use super::copy::NOT_COPIED;
 use super::handle::{Message, Store};
-use super::tx::EXPIRY;
+use super::meta::{self, MOST_SUCCESSORS};
+use super::tx::{EXPIRY, engine_failure};
 
 /// The store is sealed under another master key than somebody believes.
 const ANOTHER_MASTER_KEY: Code = Code {
     name: "another_master_key",
     kind: Kind::Conflict,
     title: "Another master key",
+};
+/// So many have been handed over to that nobody knows them all.
+const TOO_MANY_SUCCESSORS: Code = Code {
+    name: "too_many_successors",
+    kind: Kind::Conflict,
+    title: "Too many master keys wait",
 };
 /// Rows that one transaction looks at when it seals anew.
 const ROWS: usize = 256;
@@ -33,16 +40,20 @@ pub(super) enum Change {
     Add(Timestamp),
     /// Those below that number go.
     LetGo(u32),
-    /// The master key `from` is sealed for the one that shall take its place.
-    HandOver { from: KeyId, handed: Vec<u8> },
+    /// The master key `from` is sealed for `to`, which may take its place.
+    HandOver {
+        from: KeyId,
+        to: KeyId,
+        handed: Vec<u8>,
+    },
 }
 
 /// What a change puts into the store.
 pub(super) enum Offer {
     /// A key ring.
     Ring(Vec<u8>),
-    /// A master key that was handed over.
-    Predecessor(Vec<u8>),
+    /// A master key, sealed for that one.
+    Handed(KeyId, Vec<u8>),
 }
 
 /// A change that somebody asked for.
@@ -93,7 +104,7 @@ impl Keys {
                     "the server still runs with the key before this one: restart it, and try again",
                 ));
             }
-            Change::HandOver { handed, .. } => return Ok(Offer::Predecessor(handed)),
+            Change::HandOver { to, handed, .. } => return Ok(Offer::Handed(to, handed)),
         }
         let wrapped = ring.wrap(&self.key, entropy)?;
         self.offered = Some(wrapped.clone());
@@ -233,13 +244,35 @@ impl Store {
         Ok(Some(done))
     }
 
-    /// Keeps `handed`, the master key `from` as it was sealed for its successor
-    /// ([`crate::crypto::MasterKey::hand_over_to`]). Until that one opens the store, `from` is good.
+    /// Keeps `handed`, the master key `from` as it was sealed for `to` ([`crate::crypto::MasterKey::hand_over_to`]).
+    /// Until one to which it was handed over opens the store, `from` is good.
     ///
     /// # Errors
-    /// `conflict` where the store is sealed under another key than `from`; as [`Store::write`].
-    pub async fn hand_over(&self, from: KeyId, handed: Vec<u8>) -> Result<(), Failure> {
-        self.change_keys(Change::HandOver { from, handed }).await
+    /// `another_master_key` where the store is sealed under another key than `from`, `too_many_successors` where 16
+    /// keys wait to take over; as [`Store::write`].
+    pub async fn hand_over(&self, from: KeyId, to: KeyId, handed: Vec<u8>) -> Result<(), Failure> {
+        let waiting = self.master_keys()?.1;
+        if waiting.len() >= MOST_SUCCESSORS && !waiting.contains(&to) {
+            let why = format!("{MOST_SUCCESSORS} keys wait to take over already.");
+            return Err(Failure::new(TOO_MANY_SUCCESSORS, why)
+                .with("hint", "start the server with one of them"));
+        }
+        self.change_keys(Change::HandOver { from, to, handed })
+            .await
+    }
+
+    /// The master key that the store is sealed under, and those that may take its place.
+    ///
+    /// # Errors
+    /// `unavailable` while the file cannot be read.
+    pub fn master_keys(&self) -> Result<(KeyId, Vec<KeyId>), Failure> {
+        let meta = self.with_database(
+            |opened| meta::read(opened).map_err(|e| engine_failure(e.into())),
+            |unavailable| unavailable,
+        )?;
+        let to = |handed: &Vec<u8>| handed.first_chunk().copied().map(KeyId);
+        let waiting = meta.handed.iter().filter_map(to).collect();
+        Ok((self.shared.copy_key.master(), waiting))
     }
 
     async fn change_keys(&self, change: Change) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ use redb::{
 };
 
 use crate::base::{Entropy, Failure};
+use crate::crypto::KeyId;
 
 use super::engine::EngineError;
 
@@ -15,7 +16,10 @@ pub const FORMAT: u32 = 1;
 pub const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const META_FORMAT: &str = "format";
 const META_KEY_RING: &str = "key ring";
-const META_PREDECESSOR: &str = "master key before";
+/// Behind it stands the name of the key that is to take over, one row for each.
+const META_HANDED: &str = "master key for ";
+/// Keys that may wait to take over at once.
+pub const MOST_SUCCESSORS: usize = 16;
 const META_STORE: &str = "store id";
 const META_EPOCH: &str = "epoch";
 const META_CHANGES: &str = "changes";
@@ -43,9 +47,8 @@ pub struct Meta {
     pub format: u32,
     /// The wrapped key ring.
     pub ring: Vec<u8>,
-    /// The master key that the ring is wrapped under, sealed for the one that shall take its place; `None` where none
-    /// shall.
-    pub predecessor: Option<Vec<u8>>,
+    /// The master key that the ring is wrapped under, sealed for each of those that may take its place.
+    pub handed: Vec<Vec<u8>>,
     /// Which store it is; `None` until it was first opened by a program that keeps a witness.
     pub known: Option<(StoreId, Progress)>,
     /// The version of the program that last opened it for writing; `None` for one from before this was noted.
@@ -83,6 +86,14 @@ pub fn read_from(transaction: &ReadTransaction) -> Result<Meta, redb::Error> {
     let number = |name: &str| -> Result<Option<u64>, redb::Error> {
         Ok(bytes(name)?.and_then(|bytes| Some(u64::from_be_bytes(bytes.try_into().ok()?))))
     };
+    let mut handed = Vec::new();
+    for row in table.range(META_HANDED..)? {
+        let (name, value) = row?;
+        if !name.value().starts_with(META_HANDED) {
+            break;
+        }
+        handed.push(value.value().to_vec());
+    }
     let format = bytes(META_FORMAT)?.and_then(|it| Some(u32::from_be_bytes(it.try_into().ok()?)));
     let (format, ring) = format.zip(bytes(META_KEY_RING)?).ok_or_else(lost)?;
     let store = bytes(META_STORE)?.and_then(|bytes| StoreId::try_from(bytes).ok());
@@ -92,7 +103,7 @@ pub fn read_from(transaction: &ReadTransaction) -> Result<Meta, redb::Error> {
     Ok(Meta {
         format,
         ring,
-        predecessor: bytes(META_PREDECESSOR)?,
+        handed,
         known,
         written_by,
     })
@@ -103,7 +114,7 @@ pub fn write_new(database: &Database, ring: &[u8]) -> Result<(), redb::Error> {
     let meta = Meta {
         format: FORMAT,
         ring: ring.to_vec(),
-        predecessor: None,
+        handed: Vec::new(),
         known: None,
         written_by: Some(PROGRAM.to_owned()),
     };
@@ -115,10 +126,9 @@ pub fn write(transaction: &WriteTransaction, meta: &Meta) -> Result<(), redb::Er
     let mut table = transaction.open_table(META)?;
     table.insert(META_FORMAT, meta.format.to_be_bytes().as_slice())?;
     table.insert(META_KEY_RING, meta.ring.as_slice())?;
-    match &meta.predecessor {
-        Some(handed) => table.insert(META_PREDECESSOR, handed.as_slice())?,
-        None => table.remove(META_PREDECESSOR)?,
-    };
+    if meta.handed.is_empty() {
+        table.retain(|name, _| !name.starts_with(META_HANDED))?;
+    }
     if let Some((store, progress)) = &meta.known {
         table.insert(META_STORE, store.as_slice())?;
         table.insert(META_EPOCH, progress.epoch.to_be_bytes().as_slice())?;
@@ -164,9 +174,13 @@ pub fn put_ring(transaction: &WriteTransaction, ring: &[u8]) -> Result<(), Engin
     put(transaction, META_KEY_RING, ring).map_err(EngineError::from)
 }
 
-/// Keeps the master key, sealed for the one that shall take its place.
-pub fn put_predecessor(transaction: &WriteTransaction, handed: &[u8]) -> Result<(), EngineError> {
-    put(transaction, META_PREDECESSOR, handed).map_err(EngineError::from)
+/// Keeps the master key, sealed for the one named `to`, which may take its place.
+pub fn put_handed(
+    transaction: &WriteTransaction,
+    to: KeyId,
+    handed: &[u8],
+) -> Result<(), EngineError> {
+    put(transaction, &format!("{META_HANDED}{to}"), handed).map_err(EngineError::from)
 }
 
 fn put(transaction: &WriteTransaction, name: &str, value: &[u8]) -> Result<(), redb::Error> {

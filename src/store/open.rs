@@ -23,7 +23,7 @@ use super::keys::Keys;
 use super::meta::{self, FORMAT, Meta, Progress};
 use super::refusal::{OpenError, io_error, refused};
 use super::succession::Succession;
-use super::upgrade::{self, Change, LADDER};
+use super::upgrade::{self, LADDER};
 use super::witness::{self, Seen, Witness};
 
 pub(super) const FILE_NAME: &str = "mfad.redb";
@@ -93,7 +93,7 @@ pub fn open(
     guard_file(&path)?;
     let changes = match new {
         true => Vec::new(),
-        false => upgrade::prepare(&path, &LADDER)?,
+        false => upgrade::prepare(&path, &LADDER, &master, &*entropy)?,
     };
     let witness_key = master.witness_key().map_err(OpenError::Start)?;
     let witness = Witness::of(folder, witness_key, entropy.clone());
@@ -252,10 +252,8 @@ fn take_over(
     if let Some((witness, seen)) = witness.zip(seen) {
         witness.write(&seen).map_err(io_error(witness.path()))?;
     }
-    let Succession { before, meta } = succession;
+    let Succession { meta, .. } = succession;
     meta::commit(database, &meta).map_err(|e| refused(path, e))?;
-    let before = before.id();
-    tracing::warn!(change = %Change::Succession { before }, "this start has changed the store");
     Ok(meta)
 }
 

@@ -59,11 +59,8 @@ pub fn rehearse(
     })?;
     let is = meta::read(&database).map_err(|e| refused(&path, e))?;
     database.close().map_err(|e| refused(&path, e))?;
-    let mut changes = upgrade::changes(&path, &is, &LADDER);
     let succession = Succession::of(&is, &master, &*entropy)?;
-    changes.extend(succession.map(|it| Change::Succession {
-        before: it.before.id(),
-    }));
+    let changes = upgrade::changes(&path, &is, &LADDER, succession.as_ref());
     let witness_key = master.witness_key().map_err(OpenError::Start)?;
     let witness = Witness::of(folder, witness_key, entropy.clone()).kept_still();
     let store = open_witnessed(&path, untouched, &master, entropy, Some(witness), None)?;

@@ -27,6 +27,10 @@ use super::tx::engine_failure;
 use super::upgrade::{self, LADDER};
 use super::witness::{Seen, Witness};
 
+/// By how much the epoch rises where a witness stands there that cannot be read: nobody knows the epoch that it has
+/// seen, and a file of that one must not be taken for a later one.
+const FURTHER: u64 = 1_000;
+
 type Definition<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
 
 /// What is to take the place of the store.
@@ -113,6 +117,12 @@ pub fn begin(
     };
     let seen = witness()?.read(None).map_err(io_error(witness()?.path()))?;
     let seen = seen.ok().flatten();
+    // Also where it is sealed under another master key.
+    let stood = match held {
+        true => upgrade::look(&path)?.and_then(|meta| meta.known),
+        false => None,
+    };
+    let stood = stood.map(|(_, progress)| progress);
     let built = path.with_extension("restoring");
     let made = build(&path, &built, &master, source, void, now).inspect_err(|_| {
         // What is half built is nobody's.
@@ -146,10 +156,14 @@ pub fn begin(
         .as_ref()
         .and_then(|store| store.progress().ok())
         .map(|(_, progress)| progress);
-    let came_to = [Some(made.was), old, seen.map(|seen| seen.progress())];
+    let came_to = [Some(made.was), old, stood, seen.map(|seen| seen.progress())];
     let latest = |of: fn(Progress) -> u64| came_to.into_iter().flatten().map(of).max();
+    let further = match seen.is_none() && Witness::stands_in(folder) {
+        true => FURTHER,
+        false => 1,
+    };
     let will_be = Progress {
-        epoch: latest(|it| it.epoch).unwrap_or(0).saturating_add(1),
+        epoch: latest(|it| it.epoch).unwrap_or(0).saturating_add(further),
         changes: latest(|it| it.changes).unwrap_or(0).saturating_add(1),
     };
     let ready = start(&built, &made, will_be, &master, entropy.clone());

@@ -1,6 +1,6 @@
 //! A new master key takes the place of the one before.
 //!
-//! The one before is sealed for its successor and kept in the store, which stays wrapped under it: as long as nobody
+//! The one before is sealed for its successor, or for each of several, and kept in the store, which stays wrapped under it: as long as nobody
 //! opens the store with the new key, the old one is good, and keys that change meanwhile are in no danger. Whoever
 //! first opens it with the new key wraps the ring anew, and the old key is good no more.
 
@@ -28,10 +28,11 @@ impl Succession {
         master: &MasterKey,
         entropy: &dyn Entropy,
     ) -> Result<Option<Self>, OpenError> {
-        let Some(handed) = &found.predecessor else {
-            return Ok(None);
-        };
-        let Some(before) = master.predecessor(handed)? else {
+        let mut before = None;
+        for handed in &found.handed {
+            before = before.or(master.predecessor(handed)?);
+        }
+        let Some(before) = before else {
             return Ok(None);
         };
         let key = |of: &MasterKey| of.ring_key().map_err(OpenError::Start);
@@ -39,7 +40,7 @@ impl Succession {
         let ring = ring.wrap(&key(master)?, entropy);
         let meta = Meta {
             ring: ring.map_err(OpenError::Start)?,
-            predecessor: None,
+            handed: Vec::new(),
             // A copy of the file from before this shall be noticed.
             known: found.known.map(|(store, was)| (store, one_more(was))),
             ..found.clone()

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::base::{OsEntropy, Timestamp};
 use crate::crypto::{KeyRingError, MasterKey};
 
+use super::meta::MOST_SUCCESSORS;
 use super::tests::{Disk, all, note, open_on};
 use super::witness::{Doubt, Witness};
 use super::{MasterKeyPlace, OpenError, Store, open, rehearse};
@@ -36,7 +37,9 @@ impl Keys {
         let store = open(folder, &self.old.0, Arc::new(OsEntropy)).unwrap();
         store.write(|tx| tx.put(&1, &note("one"))).await.unwrap();
         let handed = self.old.1.hand_over_to(&self.new.1, &OsEntropy).unwrap();
-        store.hand_over(self.old.1.id(), handed).await.unwrap();
+        let (old, new) = (self.old.1.id(), self.new.1.id());
+        store.hand_over(old, new, handed).await.unwrap();
+        assert_eq!(store.master_keys().unwrap(), (old, vec![new]));
         store
     }
 }
@@ -100,7 +103,10 @@ async fn only_the_key_that_seals_the_store_is_handed_over_and_to_one_key_alone()
     // What was never the store's key would leave nobody able to open it.
     let third = MasterKey::create(&beside.path().join("third.key"), None, &OsEntropy).unwrap();
     let handed = keys.new.1.hand_over_to(&third, &OsEntropy).unwrap();
-    let refused = store.hand_over(keys.new.1.id(), handed).await.unwrap_err();
+    let refused = store
+        .hand_over(keys.new.1.id(), third.id(), handed)
+        .await
+        .unwrap_err();
     assert_eq!(refused.code().name, "another_master_key");
     store.close().await;
     let third = MasterKeyPlace::own(beside.path().join("third.key"));
@@ -145,6 +151,36 @@ async fn what_is_broken_off_between_witness_and_store_goes_on() {
     store.close().await;
 }
 
+#[tokio::test]
+async fn of_several_that_wait_each_can_take_over_and_then_no_other() {
+    let (beside, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (keys, folder) = (Keys::make_in(beside.path()), folder.path());
+    let store = keys.handed_over(folder).await;
+    let mut last = None;
+    for number in 1..=MOST_SUCCESSORS {
+        let file = beside.path().join(number.to_string());
+        let key = MasterKey::create(&file, None, &OsEntropy).unwrap();
+        let handed = keys.old.1.hand_over_to(&key, &OsEntropy).unwrap();
+        let outcome = store.hand_over(keys.old.1.id(), key.id(), handed).await;
+        match number {
+            MOST_SUCCESSORS => {
+                let refused = outcome.unwrap_err();
+                assert_eq!(refused.code().name, "too_many_successors");
+            }
+            _ => {
+                outcome.unwrap();
+                last = Some(MasterKeyPlace::own(file));
+            }
+        }
+    }
+    store.close().await;
+    opened(folder, &keys.new.0).unwrap().close().await;
+    assert!(is_another_key(opened(folder, &last.unwrap())));
+    let store = opened(folder, &keys.new.0).unwrap();
+    assert_eq!(store.master_keys().unwrap(), (keys.new.1.id(), Vec::new()));
+    store.close().await;
+}
+
 /// Whatever call of the disk fails while the new key takes over: one of the two opens the store.
 #[tokio::test]
 async fn a_disk_that_fails_while_a_key_takes_over_loses_nothing() {
@@ -155,7 +191,7 @@ async fn a_disk_that_fails_while_a_key_takes_over_loses_nothing() {
         let store = open_on(&disk, &old).unwrap();
         store.write(|tx| tx.put(&1, &note("one"))).await.unwrap();
         let handed = old.hand_over_to(&new, &OsEntropy).unwrap();
-        store.hand_over(old.id(), handed).await.unwrap();
+        store.hand_over(old.id(), new.id(), handed).await.unwrap();
         store.close().await;
         let begun = disk.calls.load(Ordering::SeqCst);
         disk.fail_at.store(begun + 1 + call, Ordering::SeqCst);

@@ -16,13 +16,14 @@ use std::path::{Path, PathBuf};
 use redb::{Database, DatabaseError, ReadableDatabase};
 
 use crate::base::{Entropy, Failure};
-use crate::crypto::{KeyId, Sealer};
+use crate::crypto::{KeyId, MasterKey, Sealer};
 
 use super::birth::empty;
 use super::engine::{self, Batch};
 use super::meta::{self, FORMAT, Meta, PROGRAM};
 use super::open::opener;
 use super::refusal::{OpenError, io_error};
+use super::succession::Succession;
 use super::tx::{ApplyError, Tx, engine_failure};
 
 /// A way from one format to the next.
@@ -91,7 +92,12 @@ impl fmt::Display for Change {
 }
 
 /// What a start would change in the store at `path`, which says `meta` of itself.
-pub fn changes(path: &Path, meta: &Meta, ladder: &[Step]) -> Vec<Change> {
+pub fn changes(
+    path: &Path,
+    meta: &Meta,
+    ladder: &[Step],
+    succession: Option<&Succession>,
+) -> Vec<Change> {
     let mut changes = Vec::new();
     let steps = due(ladder, meta.format);
     if !steps.is_empty() {
@@ -110,12 +116,20 @@ pub fn changes(path: &Path, meta: &Meta, ladder: &[Step]) -> Vec<Change> {
     if meta.written_by.as_deref() != Some(PROGRAM) {
         changes.push(Change::Noted);
     }
+    changes.extend(succession.map(|it| Change::Succession {
+        before: it.before.id(),
+    }));
     changes
 }
 
 /// Refuses what a newer program wrote, and keeps what an older one wrote under another name, before the file is opened
 /// for writing: what is refused stays as it is to the byte. Gives what the start is going to change.
-pub fn prepare(path: &Path, ladder: &[Step]) -> Result<Vec<Change>, OpenError> {
+pub fn prepare(
+    path: &Path,
+    ladder: &[Step],
+    master: &MasterKey,
+    entropy: &dyn Entropy,
+) -> Result<Vec<Change>, OpenError> {
     let Some(meta) = look(path)? else {
         return Ok(Vec::new());
     };
@@ -126,11 +140,12 @@ pub fn prepare(path: &Path, ladder: &[Step]) -> Result<Vec<Change>, OpenError> {
         let kept = kept_as(path, ladder);
         keep(path, &kept).map_err(io_error(&kept))?;
     }
-    Ok(changes(path, &meta, ladder))
+    let succession = Succession::of(&meta, master, entropy)?;
+    Ok(changes(path, &meta, ladder, succession.as_ref()))
 }
 
 /// What the file says of itself; `None` where it cannot be read, of which whoever opens it will say why.
-fn look(path: &Path) -> Result<Option<Meta>, OpenError> {
+pub(super) fn look(path: &Path) -> Result<Option<Meta>, OpenError> {
     let read = || {
         let database = engine::builder(false).open_read_only(path)?;
         let view = database.begin_read().ok();
@@ -210,7 +225,7 @@ pub fn climb(
         },
         written_by: Some(PROGRAM.to_owned()),
         ring: meta.ring,
-        predecessor: meta.predecessor,
+        handed: meta.handed,
     };
     meta::write(&transaction, &is).map_err(|e| engine_failure(e.into()))?;
     engine::commit(transaction).map_err(engine_failure)?;

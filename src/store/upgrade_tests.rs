@@ -131,7 +131,8 @@ async fn all_steps_are_taken_in_their_order_and_told_before() {
         to: from + 1,
         says,
     };
-    let told = prepare(&path, &ladder).unwrap();
+    let master = MasterKey::draw(&OsEntropy).unwrap();
+    let told = prepare(&path, &ladder, &master, &OsEntropy).unwrap();
     assert_eq!(
         told,
         [
@@ -156,11 +157,11 @@ async fn all_steps_are_taken_in_their_order_and_told_before() {
     assert_eq!(tallies::<Tallies>(&database, &sealer), expected);
 
     // At the top there is nothing to do; from the middle, what is left.
-    assert_eq!(changes(&path, &is, &ladder), []);
+    assert_eq!(changes(&path, &is, &ladder, None), []);
     let again = climb(&database, is.clone(), &ladder, &sealer, &OsEntropy).unwrap();
     assert_eq!(again, is);
     let middle = Meta { format: 2, ..is };
-    let left = changes(&path, &middle, &ladder);
+    let left = changes(&path, &middle, &ladder, None);
     assert_eq!(left, [Change::Kept(kept), format(2, DOUBLE.says)]);
     drop(database);
 
@@ -195,7 +196,8 @@ async fn an_upgrade_that_breaks_off_leaves_the_old_format_whole() {
     let path = folder.path().join("mfad.redb");
     let before = std::fs::read(&path).unwrap();
     std::fs::create_dir(folder.path().join("mfad.redb.before-format-3")).unwrap();
-    let refused = prepare(&path, &ladder).unwrap_err();
+    let master = MasterKey::draw(&OsEntropy).unwrap();
+    let refused = prepare(&path, &ladder, &master, &OsEntropy).unwrap_err();
     assert!(matches!(refused, OpenError::Io { .. }), "{refused}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
     let unfinished = "mfad.redb.before-format-3.unfinished";
@@ -302,7 +304,7 @@ async fn who_wrote_a_store_is_noted_once_and_a_stranger_to_it_steers_no_terminal
     assert_eq!(shown.len(), 32);
     assert!(shown.starts_with("[2J9"), "{shown}");
     let path = folder.path().join("mfad.redb");
-    assert_eq!(changes(&path, &read, &[]), [Change::Noted]);
+    assert_eq!(changes(&path, &read, &[], None), [Change::Noted]);
     drop(database);
     let store = open(folder.path(), &place(folder.path()), Arc::new(OsEntropy)).unwrap();
     store.close().await;

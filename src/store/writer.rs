@@ -315,8 +315,11 @@ impl Writer {
     /// nothing to read. Each further try opens it without, in a moment that readers wait for.
     fn reopen(&mut self, first: bool) {
         let shared = self.shared.clone();
+        let reading = shared.reading.write();
+        let reading = reading.unwrap_or_else(PoisonError::into_inner);
         let mut database = database_mut(&shared);
         close(database.take());
+        drop(reading);
         if first {
             drop(database);
             let opened = self.open_again(true);
