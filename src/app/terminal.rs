@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::StartError;
 use crate::base::Secret;
@@ -16,18 +17,30 @@ pub(super) const PASSPHRASE_HINT: &str = "name its file with --master-key-passph
 /// Asks for a passphrase on the terminal, which does not show it.
 ///
 /// # Errors
-/// [`StartError`], where there is no terminal to ask on.
+/// [`StartError`], where there is no terminal to ask on, or somebody interrupts.
+///
+/// # Panics
+/// Outside of a runtime of tokio's, which hears of interrupts.
 pub fn ask(words: &str) -> Result<Secret<Vec<u8>>, StartError> {
+    // Else an interrupt would end us before the terminal is as it was.
+    let interrupts = signal(SignalKind::interrupt());
     // What asks goes on to read in secret only after its words stand there; whoever types at once would be seen.
-    let typed = Unshown::new().and_then(|_unshown| rpassword::prompt_password(words));
+    let unshown = interrupts.and_then(|_heard| Unshown::new());
+    let typed = unshown.and_then(|_unshown| rpassword::prompt_password(words));
     let typed = typed.map(|text| Secret::new(text.into_bytes()));
-    typed.map_err(|error| {
-        StartError::new(
+    typed.map_err(|error| match error.kind() {
+        io::ErrorKind::Interrupted => StartError::new(
+            Exit::Temporary,
+            "master key",
+            "nobody gave its passphrase",
+            "nothing was changed",
+        ),
+        _ => StartError::new(
             Exit::Config,
             "master key",
             format!("its passphrase cannot be asked for: {error}"),
             PASSPHRASE_HINT,
-        )
+        ),
     })
 }
 
@@ -42,7 +55,8 @@ impl Unshown {
         let terminal = File::open("/dev/tty")?;
         let before = tcgetattr(&terminal)?;
         let mut modes = before.clone();
-        modes.local_modes -= LocalModes::ECHO | LocalModes::ECHONL;
+        // An interrupt becomes what it is typed as, which whoever reads takes for one.
+        modes.local_modes -= LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ISIG;
         tcsetattr(&terminal, OptionalActions::Now, &modes)?;
         Ok(Unshown { terminal, before })
     }

@@ -9,9 +9,10 @@ use crate::auth::Verifier;
 use crate::base::{Clock, OsEntropy, SystemClock};
 use crate::config::{Exit, Problem, Settings, UiAuth};
 use crate::console::{self, Answer, Order, Refusal, Status, Tools};
+use crate::crypto::{MasterKey, MasterKeyError};
 use crate::policy::Part;
 use crate::session::CALLBACK_PATH;
-use crate::store::{self, Change, Rehearsal};
+use crate::store::{self, Change, MasterKeyPlace, Rehearsal};
 
 use super::block_on;
 
@@ -68,13 +69,10 @@ fn not_started(
 }
 
 async fn open_store(settings: &Settings) -> Exit {
-    let key = match app::key_place(&settings.data_dir, &settings.master_key) {
-        Ok(key) => key,
-        Err(refused) => return not_started("store", refused),
-    };
+    let place = app::key_file(&settings.data_dir, &settings.master_key);
     // Made by whoever runs the check, it would belong to the wrong user.
     if !store::exists(&settings.data_dir) {
-        if let Err(lost) = store::let_begin(&settings.data_dir, &key) {
+        if let Err(lost) = store::let_begin(&settings.data_dir, &place) {
             return not_started("store", app::store_problem(lost));
         }
         println!(
@@ -92,8 +90,16 @@ async fn open_store(settings: &Settings) -> Exit {
             let answer = console::send(&settings.data_dir, &order).await;
             answer.map_err(|undone| undone.to_string())
         };
-        return first_wrong([state(&status, true), stored_policy(settings, ask).await]);
+        return first_wrong([
+            master_key(&place, &status),
+            state(&status, true),
+            stored_policy(settings, ask).await,
+        ]);
     }
+    let key = match app::key_place(&settings.data_dir, &settings.master_key) {
+        Ok(key) => key,
+        Err(refused) => return not_started("store", refused),
+    };
     match app::rehearse(&settings.data_dir, &key, Arc::new(OsEntropy)) {
         Ok(rehearsal) => {
             println!("ok: store in {}", settings.data_dir.display());
@@ -161,6 +167,43 @@ fn tell(rehearsal: &Rehearsal) {
             }
         }
     }
+}
+
+/// Whether the next start would find a key that opens what a running server has open.
+fn master_key(place: &MasterKeyPlace, status: &Status) -> Exit {
+    let Some(is) = status.master_key else {
+        return Exit::Ok;
+    };
+    let sealed = MasterKey::sealed_in(&place.file, place.ours);
+    let found = sealed.and_then(|name| match name {
+        Some(name) => Ok(name),
+        None => MasterKey::load(&place.file, place.ours, None).map(|key| key.id().to_string()),
+    });
+    let what = "the master key";
+    match found {
+        Ok(found) if found == is.to_string() => println!("ok: {what}"),
+        Ok(found) if status.successors.iter().any(|it| it.to_string() == found) => {
+            println!("note: the next start takes master key {found} in the place of {is}");
+        }
+        Ok(found) => {
+            return failed(
+                Exit::Config,
+                what,
+                format!(
+                    "{} holds {found}, and the store is sealed under {is}",
+                    place.file.display()
+                ),
+                "bring that key back into its place: the server goes on with the one that it has read, and the next start would end",
+            );
+        }
+        Err(MasterKeyError::Missing(_)) => warning(
+            what,
+            format!("there is none in {}", place.file.display()),
+            "if systemd hands it over, all is well; else bring it back before the next start, or nothing opens the store",
+        ),
+        Err(error) => warning(what, error, "run this as the server's own user, or as root"),
+    }
+    Exit::Ok
 }
 
 /// What the store says of itself.

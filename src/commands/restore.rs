@@ -257,7 +257,8 @@ fn refused(error: RestoreError) -> StartError {
                 ),
                 CopyError::WrongMasterKey { .. } => (
                     Exit::Config,
-                    "put the master key that this backup was made under in its place; nothing was changed",
+                    "name the master key that this backup was made under with --master-key-file: one that was replaced stands as \
+                     master.key.ID beside the one that took its place. Nothing was changed",
                 ),
                 CopyError::CutShort | CopyError::Altered => {
                     (Exit::Io, "take another backup; nothing was changed")

@@ -54,7 +54,7 @@ pub(super) enum CliCommand {
     Policy(PolicyArgs),
     /// Tell and rotate the keys that sign results; through the running server, or on its store where none runs
     SigningKey(SigningKeyArgs),
-    /// Tell of the master key, and seal it with a passphrase
+    /// Tell of the master key, seal it with a passphrase, and replace it
     MasterKey(MasterKeyArgs),
     /// Tell and rotate the key that seals the store; through the running server, or on its store where none runs
     DataKey(DataKeyArgs),

@@ -87,13 +87,13 @@ pub(super) fn secret(path: &Path, credentials: Option<&Path>) -> Result<Secret<V
     Ok(Secret::new(text.to_vec()))
 }
 
-/// What the file holds that a command line names, which only its owner may read.
+/// What the file holds that the `flag` of a command names, which only its owner may read.
 ///
 /// # Errors
 /// [`Problem`].
-pub fn read_secret(path: &Path) -> Result<Secret<Vec<u8>>, Problem> {
+pub fn read_secret(flag: &str, path: &Path) -> Result<Secret<Vec<u8>>, Problem> {
     secret(path, None).map_err(|Refused { cause, hint }| Problem {
-        subject: path.display().to_string(),
+        subject: flag.to_owned(),
         cause,
         hint,
     })

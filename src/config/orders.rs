@@ -116,7 +116,8 @@ pub enum MasterKeyCommand {
         Whoever has the old key and the store as it was has the keys in it too: let mfad data-key rotate and \
         mfad signing-key rotate follow the next start.\n\n\
         A key that systemd hands over, or that is kept elsewhere, is replaced by whoever keeps it:\n  \
-        mfad master-key rotate --config /etc/mfad/mfad.toml --into new.key"
+        mfad master-key rotate --config /etc/mfad/mfad.toml \\\n    \
+        --master-key-file /etc/credstore/mfad.master-key --into new.key"
     )]
     Rotate {
         /// A new file for the new key, which is not there yet. The key before is good until a server starts with this one

@@ -1,9 +1,9 @@
 //! The master key: 32 bytes in a file of their own, outside the store and
 //! outside its backups; as they are, or sealed with a passphrase.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::error::Unspecified;
@@ -13,6 +13,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::base::{Entropy, Failure, Secret};
 
 use super::aead;
+use super::key_file::{sync_folder, unfinished, write_new};
 use super::outside::OutsideKey;
 use super::passphrase::{LONGEST_FILE, LONGEST_PASSPHRASE, Locked, SHORTEST_PASSPHRASE, SealedKey};
 use super::ring::{KeyId, KeyRingError};
@@ -71,6 +72,9 @@ pub enum MasterKeyError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Another command changes the file, or has just put another in its place.
+    #[error("the master key {} is being changed by another command", .0.display())]
+    Busy(PathBuf),
     /// The kernel gives no randomness to make a key from.
     #[error("no master key could be made: {0:?}")]
     Entropy(Failure),
@@ -155,7 +159,7 @@ impl MasterKey {
     ) -> Result<Self, MasterKeyError> {
         let key = MasterKey::draw(entropy).map_err(MasterKeyError::Entropy)?;
         let bytes = key.bytes(passphrase, entropy)?;
-        let unfinished = path.with_extension("unfinished");
+        let unfinished = unfinished(path);
         let written =
             write_new(&unfinished, &bytes, None).and_then(|()| fs::hard_link(&unfinished, path));
         let removed = fs::remove_file(&unfinished);
@@ -166,34 +170,8 @@ impl MasterKey {
         Ok(key)
     }
 
-    /// Puts the key into the file `path` in place of what is there, in one step: sealed, where there is a
-    /// `passphrase`. Owner and mode stay.
-    ///
-    /// # Errors
-    /// [`MasterKeyError`]; then the file is as it was.
-    pub fn keep_in(
-        &self,
-        path: &Path,
-        passphrase: Option<&Secret<Vec<u8>>>,
-        entropy: &dyn Entropy,
-    ) -> Result<(), MasterKeyError> {
-        let bytes = self.bytes(passphrase, entropy)?;
-        // Of a link, the file that it stands for.
-        let path = fs::canonicalize(path).map_err(io_error(path))?;
-        let was = fs::metadata(&path).map_err(io_error(&path))?;
-        let unfinished = path.with_extension("unfinished");
-        let written = write_new(&unfinished, &bytes, Some(&was))
-            .and_then(|()| fs::rename(&unfinished, &path))
-            .and_then(|()| sync_folder(&path));
-        written.map_err(|error| {
-            // What could not be put in its place holds the key all the same.
-            let _ = fs::remove_file(&unfinished);
-            io_error(&path)(error)
-        })
-    }
-
     /// What its file holds.
-    fn bytes(
+    pub(super) fn bytes(
         &self,
         passphrase: Option<&Secret<Vec<u8>>>,
         entropy: &dyn Entropy,
@@ -295,7 +273,7 @@ impl MasterKey {
     }
 }
 
-fn io_error(path: &Path) -> impl Fn(io::Error) -> MasterKeyError {
+pub(super) fn io_error(path: &Path) -> impl Fn(io::Error) -> MasterKeyError {
     let path = path.to_owned();
     move |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => MasterKeyError::Missing(path.clone()),
@@ -307,7 +285,7 @@ fn io_error(path: &Path) -> impl Fn(io::Error) -> MasterKeyError {
 }
 
 /// What the file of a key holds, no more of it than any such file has.
-fn read(path: &Path, private: bool) -> Result<Zeroizing<Vec<u8>>, MasterKeyError> {
+pub(super) fn read(path: &Path, private: bool) -> Result<Zeroizing<Vec<u8>>, MasterKeyError> {
     // Opening a pipe would wait for somebody to write to it.
     if !fs::metadata(path).map_err(io_error(path))?.is_file() {
         return Err(MasterKeyError::NotAFile(path.to_owned()));
@@ -328,42 +306,21 @@ fn read(path: &Path, private: bool) -> Result<Zeroizing<Vec<u8>>, MasterKeyError
     Ok(bytes)
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    File::open(folder)?.sync_all()
-}
-
-/// Writes a new file: of the owner and mode of `like`, or else ours alone.
-fn write_new(path: &Path, bytes: &[u8], like: Option<&fs::Metadata>) -> io::Result<()> {
-    // What a process that was killed in here has left behind.
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.set_permissions(PermissionsExt::from_mode(0o600))?;
-    if let Some(like) = like {
-        let (user, group) = (like.uid(), like.gid());
-        if (user, group) != (file.metadata()?.uid(), file.metadata()?.gid()) {
-            std::os::unix::fs::fchown(&file, Some(user), Some(group))?;
-        }
-        file.set_permissions(PermissionsExt::from_mode(like.mode() & 0o7777))?;
-    }
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::base::OsEntropy;
+    use crate::crypto::KeyHold;
+
+    fn keep_in(path: &Path, key: &MasterKey, passphrase: Option<&Secret<Vec<u8>>>) {
+        let hold = KeyHold::take(path).unwrap();
+        hold.write(key, passphrase, &OsEntropy)
+            .unwrap()
+            .put()
+            .unwrap();
+    }
 
     #[test]
     fn a_made_key_is_private_and_is_never_overwritten() {
@@ -384,7 +341,7 @@ mod tests {
     fn what_a_kill_left_half_made_is_in_nobodys_way() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("master.key");
-        std::fs::write(folder.path().join("master.unfinished"), [7; 9]).unwrap();
+        std::fs::write(folder.path().join("master.key.unfinished"), [7; 9]).unwrap();
         let made = MasterKey::create(&path, None, &OsEntropy).unwrap();
         assert_eq!(MasterKey::load(&path, true, None).unwrap().id(), made.id());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -449,7 +406,7 @@ mod tests {
             MasterKey::load(&path, true, given),
             Err(MasterKeyError::Open(_))
         ));
-        made.keep_in(&path, given, &OsEntropy).unwrap();
+        keep_in(&path, &made, given);
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
         let bytes = std::fs::read(&path).unwrap();
         assert!(!bytes.windows(32).any(|window| window == made.0.expose()));
@@ -465,7 +422,7 @@ mod tests {
         assert_eq!(MasterKey::load(&path, true, given).unwrap().id(), made.id());
         let named = MasterKey::sealed_in(&path, true).unwrap();
         assert_eq!(named, Some(made.id().to_string()));
-        made.keep_in(&path, None, &OsEntropy).unwrap();
+        keep_in(&path, &made, None);
         assert_eq!(MasterKey::load(&path, true, None).unwrap().id(), made.id());
         assert_eq!(MasterKey::sealed_in(&path, true).unwrap(), None);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);

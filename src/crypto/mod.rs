@@ -18,6 +18,7 @@
 
 mod aead;
 mod code;
+mod key_file;
 mod master;
 mod outside;
 mod p256;
@@ -28,6 +29,7 @@ mod sealer;
 pub use code::{
     BackupCode, BackupCodeHash, CodeHash, DigitCode, TypedCode, constant_time_eq, typed_code,
 };
+pub use key_file::{KeyHold, Successor};
 pub use master::{MasterKey, MasterKeyError};
 pub use outside::OutsideKey;
 pub use p256::draw_p256_key;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{ChildStdin, Command};
 
 use serde_json::Value;
 
@@ -15,6 +15,8 @@ const CONFIRM: &str = "/api/v1/me/mfa/totp/confirm";
 const OVERVIEW: &str = "/api/v1/me/mfa";
 /// Exit codes.
 const USAGE: i32 = 64;
+const IO: i32 = 74;
+const TEMPORARY: i32 = 75;
 const CONFIG: i32 = 78;
 const PASSPHRASE: &str = "kB7-canary-master-key-passphrase-q0Xz";
 
@@ -231,6 +233,18 @@ async fn a_new_master_key_takes_over_at_the_next_start_and_the_one_before_opens_
     let why = refused(&site, &["master-key", "rotate"], USAGE).await;
     assert!(why.contains("restart it"), "{why}");
     assert_eq!(key_file(&site), new);
+    // Whoever looks hears of it, and of a key that would open nothing.
+    let looked = told(&site, &["check"]).await;
+    assert!(
+        looked.contains("note: the next start takes master key"),
+        "{looked}"
+    );
+    write_secret(&site.data_dir().join("master.key"), &[7; 32]);
+    let mut looked = order(&site, &["check"]);
+    looked.ends_with(CONFIG).await;
+    let said = looked.stdout();
+    assert!(said.contains(&format!("sealed under {before}")), "{said}");
+    write_secret(&site.data_dir().join("master.key"), &new);
     server.stop().await;
 
     let looked = told(&site, &["check"]).await;
@@ -245,7 +259,12 @@ async fn a_new_master_key_takes_over_at_the_next_start_and_the_one_before_opens_
     let why = refused(&site, &["serve"], CONFIG).await;
     assert!(why.contains("sealed under master key"), "{why}");
     // A backup from before opens with the key before, and the store with it.
-    told(&site, &["restore", &copy]).await;
+    // Nobody can read what the witness had seen, so that its epoch is far behind.
+    let restored = told(&site, &["restore", &copy]).await;
+    assert!(
+        restored.contains("The store is in epoch 1001"),
+        "{restored}"
+    );
     let mut server = site.serve().await;
     is_enrolled(&site.person(server.address(), "alice")).await;
 
@@ -257,7 +276,14 @@ async fn a_new_master_key_takes_over_at_the_next_start_and_the_one_before_opens_
     let into = site.path("new.key").to_str().unwrap().to_owned();
     let told_of = told(&site, &["master-key", "rotate", "--into", &into]).await;
     assert!(told_of.contains("sealed with a passphrase"), "{told_of}");
-    refused(&site, &["master-key", "rotate", "--into", &into], 74).await;
+    let why = refused(&site, &["master-key", "rotate", "--into", &into], USAGE).await;
+    assert!(why.contains("is there already"), "{why}");
+    refused(
+        &site,
+        &["master-key", "rotate", "--into", "/no/such/key"],
+        IO,
+    )
+    .await;
     // Both open it, the old one until the new one has.
     site.serve().await.stop().await;
     site.set("master-key-file", into.as_str());
@@ -271,14 +297,18 @@ async fn a_new_master_key_takes_over_at_the_next_start_and_the_one_before_opens_
     assert_eq!(lines.matches("master_key.rotate").count(), 1, "{lines}");
 }
 
-/// Runs `mfad ARGUMENTS` on a terminal of its own, by util-linux' `script`: each answer is typed when its
-/// prompt is there. Gives all that stood on the terminal, and how it ended.
-async fn typed(site: &Site, arguments: &str, answers: &[(&str, &str)]) -> (String, i32) {
+/// Runs `mfad ARGUMENTS` on a terminal of its own, by util-linux' `script`, and gives the keyboard too.
+fn begin(site: &Site, arguments: &str) -> (Process, ChildStdin) {
     let config = site.config_file();
     let line = format!("{PROGRAM} {arguments} --config {}", config.display());
     let mut script = Command::new("script");
     script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
-    let (mut process, mut keyboard) = Process::start_to_talk_to(&mut script);
+    Process::start_to_talk_to(&mut script)
+}
+
+/// Runs `mfad ARGUMENTS` on a terminal: each answer is typed when its prompt is there. Gives all that stood on the terminal, and how it ended.
+async fn typed(site: &Site, arguments: &str, answers: &[(&str, &str)]) -> (String, i32) {
+    let (mut process, mut keyboard) = begin(site, arguments);
     for (number, (prompt, answer)) in answers.iter().enumerate() {
         let asked = |said: &str| (said.matches(": ").count() > number).then_some(());
         process.prints(prompt, asked).await;
@@ -310,6 +340,18 @@ async fn on_a_terminal_the_passphrase_is_asked_for_and_not_shown() {
     assert!(!said.contains(PASSPHRASE), "{said}");
     let (said, exit) = typed(&site, "data-key list", &[(ASKED, other)]).await;
     assert_eq!(exit, CONFIG, "{said}");
+    // Whoever interrupts changes nothing, and finds the terminal as it was.
+    let (said, exit) = typed(&site, "master-key protect", &[(ASKED, "\u{3}")]).await;
+    assert_eq!(exit, TEMPORARY, "{said}");
+    assert!(said.contains("nobody gave its passphrase"), "{said}");
+    // While one command waits for somebody, no other changes the key behind its back.
+    let (mut waiting, mut keyboard) = begin(&site, "master-key protect");
+    let asked = |said: &str| said.contains(ASKED).then_some(());
+    waiting.prints(ASKED, asked).await;
+    let why = refused(&site, &["master-key", "unprotect"], TEMPORARY).await;
+    assert!(why.contains("being changed by another command"), "{why}");
+    keyboard.write_all(b"\x03").unwrap();
+    assert_eq!(waiting.end().await.code(), Some(TEMPORARY));
     let answers = [(ASKED, PASSPHRASE), (NEW, other), (AGAIN, PASSPHRASE)];
     let (said, exit) = typed(&site, "master-key protect", &answers).await;
     assert_eq!(exit, USAGE, "{said}");
