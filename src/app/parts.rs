@@ -25,6 +25,7 @@ use crate::store::{self, MasterKeyPlace, OpenError, Rehearsal, Store};
 
 /// The name of the master key in the data folder.
 const MASTER_KEY: &str = "master.key";
+
 /// Where everything is kept, as the settings say.
 ///
 /// # Errors

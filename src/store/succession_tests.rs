@@ -3,6 +3,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tempfile::TempDir;
+
 use crate::base::{OsEntropy, Timestamp};
 use crate::crypto::{KeyRingError, MasterKey};
 
@@ -13,28 +15,37 @@ use super::{MasterKeyPlace, OpenError, Store, open, rehearse};
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
-/// Two keys, each in a file of its own beside the folder of the store.
+/// Two keys, each in a file of its own beside the folder of a store.
 struct Keys {
+    beside: TempDir,
+    store: TempDir,
     old: (MasterKeyPlace, MasterKey),
     new: (MasterKeyPlace, MasterKey),
 }
 
 impl Keys {
-    fn make_in(folder: &Path) -> Keys {
+    fn make() -> Keys {
+        let (beside, store) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let make = |name: &str| {
-            let file = folder.join(name);
+            let file = beside.path().join(name);
             let key = MasterKey::create(&file, None, &OsEntropy).unwrap();
             (MasterKeyPlace::own(file), key)
         };
         Keys {
             old: make("old.key"),
             new: make("new.key"),
+            beside,
+            store,
         }
     }
 
+    fn folder(&self) -> &Path {
+        self.store.path()
+    }
+
     /// A store with a row, under the old key, and handed over.
-    async fn handed_over(&self, folder: &Path) -> Store {
-        let store = open(folder, &self.old.0, Arc::new(OsEntropy)).unwrap();
+    async fn handed_over(&self) -> Store {
+        let store = open(self.folder(), &self.old.0, Arc::new(OsEntropy)).unwrap();
         store.write(|tx| tx.put(&1, &note("one"))).await.unwrap();
         let handed = self.old.1.hand_over_to(&self.new.1, &OsEntropy).unwrap();
         let (old, new) = (self.old.1.id(), self.new.1.id());
@@ -64,9 +75,9 @@ fn doubt(outcome: Result<Store, OpenError>) -> Option<Doubt> {
 
 #[tokio::test]
 async fn the_new_key_takes_over_when_it_first_opens_the_store_and_the_old_one_is_good_until_then() {
-    let (beside, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (keys, folder) = (Keys::make_in(beside.path()), folder.path());
-    let store = keys.handed_over(folder).await;
+    let keys = Keys::make();
+    let folder = keys.folder();
+    let store = keys.handed_over().await;
     // Keys that change meanwhile are not lost.
     store.rotate_data_key(NOW).await.unwrap();
     store.write(|tx| tx.put(&2, &note("two"))).await.unwrap();
@@ -97,11 +108,11 @@ async fn the_new_key_takes_over_when_it_first_opens_the_store_and_the_old_one_is
 
 #[tokio::test]
 async fn only_the_key_that_seals_the_store_is_handed_over_and_to_one_key_alone() {
-    let (beside, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (keys, folder) = (Keys::make_in(beside.path()), folder.path());
-    let store = keys.handed_over(folder).await;
+    let keys = Keys::make();
+    let folder = keys.folder();
+    let store = keys.handed_over().await;
     // What was never the store's key would leave nobody able to open it.
-    let third = MasterKey::create(&beside.path().join("third.key"), None, &OsEntropy).unwrap();
+    let third = MasterKey::create(&keys.beside.path().join("third.key"), None, &OsEntropy).unwrap();
     let handed = keys.new.1.hand_over_to(&third, &OsEntropy).unwrap();
     let refused = store
         .hand_over(keys.new.1.id(), third.id(), handed)
@@ -109,7 +120,7 @@ async fn only_the_key_that_seals_the_store_is_handed_over_and_to_one_key_alone()
         .unwrap_err();
     assert_eq!(refused.code().name, "another_master_key");
     store.close().await;
-    let third = MasterKeyPlace::own(beside.path().join("third.key"));
+    let third = MasterKeyPlace::own(keys.beside.path().join("third.key"));
     assert!(is_another_key(opened(folder, &third)));
     let store = opened(folder, &keys.new.0).unwrap();
     assert_eq!(all(&store).len(), 1);
@@ -118,10 +129,10 @@ async fn only_the_key_that_seals_the_store_is_handed_over_and_to_one_key_alone()
 
 #[tokio::test]
 async fn a_copy_from_before_the_new_key_took_over_is_noticed() {
-    let (beside, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (keys, folder) = (Keys::make_in(beside.path()), folder.path());
-    keys.handed_over(folder).await.close().await;
-    let (file, copy) = (folder.join("mfad.redb"), beside.path().join("copy"));
+    let keys = Keys::make();
+    let folder = keys.folder();
+    keys.handed_over().await.close().await;
+    let (file, copy) = (folder.join("mfad.redb"), keys.beside.path().join("copy"));
     fs::copy(&file, &copy).unwrap();
     opened(folder, &keys.new.0).unwrap().close().await;
     fs::copy(&copy, &file).unwrap();
@@ -137,9 +148,9 @@ async fn a_copy_from_before_the_new_key_took_over_is_noticed() {
 
 #[tokio::test]
 async fn what_is_broken_off_between_witness_and_store_goes_on() {
-    let (beside, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (keys, folder) = (Keys::make_in(beside.path()), folder.path());
-    keys.handed_over(folder).await.close().await;
+    let keys = Keys::make();
+    let folder = keys.folder();
+    keys.handed_over().await.close().await;
     let witness = |key: &MasterKey| {
         let key = key.witness_key().unwrap();
         Witness::of(folder, key, Arc::new(OsEntropy))
@@ -153,12 +164,12 @@ async fn what_is_broken_off_between_witness_and_store_goes_on() {
 
 #[tokio::test]
 async fn of_several_that_wait_each_can_take_over_and_then_no_other() {
-    let (beside, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (keys, folder) = (Keys::make_in(beside.path()), folder.path());
-    let store = keys.handed_over(folder).await;
+    let keys = Keys::make();
+    let folder = keys.folder();
+    let store = keys.handed_over().await;
     let mut last = None;
     for number in 1..=MOST_SUCCESSORS {
-        let file = beside.path().join(number.to_string());
+        let file = keys.beside.path().join(number.to_string());
         let key = MasterKey::create(&file, None, &OsEntropy).unwrap();
         let handed = keys.old.1.hand_over_to(&key, &OsEntropy).unwrap();
         let outcome = store.hand_over(keys.old.1.id(), key.id(), handed).await;
