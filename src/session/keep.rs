@@ -3,7 +3,7 @@
 use super::record::{Kept, OfPerson};
 use crate::base::{Failure, PersonKey, Timestamp};
 use crate::crypto::CodeHash;
-use crate::store::{Order, Read, Scan, Tx};
+use crate::store::{Order, Read, Record, Scan, Tx};
 
 /// A session that is not used ends after so many seconds. A use is noted once a minute, so it may be a minute less.
 pub const IDLE_SECONDS: u64 = 30 * 60;
@@ -13,6 +13,8 @@ pub const ABSOLUTE_SECONDS: u64 = 12 * 60 * 60;
 
 /// How many sessions a person can have; of more, the oldest goes.
 pub const MOST_SESSIONS: usize = 10;
+
+type SessionRow = (<OfPerson as Record>::Key, OfPerson);
 
 /// Where a session stands.
 pub(super) fn key(id: &CodeHash) -> Vec<u8> {
@@ -55,16 +57,20 @@ pub(super) fn remove(tx: &mut Tx<'_>, id: &CodeHash) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Ends the oldest sessions of a person until there is room for one more.
-fn make_room(tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
-    let scan = Scan {
+/// The sessions of a person, the living ones and those that are over.
+pub(super) fn of_person(read: &dyn Read, person: PersonKey) -> Result<Vec<SessionRow>, Failure> {
+    read.list::<OfPerson>(&Scan {
         prefix: person.as_bytes(),
         past: None,
         order: Order::Ascending,
         limit: MOST_SESSIONS * 8,
-    };
+    })
+}
+
+/// Ends the oldest sessions of a person until there is room for one more.
+fn make_room(tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
     let mut living = Vec::new();
-    for (at, row) in tx.list::<OfPerson>(&scan)? {
+    for (at, row) in of_person(tx, person)? {
         match tx.get::<Kept>(&at.1)? {
             Some(_) => living.push((row.created_at, at)),
             None => tx.delete::<OfPerson>(&at),
