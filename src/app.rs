@@ -23,7 +23,7 @@ use crate::copies::Schedule;
 use crate::factor::{Desk, RelyingParty};
 use crate::http::{self, EdgeSettings};
 use crate::metrics::Metrics;
-use crate::policy;
+use crate::policy::{self, FactorChangeProof};
 use crate::server::{self, Limits, Listener, Routes, Supervisor, Tls};
 use crate::services::Services;
 use crate::session::Sessions;
@@ -275,6 +275,7 @@ async fn assemble(
         metrics: metrics.clone(),
         signer: signer.clone(),
         policy: Arc::new(settings.policy.clone()),
+        factor_change_proof: settings.factor_change_proof,
         recent_auth: settings.recent_auth,
         origin: settings.public_url.origin().ascii_serialization().into(),
         service_name: settings.service_name.as_str().into(),
@@ -294,6 +295,11 @@ async fn assemble(
         )
     })?;
     check_policy(&desk.tools)?;
+    if settings.factor_change_proof == FactorChangeProof::Off {
+        tracing::warn!(
+            "factor-change-proof is off: anyone who knows a user's password can add a factor and sign in with it"
+        );
+    }
     // The next start compares with it; this one may go on without.
     let policy = desk.tools.policy.clone();
     let held = store.write(move |tx| policy::hold(tx, &policy));

@@ -87,6 +87,7 @@ impl Check<'_> {
         let smtp = self.smtp();
         let ca_file = self.ca_file();
         self.can_mail_codes(store.as_ref().map(|store| &store.policy));
+        let factor_change_proof = self.factor_change_proof();
         let recent_auth = self.recent_auth();
         let copies = self.copies();
         let service_name = self.service_name(&args.service_name);
@@ -115,6 +116,7 @@ impl Check<'_> {
             smtp,
             ca_file,
             policy: store.policy,
+            factor_change_proof: factor_change_proof?,
             recent_auth,
             copies,
             service_name: service_name?,

@@ -45,6 +45,7 @@ async fn round(desk: &Arc<Desk>) -> Result<(), Failure> {
         let by = By {
             key: unfinished.person,
             person: None,
+            session: None,
             actor: Actor::System,
             origin: Origin {
                 request: RequestId::draw(&*tools.entropy)?,

@@ -20,7 +20,7 @@ use crate::auth::{IssuerSettings, KeySource, Outbound, Verifier};
 use crate::base::{Clock, OsEntropy, RequestId, Secret, Timestamp};
 use crate::clients::{self, Doorkeeper, Sends, Service, ServiceKey};
 use crate::metrics::Metrics;
-use crate::policy::Policy;
+use crate::policy::{FactorChangeProof, Policy};
 use crate::services::Services;
 use crate::session::{Sessions, Way};
 use crate::signing::Signer;
@@ -78,6 +78,7 @@ impl House {
             clients: Doorkeeper::new(store.clone()),
             signer,
             policy: Arc::new(Policy::default()),
+            factor_change_proof: FactorChangeProof::default(),
             recent_auth: None,
             origin: "https://mfa.example.com".into(),
             copies: None,

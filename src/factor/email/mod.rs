@@ -133,9 +133,15 @@ impl Factor for EmailCodes {
             .collect())
     }
 
+    fn forget_pending(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
+        tx.delete::<Pending>(&person);
+        tx.delete::<MailedCode>(&(person, Purpose::TurnOn.name()));
+        Ok(())
+    }
+
     fn forget(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
         tx.delete::<Active>(&person);
-        tx.delete::<Pending>(&person);
+        self.forget_pending(tx, person)?;
         let codes = Scan {
             prefix: person.as_bytes(),
             past: None,

@@ -105,10 +105,14 @@ impl Factor for Totp {
         }
     }
 
-    fn forget(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
-        tx.delete::<Active>(&person);
+    fn forget_pending(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
         tx.delete::<Pending>(&person);
         Ok(())
+    }
+
+    fn forget(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
+        tx.delete::<Active>(&person);
+        self.forget_pending(tx, person)
     }
 }
 
