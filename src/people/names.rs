@@ -165,7 +165,13 @@ pub fn normal(name: &str) -> Option<String> {
         || name.starts_with(char::is_whitespace)
         || name.ends_with(char::is_whitespace)
         || name.chars().any(char::is_control);
-    (!odd).then(|| name.nfc().collect::<String>().to_lowercase())
+    (!odd).then(|| {
+        let folded = name.nfc().flat_map(char::to_lowercase);
+        // Both are the small form of one capital; only their place in the word differs.
+        let folded = folded.map(|c| if c == 'ς' { 'σ' } else { c });
+        // Some letters compose in lower case alone.
+        folded.nfc().collect()
+    })
 }
 
 #[cfg(test)]
@@ -181,6 +187,10 @@ mod tests {
             ("E\u{301}VA", Some("\u{e9}va")),
             ("\u{c9}va", Some("\u{e9}va")),
             ("ИВАН", Some("иван")),
+            ("H\u{331}assan", Some("\u{1e96}assan")),
+            ("\u{1e96}assan", Some("\u{1e96}assan")),
+            ("ΟΔΥΣΣΕΥΣ", Some("οδυσσευσ")),
+            ("Οδυσσεύς", Some("οδυσσεύσ")),
             ("a b", Some("a b")),
             ("alice.", Some("alice.")),
             // Looks alike and is another: Cyrillic.
