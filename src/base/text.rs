@@ -14,15 +14,15 @@ pub fn display_text(typed: &str, longest: usize) -> Option<String> {
         .collect();
     let mut shown = String::new();
     let mut length = 0;
-    for character in head.nfc() {
-        let character = if character.is_whitespace() || character.is_control() {
-            ' '
-        } else {
-            character
-        };
-        if is_invisible(character)
-            || (character == ' ' && (shown.is_empty() || shown.ends_with(' ')))
-        {
+    let spaced = head
+        .chars()
+        .map(|c| match c.is_whitespace() || c.is_control() {
+            true => ' ',
+            false => c,
+        });
+    // First what is taken out: what stood around it may compose.
+    for character in spaced.filter(|c| !is_invisible(*c)).nfc() {
+        if character == ' ' && (shown.is_empty() || shown.ends_with(' ')) {
             continue;
         }
         if length == longest {
@@ -62,6 +62,7 @@ mod tests {
             ("evil\u{202e}gpj.exe", Some("evilgpj.exe")),
             ("<img onerror=alert(1)>", Some("<img onerror=alert(1)>")),
             ("e\u{301}", Some("é")),
+            ("e\u{200b}\u{301}", Some("é")),
             ("Ключ 🔑", Some("Ключ 🔑")),
             ("\0\u{1b}[31m", Some("[31m")),
             (" \u{200b}\n", None),
