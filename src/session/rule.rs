@@ -56,8 +56,8 @@ pub fn return_path(asked: &str) -> &str {
 fn is_path(asked: &str) -> bool {
     let path = asked.split(['?', '#']).next().unwrap_or_default();
     let encoded = path.to_ascii_lowercase();
-    let plain =
-        |b: u8| b.is_ascii_graphic() && !matches!(b, b'\\' | b'"' | b'<' | b'>' | b'^' | b'`');
+    // What RFC 3986 leaves out, browsers write in another way, or as another character.
+    let plain = |b: u8| b.is_ascii_graphic() && !b"\\\"<>^`{|}".contains(&b);
     asked.len() <= LONGEST_RETURN
         && asked.bytes().all(plain)
         && path.starts_with('/')
@@ -179,6 +179,8 @@ mod tests {
             "http:/evil.example",
             "?x",
             "#x",
+            "/{a}",
+            "/a?b|c",
             "/auth",
             "/auth/login",
             "/auth/login?fresh=1",
