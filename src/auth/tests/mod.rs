@@ -155,7 +155,7 @@ impl Signer {
     }
 
     /// Signs the very bytes: what no library would make.
-    pub fn sign_raw(&self, header: &str, claims: &str) -> String {
+    pub fn sign_raw(&self, header: impl AsRef<[u8]>, claims: impl AsRef<[u8]>) -> String {
         let message = format!("{}.{}", b64(header), b64(claims));
         let signature =
             jsonwebtoken::crypto::sign(message.as_bytes(), &self.encoding, self.algorithm).unwrap();

@@ -111,6 +111,13 @@ async fn a_header_that_asks_for_more_is_refused() {
             ),
         ),
         (
+            "a member that is no text",
+            key.sign_raw(
+                b"{\"alg\":\"ES256\",\"kid\":\"1\",\"x\":\"\xff\"}",
+                claims(ISSUER).to_string(),
+            ),
+        ),
+        (
             "two alg",
             key.sign_raw(
                 r#"{"alg":"none","alg":"ES256","kid":"1"}"#,
