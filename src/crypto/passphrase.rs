@@ -124,7 +124,7 @@ impl SealedKey {
         let bytes = |text: &str| BASE64_STANDARD.decode(text).map_err(|_| Locked::Layout);
         let (salt, sealed) = (bytes(&self.salt)?, bytes(&self.sealed)?);
         let derived = derive(passphrase, &salt, self.cost).ok_or(Locked::Layout)?;
-        let plain = open_under(&derived, &self.context(), &sealed);
+        let plain = open_under(&derived, NO_TERM, &self.context(), &sealed);
         let plain = plain.map_err(|_| Locked::Passphrase)?;
         let key = plain.as_slice().try_into().map_err(|_| Locked::Layout)?;
         Ok(Secret::new(key))
@@ -204,6 +204,12 @@ mod tests {
         );
         assert_eq!(after(|it| it.salt = String::new()), layout);
         assert_eq!(after(|it| it.sealed = String::new()), passphrase);
+        let other_layout = |it: &mut SealedKey| {
+            let mut sealed = BASE64_STANDARD.decode(&it.sealed).unwrap();
+            sealed[0] += 1;
+            it.sealed = BASE64_STANDARD.encode(sealed);
+        };
+        assert_eq!(after(other_layout), passphrase);
         assert_eq!(after(|it| it.layout = 2), layout);
         assert_eq!(after(|it| it.kdf = "none".to_owned()), layout);
         assert_eq!(after(|it| it.cost.memory_kib = u32::MAX), layout);
