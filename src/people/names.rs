@@ -177,6 +177,10 @@ pub fn normal(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::fuzz::Target;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
 
     #[test]
     fn names_are_compared_without_case_and_composition_and_with_all_else() {
@@ -211,5 +215,62 @@ mod tests {
         }
         assert!(normal(&"é".repeat(255)).is_some());
         assert!(normal(&"é".repeat(256)).is_none());
+    }
+
+    /// A name has one form, in whatever case and composition it is written.
+    #[test]
+    fn fuzz_names() {
+        let piece = select(
+            &[
+                "a",
+                "H",
+                "\u{331}",
+                "\u{301}",
+                "İ",
+                "ı",
+                "Σ",
+                "ς",
+                "σ",
+                "ß",
+                "ẞ",
+                "K",
+                "Å",
+                "ǅ",
+                "@example.com",
+                " ",
+                "\u{345}",
+                "\u{a0}",
+                "\u{390}",
+                "Ⅷ",
+                "ﬁ",
+                "\u{1f88}",
+                "\u{10a0}",
+                "\u{13a0}",
+            ][..],
+        );
+        let generated = vec(piece, 0..8).prop_map(|pieces| pieces.concat().into_bytes());
+        Target::new("names").check(generated, |input| {
+            let name = String::from_utf8_lossy(input);
+            let Some(form) = normal(&name) else {
+                return false;
+            };
+            assert_eq!(form.nfc().collect::<String>(), form);
+            // Written in another way it can be longer than any name.
+            let same = |other: String| {
+                other.chars().count() > LONGEST || normal(&other).as_ref() == Some(&form)
+            };
+            assert!(same(form.clone()), "{form:?}");
+            assert!(
+                same(name.nfd().collect()) && same(name.nfc().collect()),
+                "composition of {name:?}"
+            );
+            assert!(same(name.to_lowercase()), "lower case of {name:?}");
+            // Some letters have a capital that is also another's: the dotless i, the long s.
+            let capitals: String = name.chars().flat_map(char::to_uppercase).collect();
+            let back: String = capitals.chars().flat_map(char::to_lowercase).collect();
+            let there: String = name.chars().flat_map(char::to_lowercase).collect();
+            assert!(back != there || same(capitals), "upper case of {name:?}");
+            true
+        });
     }
 }
