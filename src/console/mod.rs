@@ -17,6 +17,8 @@ mod order;
 mod socket;
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
 
 pub use client::{Undone, fetch_copy, send};

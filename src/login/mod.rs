@@ -12,6 +12,8 @@
 
 mod answering;
 mod challenge;
+#[cfg(test)]
+mod fuzz;
 mod http;
 
 mod one_call;
