@@ -13,6 +13,7 @@ mod connections;
 mod crash;
 mod disk;
 mod house;
+mod jobs;
 mod keys;
 mod licences;
 mod openapi;
