@@ -287,6 +287,7 @@ async fn assemble(
         signer: signer.clone(),
         policy: Arc::new(settings.policy.clone()),
         recent_auth: settings.recent_auth,
+        email_resend_after: settings.email_resend_after,
         origin: settings.public_url.origin().ascii_serialization().into(),
         service_name: settings.service_name.as_str().into(),
         language: settings.language,

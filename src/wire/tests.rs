@@ -79,6 +79,7 @@ impl House {
             signer,
             policy: Arc::new(Policy::default()),
             recent_auth: None,
+            email_resend_after: 60,
             origin: "https://mfa.example.com".into(),
             copies: None,
             timekeeper: Timekeeper::open(store.clone(), Arc::new(Still)).unwrap(),

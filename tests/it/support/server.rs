@@ -45,6 +45,8 @@ pub struct Options {
     pub extra: Option<Extra>,
     /// How many seconds ago somebody may have signed in who makes a change.
     pub recent_auth: Option<u64>,
+    /// Seconds between two mailed codes to one person, if not 60.
+    pub email_resend_after: Option<u64>,
     /// The clients that may be login services; any where there is none.
     pub verify_clients: Vec<String>,
     /// How people come to the settings page, if not with a token to paste.
@@ -166,6 +168,7 @@ impl Server {
             ca_file: None,
             policy: options.policy,
             recent_auth: options.recent_auth,
+            email_resend_after: options.email_resend_after.unwrap_or(60),
             copies: None,
             service_name: options.service_name.unwrap_or_else(|| "Example".to_owned()),
             language: options.language,
