@@ -136,12 +136,22 @@ fn has_value_name(arg: &Arg, name: &str) -> bool {
         .is_some_and(|names| names.iter().any(|n| n.as_str() == name))
 }
 
+/// Whether all of it is a number: the reader of TOML passes on what stands right behind one.
+fn is_number(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'_' | b'+' | b'-'))
+}
+
 /// The value as text, or what it should have been.
 fn texts(value: &DeValue<'_>, arg: &Arg) -> Result<Vec<String>, &'static str> {
     match value {
         DeValue::String(text) if !is_bare(arg) => Ok(vec![text.to_string()]),
         DeValue::Boolean(value) if has_value_name(arg, BOOLEAN) => Ok(vec![value.to_string()]),
-        DeValue::Integer(number) if has_value_name(arg, NUMBER) && number.radix() == 10 => {
+        DeValue::Integer(number)
+            if has_value_name(arg, NUMBER)
+                && number.radix() == 10
+                && is_number(number.as_str()) =>
+        {
             Ok(vec![number.as_str().to_owned()])
         }
         DeValue::Array(items) if is_list(arg) => items

@@ -35,7 +35,7 @@ use crate::base::{Code, Kind};
 use crate::factor::Desk;
 use crate::store::Record;
 
-pub use unfinished::tell_of_unfinished;
+pub use unfinished::{keep_notifying_of_unfinished, notify_of_unfinished};
 
 /// Tables of sign-ins under way: void in a store that was brought back from a copy.
 pub const OPEN_TABLES: &[&str] = &[
