@@ -34,6 +34,7 @@ impl Running {
             timekeeper: None,
             copies: None,
             policy: Arc::default(),
+            issuers: Vec::new(),
         };
         let console = Console::open(folder.path()).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
