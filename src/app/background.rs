@@ -74,6 +74,13 @@ pub(super) async fn background(desk: Arc<Desk>, tls: Option<Tls>, periods: JobPe
             async move { factor::tell_of_void_codes(&desk, periods.retry).await }
         }
     });
+    let resets = supervised("notices of resets", periods.restart, {
+        let desk = desk.clone();
+        move || {
+            let desk = desk.clone();
+            async move { factor::keep_notifying_of_resets(&desk, periods.retry).await }
+        }
+    });
     let sealing = supervised("data keys", periods.restart, {
         let tools = tools.clone();
         move || {
@@ -107,6 +114,7 @@ pub(super) async fn background(desk: Arc<Desk>, tls: Option<Tls>, periods: JobPe
         sweeping,
         copying,
         restored,
+        resets,
         sealing,
         unfinished,
         keys,

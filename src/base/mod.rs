@@ -25,5 +25,5 @@ pub use id::{ChallengeId, DeviceId, IdError, MessageId, PersonKey, RequestId, Tr
 pub use listen::{ListenAddress, ListenAddressError, is_this_machine};
 pub use peer::PeerAddr;
 pub use secret::Secret;
-pub use text::display_text;
+pub use text::{display_text, terminal_text};
 pub use time::{Clock, SystemClock, Timestamp, monotonic};

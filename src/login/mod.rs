@@ -22,6 +22,7 @@ mod outcome;
 mod prompt;
 mod record;
 mod request;
+mod reset;
 mod rule;
 mod unfinished;
 mod view;
@@ -35,6 +36,7 @@ use crate::base::{Code, Kind};
 use crate::factor::Desk;
 use crate::store::Record;
 
+pub use reset::{WaitingSignIn, reset, waiting};
 pub use unfinished::{keep_notifying_of_unfinished, notify_of_unfinished};
 
 /// Tables of sign-ins under way: void in a store that was brought back from a copy.

@@ -152,7 +152,7 @@ pub(super) fn enter(
     Ok(())
 }
 
-fn hash(keys: &Sealer, kind: NameKind, issuer: &str, name: &str) -> Option<CodeHash> {
+pub(super) fn hash(keys: &Sealer, kind: NameKind, issuer: &str, name: &str) -> Option<CodeHash> {
     let name = normal(name)?;
     Some(keys.code_hash(&[b"name", kind.word(), issuer.as_bytes()], &name))
 }
