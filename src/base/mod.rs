@@ -4,6 +4,8 @@
 
 mod entropy;
 mod failure;
+#[cfg(test)]
+pub(crate) mod fuzz;
 mod id;
 mod listen;
 mod peer;
@@ -11,11 +13,17 @@ mod secret;
 mod text;
 mod time;
 
+#[cfg(test)]
+#[path = "../../tests/it/support/clock.rs"]
+mod clock;
+
+#[cfg(test)]
+pub use clock::TestClock;
 pub use entropy::{Entropy, OsEntropy};
 pub use failure::{Code, Failure, Kind, Violation, codes};
 pub use id::{ChallengeId, DeviceId, IdError, MessageId, PersonKey, RequestId, TrustedDeviceId};
 pub use listen::{ListenAddress, ListenAddressError, is_this_machine};
 pub use peer::PeerAddr;
 pub use secret::Secret;
-pub use text::display_text;
+pub use text::{display_text, terminal_text};
 pub use time::{Clock, SystemClock, Timestamp, monotonic};

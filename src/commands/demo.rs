@@ -198,6 +198,7 @@ fn server_settings(
         policy: Policy::default(),
         factor_change_proof: FactorChangeProof::default(),
         recent_auth: None,
+        email_resend_after: settings.email_resend_after,
         copies: None,
         service_name: SERVICE_NAME.to_owned(),
         language: Language::English,

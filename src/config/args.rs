@@ -7,6 +7,7 @@
 use clap::Args;
 
 use super::brand::BrandArgs;
+use super::duration::ResendArgs;
 use super::network::NetworkArgs;
 
 #[derive(Args)]
@@ -227,6 +228,9 @@ pub(super) struct SettingsArgs {
         default_value = "30"
     )]
     pub(super) trusted_device_days: String,
+
+    #[command(flatten)]
+    pub(super) resend: ResendArgs,
 
     /// Whether users who have a second factor prove one before a factor is set up, replaced, renamed or removed: when-enrolled, or off. The proof is a code in the request; a token of a sign-in with a second factor (amr) of the last 12 hours (auth_time); or, on the settings page, a proof of the last 10 minutes in the same session. With off, anyone who knows a user's password can add a factor of their own and sign in with it
     #[arg(

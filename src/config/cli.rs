@@ -6,11 +6,13 @@ use clap::{Args, Parser, Subcommand};
 
 use super::args::{LogArgs, PlaceArgs, SettingsArgs};
 use super::brand::BrandArgs;
+use super::duration::ResendArgs;
 use super::manual::Shell;
 use super::orders::{
     AuditCommand, BackupCommand, ClockCommand, DataKeyCommand, MasterKeyCommand, PolicyCommand,
     RestoreCommand, ServiceCommand, SigningKeyCommand,
 };
+use super::users::UserCommand;
 
 /// A multi-factor authentication server: one binary, one file.
 #[derive(Parser)]
@@ -52,6 +54,8 @@ pub(super) enum CliCommand {
     Service(ServiceArgs),
     /// Tell who must have which factor, and change it; through the running server, or on its store where none runs
     Policy(PolicyArgs),
+    /// Show users and help those who lost their second factors; through the running server, or on its store where none runs
+    User(UserArgs),
     /// Tell and rotate the keys that sign results; through the running server, or on its store where none runs
     SigningKey(SigningKeyArgs),
     /// Tell of the master key, seal it with a passphrase, and replace it
@@ -139,6 +143,15 @@ pub(super) struct ServiceArgs {
 }
 
 #[derive(Args)]
+pub(super) struct UserArgs {
+    #[command(flatten, next_help_heading = STORE_HEADING)]
+    pub(super) place: PlaceArgs,
+
+    #[command(subcommand)]
+    pub(super) command: UserCommand,
+}
+
+#[derive(Args)]
 pub(super) struct SigningKeyArgs {
     #[command(flatten, next_help_heading = STORE_HEADING)]
     pub(super) place: PlaceArgs,
@@ -210,6 +223,9 @@ pub(super) struct DemoArgs {
     /// A folder that keeps what you do; without it a temporary one that goes at the end
     #[arg(long, value_name = "DIR")]
     pub(super) data_dir: Option<String>,
+
+    #[command(flatten)]
+    pub(super) resend: ResendArgs,
 
     #[command(flatten)]
     pub(super) brand: BrandArgs,

@@ -2,6 +2,7 @@
 //! the names that login services know them by.
 
 mod language;
+mod lookup;
 mod names;
 mod record;
 mod service;
@@ -10,6 +11,7 @@ mod service;
 mod tests;
 
 pub use language::{Noted, Wish, choose, language};
+pub use lookup::{bearers, issuers};
 pub use names::{Found, MOST_BEARERS, NameKind, find, normal};
 pub use record::Profile;
-pub use service::{addresses, meet, operators, profile};
+pub use service::{addresses, is_operator, meet, operators, profile};

@@ -152,7 +152,7 @@ pub(super) fn enter(
     Ok(())
 }
 
-fn hash(keys: &Sealer, kind: NameKind, issuer: &str, name: &str) -> Option<CodeHash> {
+pub(super) fn hash(keys: &Sealer, kind: NameKind, issuer: &str, name: &str) -> Option<CodeHash> {
     let name = normal(name)?;
     Some(keys.code_hash(&[b"name", kind.word(), issuer.as_bytes()], &name))
 }
@@ -165,12 +165,22 @@ pub fn normal(name: &str) -> Option<String> {
         || name.starts_with(char::is_whitespace)
         || name.ends_with(char::is_whitespace)
         || name.chars().any(char::is_control);
-    (!odd).then(|| name.nfc().collect::<String>().to_lowercase())
+    (!odd).then(|| {
+        let folded = name.nfc().flat_map(char::to_lowercase);
+        // Both are the small form of one capital; only their place in the word differs.
+        let folded = folded.map(|c| if c == 'ς' { 'σ' } else { c });
+        // Some letters compose in lower case alone.
+        folded.nfc().collect()
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::fuzz::Target;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
 
     #[test]
     fn names_are_compared_without_case_and_composition_and_with_all_else() {
@@ -181,6 +191,10 @@ mod tests {
             ("E\u{301}VA", Some("\u{e9}va")),
             ("\u{c9}va", Some("\u{e9}va")),
             ("ИВАН", Some("иван")),
+            ("H\u{331}assan", Some("\u{1e96}assan")),
+            ("\u{1e96}assan", Some("\u{1e96}assan")),
+            ("ΟΔΥΣΣΕΥΣ", Some("οδυσσευσ")),
+            ("Οδυσσεύς", Some("οδυσσεύσ")),
             ("a b", Some("a b")),
             ("alice.", Some("alice.")),
             // Looks alike and is another: Cyrillic.
@@ -201,5 +215,62 @@ mod tests {
         }
         assert!(normal(&"é".repeat(255)).is_some());
         assert!(normal(&"é".repeat(256)).is_none());
+    }
+
+    /// A name has one form, in whatever case and composition it is written.
+    #[test]
+    fn fuzz_names() {
+        let piece = select(
+            &[
+                "a",
+                "H",
+                "\u{331}",
+                "\u{301}",
+                "İ",
+                "ı",
+                "Σ",
+                "ς",
+                "σ",
+                "ß",
+                "ẞ",
+                "K",
+                "Å",
+                "ǅ",
+                "@example.com",
+                " ",
+                "\u{345}",
+                "\u{a0}",
+                "\u{390}",
+                "Ⅷ",
+                "ﬁ",
+                "\u{1f88}",
+                "\u{10a0}",
+                "\u{13a0}",
+            ][..],
+        );
+        let generated = vec(piece, 0..8).prop_map(|pieces| pieces.concat().into_bytes());
+        Target::new("names").check(generated, |input| {
+            let name = String::from_utf8_lossy(input);
+            let Some(form) = normal(&name) else {
+                return false;
+            };
+            assert_eq!(form.nfc().collect::<String>(), form);
+            // Written in another way it can be longer than any name.
+            let same = |other: String| {
+                other.chars().count() > LONGEST || normal(&other).as_ref() == Some(&form)
+            };
+            assert!(same(form.clone()), "{form:?}");
+            assert!(
+                same(name.nfd().collect()) && same(name.nfc().collect()),
+                "composition of {name:?}"
+            );
+            assert!(same(name.to_lowercase()), "lower case of {name:?}");
+            // Some letters have a capital that is also another's: the dotless i, the long s.
+            let capitals: String = name.chars().flat_map(char::to_uppercase).collect();
+            let back: String = capitals.chars().flat_map(char::to_lowercase).collect();
+            let there: String = name.chars().flat_map(char::to_lowercase).collect();
+            assert!(back != there || same(capitals), "upper case of {name:?}");
+            true
+        });
     }
 }

@@ -5,6 +5,8 @@
 //! factors by name alone.
 
 mod factor_change;
+#[cfg(test)]
+mod fuzz;
 mod record;
 mod rule;
 mod service;

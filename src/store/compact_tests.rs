@@ -20,8 +20,9 @@ use crate::metrics::{Metrics, Now};
 use super::compact::{self, CameTo, Compactor, Pace, fill};
 use super::engine::{self, Opened};
 use super::open::{open_witnessed, opener};
+use super::testing::{ALL_ROWS, open_in};
 use super::witness::Witness;
-use super::{MasterKeyPlace, Order, Record, Scan, Store, open};
+use super::{Record, Store};
 
 /// As soon as nobody writes, whatever the file's size.
 const AT_ONCE: Pace = Pace {
@@ -49,20 +50,13 @@ fn row(number: u64) -> Row {
 }
 
 fn rows(store: &Store) -> BTreeMap<u64, u64> {
-    let scan = Scan {
-        prefix: &[],
-        past: None,
-        order: Order::Ascending,
-        limit: 100_000,
-    };
-    let rows = store.read(|read| read.list::<Row>(&scan)).unwrap();
+    let rows = store.read(|read| read.list::<Row>(&ALL_ROWS)).unwrap();
     rows.into_iter().map(|(key, row)| (key, row.0)).collect()
 }
 
 /// A closed store with much room in it, and the rows that it holds.
 async fn roomy(folder: &Path) -> BTreeMap<u64, u64> {
-    let key = MasterKeyPlace::own(folder.join("master.key"));
-    let store = open(folder, &key, Arc::new(OsEntropy)).unwrap();
+    let store = open_in(folder).unwrap();
     store
         .write(|tx| (0..ROWS).try_for_each(|n| tx.put(&n, &row(n))))
         .await
@@ -198,14 +192,20 @@ async fn a_file_that_is_not_ours_any_more_is_left_alone() {
     let path = folder.path().join("mfad.redb");
     let moved = folder.path().join("moved.redb");
     let mut store = open_at_once(folder.path());
-    // Whatever had been done until here: from now on another file has the name.
+    // Another file has the name, large enough to be worth it.
+    let others = vec![b'x'; fs::metadata(&path).unwrap().len() as usize];
     fs::rename(&path, &moved).unwrap();
-    fs::write(&path, b"somebody else's").unwrap();
-    for n in 0..3 {
-        tokio::time::sleep(Duration::from_millis(700)).await;
-        assert_eq!(fs::read(&path).unwrap(), b"somebody else's");
-        store.write(move |tx| tx.put(&1, &row(n))).await.unwrap();
-    }
+    fs::write(&path, &others).unwrap();
+    let ready = async {
+        while store.compacted() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let ready = tokio::time::timeout(Duration::from_secs(60), ready).await;
+    ready.expect("a compacted file is ready");
+    assert!(fs::read(&path).unwrap() == others);
+    store.write(|tx| tx.put(&1, &row(1))).await.unwrap();
+    assert!(fs::read(&path).unwrap() == others);
     store.close().await;
     fs::rename(&moved, &path).unwrap();
     store = open_at_once(folder.path());
@@ -235,6 +235,7 @@ async fn a_kill_at_any_moment_loses_nothing() {
                 .await
                 .unwrap();
             println!("wrote {n}");
+            // Nobody writes for a while, so that there is something to kill in the middle of a compaction.
             tokio::time::sleep(Duration::from_millis(1200)).await;
         }
     }
@@ -253,7 +254,8 @@ async fn a_kill_at_any_moment_loses_nothing() {
             .spawn()
             .unwrap();
         let out = child.stdout.take().unwrap();
-        // The file comes to its new name about half a second after a write.
+        // Time is what this is about: the child is killed at another moment each time, and the file comes to its new name
+        // about half a second after a write.
         tokio::time::sleep(Duration::from_millis(300 + kill * 130)).await;
         child.kill().unwrap();
         child.wait().unwrap();
@@ -261,7 +263,7 @@ async fn a_kill_at_any_moment_loses_nothing() {
         let wrote = said.lines().filter_map(|line| line.strip_prefix("wrote "));
         promised.extend(wrote.map(|n| n.parse::<u64>().unwrap()).map(|n| (n, n)));
 
-        let store = super::tests::open_in(folder.path()).unwrap();
+        let store = open_in(folder.path()).unwrap();
         let found = rows(&store);
         for (key, value) in &promised {
             assert_eq!(found.get(key), Some(value), "row {key} after kill {kill}");

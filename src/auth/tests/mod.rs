@@ -2,6 +2,7 @@
 //! the spot, and an issuer on this machine that can be told to misbehave.
 
 mod accepted;
+mod fuzz;
 mod known;
 mod lines;
 mod refused_claims;
@@ -10,7 +11,7 @@ mod refused_signature;
 mod rotation;
 mod setup;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -34,33 +35,13 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 
 use super::*;
-use crate::base::{Clock, Failure, Timestamp};
+use crate::base::{Clock, Failure, TestClock, Timestamp};
 
 /// 2026-11-24T12:00:00Z.
 pub const NOW: u64 = 1_795_521_600;
 pub const AUDIENCE: &str = "https://mfa.example";
 /// Long enough for this machine to answer, short enough to wait for.
 pub const SHORT: Duration = Duration::from_secs(1);
-
-pub struct TestClock(AtomicU64);
-
-impl TestClock {
-    pub fn at(seconds: u64) -> Arc<Self> {
-        Arc::new(TestClock(AtomicU64::new(seconds)))
-    }
-    pub fn set(&self, seconds: u64) {
-        self.0.store(seconds, Ordering::SeqCst);
-    }
-    pub fn advance(&self, seconds: u64) {
-        self.0.fetch_add(seconds, Ordering::SeqCst);
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix(self.0.load(Ordering::SeqCst))
-    }
-}
 
 pub fn b64(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
@@ -155,7 +136,11 @@ impl Signer {
     }
 
     /// Signs the very bytes: what no library would make.
-    pub fn sign_raw(&self, header: &str, claims: &str) -> String {
+    pub fn sign_raw(
+        &self,
+        header: &(impl AsRef<[u8]> + ?Sized),
+        claims: &(impl AsRef<[u8]> + ?Sized),
+    ) -> String {
         let message = format!("{}.{}", b64(header), b64(claims));
         let signature =
             jsonwebtoken::crypto::sign(message.as_bytes(), &self.encoding, self.algorithm).unwrap();

@@ -3,187 +3,6 @@
 use super::*;
 
 #[test]
-fn each_refusal_names_its_setting_and_what_to_do() {
-    let folder = Folder::new();
-    let open = folder.write("open", &"k".repeat(40), 0o640);
-    let short = folder.write("short", "too short\n", 0o600);
-    let empty = folder.write("empty", "\n", 0o600);
-    let jwks = folder.write("jwks", "{}", 0o644);
-    let text = folder.write("text", "no certificate", 0o644);
-    let broken = folder.write(
-        "broken",
-        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-        0o644,
-    );
-    let smtp = |url: &'static str| vec!["--mail-from", "m@a.org", "--smtp-url", url];
-    let table: Vec<(&str, Vec<&str>)> = vec![
-        ("listen", vec!["--listen", "8080"]),
-        ("public-url", vec!["--public-url", "http://mfa.example.org"]),
-        ("public-url", vec!["--public-url", "https://192.0.2.1"]),
-        ("public-url", vec!["--public-url", "http://127.0.0.1:8080"]),
-        ("public-url", vec!["--public-url", "https://[::1]"]),
-        ("public-url", vec!["--public-url", "https://a.org/mfa"]),
-        ("public-url", vec!["--public-url", "https://a.org/?q"]),
-        ("public-url", vec!["--public-url", "https://u@a.org"]),
-        ("public-url", vec!["--public-url", "ftp://a.org"]),
-        ("public-url", vec!["--public-url", "a.org"]),
-        ("origin", vec!["--origin", "http://localhost/x"]),
-        ("origin", vec!["--origin", "null"]),
-        ("rp-id", vec!["--origin", "https://other.org"]),
-        ("rp-id", vec!["--rp-id", "example.org"]),
-        (
-            "rp-id",
-            vec!["--public-url", "https://a.org", "--rp-id", "org"],
-        ),
-        (
-            "rp-id",
-            vec!["--public-url", "https://a.org", "--rp-id", "192.0.2.1"],
-        ),
-        (
-            "rp-id",
-            vec!["--public-url", "https://a.org", "--rp-id", "https://a.org"],
-        ),
-        (
-            "rp-id",
-            vec!["--public-url", "https://aa.org", "--rp-id", "a.org"],
-        ),
-        ("data-dir", vec!["--data-dir", ""]),
-        ("master-key-file", vec!["--master-key-file", &open]),
-        ("jwks-file", vec!["--jwks-file", "/nowhere"]),
-        (
-            "jwks-url",
-            vec!["--jwks-file", &jwks, "--jwks-url", "https://a.org"],
-        ),
-        ("jwks-url", vec!["--jwks-url", "http://a.org/jwks"]),
-        ("hs256-secret-file", vec!["--hs256-secret-file", &open]),
-        ("hs256-secret-file", vec!["--hs256-secret-file", &short]),
-        ("hs256-secret-file", vec!["--hs256-secret-file", &empty]),
-        ("hs256-secret-file", vec!["--hs256-secret-file", "/nowhere"]),
-        ("audience", vec!["--audience", ""]),
-        ("client-id", vec!["--client-id", ""]),
-        (
-            "client-id",
-            vec!["--client-id", "mfad", "--jwks-file", &jwks],
-        ),
-        (
-            "client-id",
-            vec!["--client-id", "mfad", "--jwks-url", "https://a.org"],
-        ),
-        ("client-secret-file", vec!["--client-secret-file", &short]),
-        (
-            "client-secret-file",
-            vec!["--client-id", "mfad", "--client-secret-file", &open],
-        ),
-        (
-            "client-secret-file",
-            vec!["--client-id", "mfad", "--client-secret-file", &empty],
-        ),
-        ("ui-auth", vec!["--ui-auth", "oidc"]),
-        ("ui-auth", vec!["--ui-auth", "token"]),
-        ("ui-auth", vec!["--client-id", "mfad", "--ui-auth", "PROXY"]),
-        ("verify-scope", vec!["--verify-scope", "a b"]),
-        ("verify-client", vec!["--verify-client", ""]),
-        ("admin-scope", vec!["--admin-scope", "mfa:verify"]),
-        (
-            "issuer-may-grant-admin",
-            vec!["--issuer-may-grant-admin", "yes"],
-        ),
-        ("mail-from", vec!["--mail-from", "m@a.org"]),
-        ("mail-from", vec!["--smtp-url", "smtp://a.org"]),
-        (
-            "mail-from",
-            vec!["--smtp-url", "smtp://a.org", "--mail-from", "M <m>"],
-        ),
-        (
-            "mail-from",
-            vec![
-                "--smtp-url",
-                "smtp://a.org",
-                "--mail-from",
-                "m@a.org\r\nBcc: x@y.org",
-            ],
-        ),
-        ("smtp-password-file", vec!["--smtp-password-file", &short]),
-        ("smtp-password-file", smtp("smtps://u@a.org")),
-        (
-            "smtp-url",
-            [smtp("smtps://a.org"), vec!["--smtp-password-file", &short]].concat(),
-        ),
-        ("smtp-url", smtp("smtps://a.org?tls=required")),
-        ("smtp-url", smtp("smtp://a.org?tls=none")),
-        ("smtp-url", smtp("smtp://a.org?tls=maybe")),
-        ("smtp-url", smtp("smtp://a.org?tls=required&tls=none")),
-        ("smtp-url", smtp("smtp://a.org?verify=no")),
-        ("smtp-url", smtp("smtp://a.org/path")),
-        ("smtp-url", smtp("smtp:a.org")),
-        ("smtp-url", smtp("https://a.org")),
-        ("smtp-url", smtp("a.org:25")),
-        ("ca-file", vec!["--ca-file", "/nowhere"]),
-        ("ca-file", vec!["--ca-file", &text]),
-        ("ca-file", vec!["--ca-file", &broken]),
-        ("allow-factor", vec!["--allow-factor", "sms"]),
-        (
-            "allow-factor",
-            vec!["--allow-factor", "totp", "--allow-factor", "all"],
-        ),
-        ("allow-factor", vec!["--allow-factor", "email"]),
-        (
-            "allow-factor",
-            vec!["--allow-factor", "email", "--email-factor", "recovery"],
-        ),
-        ("require-mfa", vec!["--require-mfa", "everybody"]),
-        ("require-mfa", vec!["--require-mfa", "tenant:"]),
-        (
-            "require-mfa",
-            vec!["--require-mfa", "none", "--require-mfa", "all"],
-        ),
-        ("email-factor", vec!["--email-factor", "maybe"]),
-        ("grace-days", vec!["--grace-days", "366"]),
-        ("trusted-device-days", vec!["--trusted-device-days", "1.5"]),
-        ("factor-change-proof", vec!["--factor-change-proof", "on"]),
-        ("factor-change-proof", vec!["--factor-change-proof", ""]),
-        ("require-recent-auth", vec!["--require-recent-auth", "10"]),
-        ("require-recent-auth", vec!["--require-recent-auth", "59s"]),
-        ("require-recent-auth", vec!["--require-recent-auth", "0m"]),
-        ("require-recent-auth", vec!["--require-recent-auth", "25h"]),
-        ("require-recent-auth", vec!["--require-recent-auth", ""]),
-        ("language", vec!["--language", ""]),
-        ("language", vec!["--language", "nl-BE"]),
-        ("service-name", vec!["--service-name", ""]),
-        ("service-name", vec!["--service-name", "a:b"]),
-        ("service-name", vec!["--service-name", "a\u{202e}b"]),
-        ("max-connections", vec!["--max-connections", "0"]),
-        ("max-connections", vec!["--max-connections", "many"]),
-        ("log", vec!["--log", "lettre=trace"]),
-        ("log-format", vec!["--log-format", "xml"]),
-    ];
-    for (key, arguments) in table {
-        let problems = problems(&[ENOUGH, &arguments].concat());
-        let told = Problems(problems.clone()).to_string();
-        assert_eq!(problems.len(), 1, "{arguments:?}: {told}");
-        let subject = problems[0].subject.split(' ').next();
-        assert_eq!(subject, Some(key), "{arguments:?}: {told}");
-        assert!(problems[0].hint.len() > 8, "{told}");
-    }
-    let alone = problems(&["--jwks-file", &jwks]);
-    assert!(alone.iter().any(|p| p.subject.starts_with("jwks-file")));
-    let none = &problems(&[])[0];
-    assert_eq!(none.subject, "issuer");
-    assert!(none.hint.contains("mfad demo"), "{none}");
-    for issuer in [
-        "http://login.example.org",
-        "login",
-        "",
-        "https://u:p@login.example.org",
-    ] {
-        assert_eq!(
-            problems(&["--issuer", issuer])[0].subject,
-            "issuer (from flag)"
-        );
-    }
-}
-
-#[test]
 fn all_that_is_wrong_is_told_at_once() {
     let told = serve(&[
         "--listen",
@@ -215,6 +34,8 @@ fn all_that_is_wrong_is_told_at_once() {
         "--grace-days",
         "x",
         "--trusted-device-days",
+        "x",
+        "--email-resend-after",
         "x",
         "--factor-change-proof",
         "x",
@@ -255,6 +76,7 @@ fn all_that_is_wrong_is_told_at_once() {
         "email-factor",
         "grace-days",
         "trusted-device-days",
+        "email-resend-after",
         "factor-change-proof",
         "require-recent-auth",
         "log",
@@ -531,6 +353,27 @@ fn a_recent_sign_in_is_asked_for_where_it_is_said_how_recent() {
         let by_file = serve(&[ENOUGH, &["--config", &file]].concat()).unwrap();
         assert_eq!(by_file.recent_auth, Some(seconds));
     }
+}
+
+#[test]
+fn the_wait_for_another_mailed_code_is_a_minute_unless_it_is_set() {
+    assert_eq!(serve(ENOUGH).unwrap().email_resend_after, 60);
+    for (text, seconds) in [("5s", 5), ("90s", 90), ("10m", 600)] {
+        let by_flag = [ENOUGH, &["--email-resend-after", text]].concat();
+        assert_eq!(serve(&by_flag).unwrap().email_resend_after, seconds);
+        let variables: Variables<'_> = &[("MFAD_EMAIL_RESEND_AFTER", text)];
+        let by_variable = serve_with(ENOUGH, variables).unwrap();
+        assert_eq!(by_variable.email_resend_after, seconds);
+    }
+    let demo = |arguments: &[&str]| run(&[&["demo"], arguments].concat(), &[]);
+    let Ok(Command::Demo(settings)) = demo(&["--email-resend-after", "5s"]) else {
+        panic!("no demo");
+    };
+    assert_eq!(settings.email_resend_after, 5);
+    assert!(matches!(
+        demo(&["--email-resend-after", "1s"]),
+        Err(Refused::Settings(_))
+    ));
 }
 
 #[test]
