@@ -5,15 +5,16 @@ use std::sync::Arc;
 use base64::prelude::{BASE64_STANDARD, Engine};
 
 use crate::audit::{self, Operation};
-use crate::base::{Clock, Entropy, Failure, Timestamp};
+use crate::base::{Clock, Entropy, Failure, Timestamp, display_text};
 use crate::clients::{self, ServiceKey};
 use crate::copies::{self, Schedule};
-use crate::factor;
+use crate::factor::{self, kinds_of};
 use crate::outbox;
+use crate::people;
 use crate::policy::{self, Policy};
 use crate::services::Services;
 use crate::signing::Signer;
-use crate::store::{Store, Tx};
+use crate::store::{Read, Store, Tx};
 use crate::timekeeper::{self, Timekeeper};
 
 use super::order::{Answer, Order, Status};
@@ -22,6 +23,10 @@ use super::order::{Answer, Order, Status};
 const PAGE: usize = 100;
 /// Lines of what was done that one answer tells of.
 const OPERATIONS: usize = 1000;
+/// Names of several users that one answer tells of.
+const TWINS: usize = 20;
+/// Characters of a user's name in the record of what was done.
+const LONGEST_NAME: usize = 255;
 /// Letters that are looked at for the oldest.
 const LETTERS: usize = 1000;
 
@@ -118,6 +123,36 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
                 old_until,
             })
         }
+        Order::ServiceSet { id, unknown } => {
+            let service = id.clone();
+            tools
+                .store
+                .write(move |tx| {
+                    clients::set_unknown(tx, &service, unknown)?;
+                    let about = format!("{service} unknown={unknown}");
+                    note(tx, now, "service.set", Some(about))
+                })
+                .await?;
+            tracing::info!(service = id, %unknown, "login service changed");
+            Ok(Answer::Done)
+        }
+        Order::ReleaseName { name, issuer } => {
+            let store = tools.store.clone();
+            let released = tools.store.write(move |tx| {
+                let keys = store.sealer();
+                let released = people::release_name(tx, keys, &name, issuer.as_deref())?;
+                note(tx, now, "user.release_name", display_text(&name, LONGEST_NAME))?;
+                Ok(released)
+            });
+            let released = released.await?;
+            tracing::info!(users = released, "reserved name released");
+            Ok(Answer::Released(released))
+        }
+        Order::Survey => tools.store.read(|read| {
+            let enrolled = |read: &dyn Read, person| Ok(!kinds_of(read, person)?.is_empty());
+            let survey = people::survey(read, TWINS, &enrolled, now)?;
+            Ok(Answer::Survey(survey))
+        }),
         Order::ServiceRemove { id } => {
             let service = id.clone();
             tools

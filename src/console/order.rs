@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::Operation;
 use crate::base::{Failure, Kind, Secret, Timestamp};
-use crate::clients::{Registered, Service};
+use crate::clients::{Registered, Service, Unknown};
 use crate::crypto::{DataKey, KeyId};
+use crate::people::Survey;
 use crate::policy;
 use crate::signing::PublishedKey;
 
@@ -15,6 +16,22 @@ use crate::signing::PublishedKey;
 pub enum Order {
     /// Register a login service: [`Answer::Key`].
     ServiceAdd(Service),
+    /// Say what an unknown user is to a login service: [`Answer::Done`].
+    ServiceSet {
+        /// Which.
+        id: String,
+        /// What.
+        unknown: Unknown,
+    },
+    /// End what reserves a name that somebody gave up: [`Answer::Released`].
+    ReleaseName {
+        /// The name, however it is spelled.
+        name: String,
+        /// At which issuer; at all where none is named.
+        issuer: Option<String>,
+    },
+    /// Look through the users: [`Answer::Survey`].
+    Survey,
     /// Tell of the services beyond a name: [`Answer::Services`].
     ServiceList {
         /// The last one that is known already.
@@ -97,6 +114,10 @@ pub enum Answer {
         /// Whether there are more beyond the last.
         more: bool,
     },
+    /// For how many users the name was reserved.
+    Released(usize),
+    /// What operators should know of the users.
+    Survey(Survey),
     /// The policy that holds now, part by part.
     Policy(Vec<policy::Part>),
     /// How the store is.

@@ -5,6 +5,7 @@
 mod allowed;
 pub mod backup_codes;
 mod budget;
+mod contested;
 mod deed;
 mod device;
 pub mod email;
@@ -37,6 +38,7 @@ use email::EmailCodes;
 use totp::Totp;
 use webauthn::SecurityKeys;
 
+pub use allowed::kinds_of;
 pub use deed::{By, Deed, Refusal, Remembered, refuse};
 pub use device::{Device, Status};
 pub use email::Sent as MailSent;

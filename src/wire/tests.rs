@@ -117,6 +117,7 @@ impl House {
             return_urls: Vec::new(),
             client_id: client_id.map(str::to_owned),
             issuer: None,
+            unknown: None,
         };
         let now = self.tools.now();
         self.tools

@@ -231,8 +231,16 @@ async fn orders_are_the_same_whether_a_server_runs_or_not() {
         (&json!("radius"), &json!("email"))
     );
     assert_eq!(online[1]["last_used_at"], Value::Null);
+    assert_eq!(online[1]["unknown"], "enroll");
     let words = site.ordered(&["list"]).await;
-    assert!(words.contains("radius\n  sends       email\n"), "{words}");
+    assert!(
+        words.contains("radius\n  sends       email\n  unknown     enroll\n"),
+        "{words}"
+    );
+    let set = ["set", "radius", "--unknown", "deny"];
+    assert_eq!(site.ordered(&set).await, "");
+    let words = site.ordered(&["list"]).await;
+    assert!(words.contains("unknown     deny\n"), "{words}");
 
     for (arguments, exit) in [
         (&["add", "portal"][..], 64),
@@ -242,6 +250,9 @@ async fn orders_are_the_same_whether_a_server_runs_or_not() {
         (&["rotate", "nobody"], 64),
         (&["rotate", "portal", "--overlap", "1"], 64),
         (&["rotate", "portal", "--overlap", "91d"], 64),
+        (&["add", "x", "--unknown", "ask"], 64),
+        (&["set", "nobody", "--unknown", "deny"], 64),
+        (&["set", "portal"], 64),
         (&["remove", "nobody"], 64),
         (&["remove"], 64),
         (&["list", "--data-dir", "/nowhere"], 78),

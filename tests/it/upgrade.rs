@@ -16,10 +16,12 @@ use crate::api::webauthn::prove;
 use crate::session;
 use crate::support::browser::{Browser, SESSION};
 use crate::support::process::{files_below, now, write_secret};
-use crate::support::{Client, Fixture, Options, PUBLIC_URL, Process, Server};
+use crate::support::{App, Client, Fixture, Options, PUBLIC_URL, Process, Server};
 
 /// Exit code of what is refused until somebody decides.
 const CONFIG: i32 = 78;
+/// The format that this program writes.
+const FORMAT: u32 = 2;
 
 async fn start(fixture: &Fixture) -> Server {
     Server::start_with(Options {
@@ -274,7 +276,10 @@ async fn check_tells_what_the_next_start_changes_and_changes_nothing() {
         let told = place.checks().await;
         assert_eq!(place.checks().await, told);
         assert_eq!(place.files(), before, "{told}");
-        assert!(told.contains("note: the store has format 1"), "{told}");
+        let is = told.split("note: the store has format ").nth(1).unwrap();
+        let is: u32 = is.split(',').next().unwrap().parse().unwrap();
+        assert!((1..=FORMAT).contains(&is), "{told}");
+        assert_eq!(told.contains("format 1 becomes 2: "), is == 1, "{told}");
         let named = told.contains("the next start changes it: it gets a name");
         assert_eq!(named, fixture.file("mfad.witness").is_none(), "{told}");
 
@@ -290,7 +295,7 @@ async fn check_tells_what_the_next_start_changes_and_changes_nothing() {
         server.stop().await;
         let told = place.checks().await;
         let by = format!(
-            "format 1, last written by mfad {}",
+            "format {FORMAT}, last written by mfad {}",
             env!("CARGO_PKG_VERSION")
         );
         assert!(told.contains(&by), "{told}");
@@ -298,6 +303,90 @@ async fn check_tells_what_the_next_start_changes_and_changes_nothing() {
             told.contains("the next start changes nothing in it"),
             "{told}"
         );
+    }
+}
+
+/// Opens a challenge for whom a service calls so, and gives the decision, else the code of the refusal.
+async fn decision(service: &Client, user: &str) -> String {
+    let asking = json!({"user": user, "amr": ["pwd"]});
+    let reply = service
+        .post_json("/api/v1/mfa/challenges", &asking)
+        .await
+        .json();
+    let word = reply.get("decision").or(reply.get("code"));
+    word.and_then(Value::as_str).unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn names_that_directories_take_for_one_are_one_after_the_upgrade() {
+    let fixture = Fixture::of("names");
+    let server = start(&fixture).await;
+    let service = |name: &str| {
+        let key = fixture.facts["services"][name].as_str().unwrap();
+        Client::new(server.address, Some(key.to_owned()))
+    };
+    let (radius, webmail, acme) = (service("radius"), service("webmail"), service("acme"));
+    for (service, user, means) in [
+        (&radius, "alice", "challenge"),
+        (&radius, "ａｌｉｃｅ", "challenge"),
+        (&radius, "EXAMPLE\\alice", "deny"),
+        (&radius, "νικος", "challenge"),
+        (&radius, "ΝΙΚΟΣ", "challenge"),
+        // Two until now.
+        (&radius, "Anna Lee", "ambiguous_name"),
+        (&radius, "anna  lee", "ambiguous_name"),
+        // Registered before it could be said.
+        (&radius, "stranger", "allow"),
+        (&webmail, "alice@EXAMPLE.com.", "challenge"),
+        (&webmail, "hugo@b\u{fc}cher.example", "challenge"),
+        (&webmail, "HUGO@xn--bcher-kva.example", "challenge"),
+        (&webmail, "stranger@example.com", "deny"),
+        // Of its tenant, of none and with a factor, and known to nobody.
+        (&acme, "gina", "challenge"),
+        (&acme, "alice", "deny"),
+        (&acme, "stranger", "allow"),
+    ] {
+        assert_eq!(decision(service, user).await, means, "{user:?}");
+    }
+    // What users had is theirs.
+    let challenge = decision_of(&acme, "gina").await;
+    let app = App::scan(&fixture.facts["apps"]["gina"]);
+    server.clock.forward(60);
+    let code = app.code(server.clock.unix());
+    answer(&acme, &challenge, "totp", &code).await.ok();
+}
+
+async fn decision_of(service: &Client, user: &str) -> Value {
+    let asking = json!({"user": user, "amr": ["pwd"]});
+    let reply = service.post_json("/api/v1/mfa/challenges", &asking);
+    crate::api::login::opened(&reply.await)
+}
+
+#[tokio::test]
+async fn check_announces_what_the_upgrade_asks_of_operators() {
+    let place = Place::of(&Fixture::of("names"));
+    let announced = [
+        "\"Anna Lee\", \"anna  lee\" are one name of 2 users",
+        "the service portal lets in users whom this server has never met since it was registered before --unknown",
+        "the service radius lets in users whom this server has never met since it was registered before --unknown, \
+         which is not set, and it sends names",
+        "the service webmail lets in users",
+        "the service acme lets in users",
+        "hint: mfad service set radius --unknown enroll",
+        "users with a second factor who were seen in no tenant, and whom acme therefore refuses: ",
+    ];
+    let told = place.checks().await;
+    for words in announced {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    // Also after the upgrade, until it is done.
+    for id in ["portal", "radius", "webmail", "acme"] {
+        let mut set = place.run(&["service", "set", id, "--unknown", "enroll"]);
+        set.ends_with(0).await;
+        let told = place.checks().await;
+        let named = format!("the service {id} lets in users");
+        assert!(!told.contains(&named), "{told}");
+        assert!(told.contains(announced[0]), "{told}");
     }
 }
 
@@ -361,17 +450,21 @@ fn say(store: &Path, format: u32, version: &str) {
 #[tokio::test]
 async fn what_a_newer_program_wrote_is_refused_and_left_as_it_is() {
     let place = Place::of(&Fixture::of("witness"));
-    say(&place.data().join("mfad.redb"), 2, "9.8.7\u{1b}[2J");
+    say(
+        &place.data().join("mfad.redb"),
+        FORMAT + 1,
+        "9.8.7\u{1b}[2J",
+    );
     let before = place.files();
     let own = format!(
-        "this is mfad {}, which knows formats up to 1",
+        "this is mfad {}, which knows formats up to {FORMAT}",
         env!("CARGO_PKG_VERSION")
     );
     let refused = async |mut process: Process| {
         process.ends_with(CONFIG).await;
         let said = process.stdout() + &process.stderr();
         for words in [
-            "format 2 by mfad 9.8.7",
+            "format 3 by mfad 9.8.7",
             &own,
             "hint: ",
             "install",
@@ -399,7 +492,7 @@ async fn a_backup_of_a_newer_program_is_refused_and_nothing_is_changed() {
     let before = place.files();
     let own = env!("CARGO_PKG_VERSION");
     for (old, new, told) in [
-        ("\"format\":1", "\"format\":2", "in format 2 by mfad 9.9.9"),
+        ("\"format\":2", "\"format\":3", "in format 3 by mfad 9.9.9"),
         ("\"layout\":1", "\"layout\":3", "in format 3 by mfad 9.9.9"),
     ] {
         let mut head = whole[..600].to_vec();
