@@ -41,7 +41,8 @@
 //!
 //! Rooms have the same shelves, where they need them: `rule.rs` (what is true: pure, the time an
 //! argument), `service.rs` (what is done, within a transaction), `record.rs` (what is kept),
-//! `http.rs` (how it is asked).
+//! `http.rs` (how it is asked), `testing.rs` (what unit tests of this room and those above open:
+//! `store::testing::TestStore`, `services::testing::TestContext`).
 //!
 //! # Two walks
 //!

@@ -1,6 +1,9 @@
 //! The tools that every room gets: where things are kept, what time it is, who
 //! is believed, how mail leaves, what signs.
 
+#[cfg(test)]
+pub mod testing;
+
 use std::sync::Arc;
 
 use crate::auth::Verifier;

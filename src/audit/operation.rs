@@ -71,17 +71,12 @@ pub fn operations(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::base::OsEntropy;
-    use crate::store::{MasterKeyPlace, open};
+    use crate::store::testing::TestStore;
 
     #[tokio::test]
     async fn of_many_lines_the_newest_are_kept_and_told_page_by_page() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = MasterKeyPlace::own(folder.path().join("master.key"));
-        let store = open(folder.path(), &place, Arc::new(OsEntropy)).unwrap();
+        let store = TestStore::create();
         let start = Timestamp::from_unix(1_800_000_000);
         let written = store.write(move |tx| {
             (0..MOST_OPERATIONS + 3).try_for_each(|number| {

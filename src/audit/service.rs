@@ -82,18 +82,14 @@ pub fn history(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::audit::{Actor, Operation, Origin, Outcome, note, operations};
     use crate::base::{OsEntropy, RequestId};
-    use crate::store::{MasterKeyPlace, open};
+    use crate::store::testing::TestStore;
 
     #[tokio::test]
     async fn lines_are_kept_for_400_days_and_no_longer() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = MasterKeyPlace::own(folder.path().join("master.key"));
-        let store = open(folder.path(), &place, Arc::new(OsEntropy)).unwrap();
+        let store = TestStore::create();
         let (person, start) = (PersonKey([7; 16]), Timestamp::from_unix(1_800_000_000));
         let origin = Origin {
             request: RequestId::draw(&OsEntropy).unwrap(),

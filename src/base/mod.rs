@@ -12,6 +12,12 @@ mod secret;
 mod text;
 mod time;
 
+#[cfg(test)]
+#[path = "../../tests/it/support/clock.rs"]
+mod clock;
+
+#[cfg(test)]
+pub use clock::TestClock;
 pub use entropy::{Entropy, OsEntropy};
 pub use failure::{Code, Failure, Kind, Violation, codes};
 pub use id::{ChallengeId, DeviceId, IdError, MessageId, PersonKey, RequestId, TrustedDeviceId};

@@ -1,29 +1,25 @@
-use std::sync::Arc;
-
 use super::record::{Kept, KeptKey};
 use super::rule::retire;
 use super::*;
 use crate::auth::{FORBIDDEN, INVALID_TOKEN, LoginService};
 use crate::base::{Failure, OsEntropy, Secret, Timestamp};
-use crate::store::{MasterKeyPlace, Record, Store, open};
+use crate::store::Record;
+use crate::store::testing::TestStore;
 
 const START: Timestamp = Timestamp::from_unix(1_800_000_000);
 
-struct House {
-    store: Store,
+/// The login services of a store, and who is let in by them.
+struct Registry {
+    store: TestStore,
     door: Doorkeeper,
-    _folder: tempfile::TempDir,
 }
 
-impl House {
-    fn new() -> House {
-        let folder = tempfile::tempdir().unwrap();
-        let place = MasterKeyPlace::own(folder.path().join("master.key"));
-        let store = open(folder.path(), &place, Arc::new(OsEntropy)).unwrap();
-        House {
+impl Registry {
+    fn new() -> Self {
+        let store = TestStore::create();
+        Registry {
             door: Doorkeeper::new(store.clone()),
             store,
-            _folder: folder,
         }
     }
 
@@ -275,14 +271,14 @@ fn of_two_old_keys_the_one_in_use_goes_on() {
 
 #[tokio::test]
 async fn a_key_names_its_service_and_a_name_needs_its_own_key() {
-    let house = House::new();
-    let portal = house.add(service("portal"), START).await.unwrap();
-    let radius = house.add(service("radius"), START).await.unwrap();
+    let registry = Registry::new();
+    let portal = registry.add(service("portal"), START).await.unwrap();
+    let radius = registry.add(service("radius"), START).await.unwrap();
     assert_eq!(
-        house.door.by_key(portal.expose(), START).unwrap().id,
+        registry.door.by_key(portal.expose(), START).unwrap().id,
         "portal"
     );
-    let by_name = |id: &str, key: &str| house.door.by_id_and_key(id, key, START);
+    let by_name = |id: &str, key: &str| registry.door.by_id_and_key(id, key, START);
     assert_eq!(by_name("radius", radius.expose()).unwrap().id, "radius");
 
     let stranger = ServiceKey::draw(&OsEntropy).unwrap().into_secret();
@@ -301,89 +297,95 @@ async fn a_key_names_its_service_and_a_name_needs_its_own_key() {
         told.insert(format!("{refused:?}"));
     }
     assert_eq!(told.len(), 1, "what is wrong is not told: {told:?}");
-    assert!(!house.knows(&stranger, START));
+    assert!(!registry.knows(&stranger, START));
 }
 
 #[tokio::test]
 async fn an_old_key_ends_to_the_second_and_there_are_never_more_than_two() {
-    let house = House::new();
-    let first = house.add(service("portal"), START).await.unwrap();
-    let second = house.rotate("portal", 3600, START).await.unwrap();
+    let registry = Registry::new();
+    let first = registry.add(service("portal"), START).await.unwrap();
+    let second = registry.rotate("portal", 3600, START).await.unwrap();
     let last = START.plus(3599);
-    assert!(house.knows(&first, last) && house.knows(&second, last));
+    assert!(registry.knows(&first, last) && registry.knows(&second, last));
     assert!(
-        !house.knows(&first, START.plus(3600)),
+        !registry.knows(&first, START.plus(3600)),
         "whether it was swept or not"
     );
-    assert!(house.knows(&second, START.plus(3600)));
-    house
+    assert!(registry.knows(&second, START.plus(3600)));
+    registry
         .noted("portal", |p| {
             p.keys.iter().all(|key| key.last_used_at.is_some())
         })
         .await;
 
-    let third = house.rotate("portal", 60, last).await.unwrap();
-    let live = |key| house.knows(key, last);
+    let third = registry.rotate("portal", 60, last).await.unwrap();
+    let live = |key| registry.knows(key, last);
     assert_eq!([&first, &second, &third].map(live), [false, true, true]);
-    assert_eq!(house.registered("portal", last).keys.len(), 2);
-    let fourth = house.rotate("portal", 0, last).await.unwrap();
+    assert_eq!(registry.registered("portal", last).keys.len(), 2);
+    let fourth = registry.rotate("portal", 0, last).await.unwrap();
     assert_eq!(
         [&first, &second, &third, &fourth].map(live),
         [false, false, false, true]
     );
-    assert_eq!(house.registered("portal", last).keys.len(), 1);
+    assert_eq!(registry.registered("portal", last).keys.len(), 1);
 
     // The sweep takes what has ended, and nothing else.
-    house.rotate("portal", 60, last).await.unwrap();
-    house.store.sweep(START.plus(9000)).await.unwrap();
-    assert!(!house.knows(&fourth, START.plus(9000)));
-    assert_eq!(house.registered("portal", START.plus(9000)).keys.len(), 1);
-    let too_long = house.rotate("portal", LONGEST_OVERLAP + 1, last).await;
+    registry.rotate("portal", 60, last).await.unwrap();
+    registry.store.sweep(START.plus(9000)).await.unwrap();
+    assert!(!registry.knows(&fourth, START.plus(9000)));
+    assert_eq!(
+        registry.registered("portal", START.plus(9000)).keys.len(),
+        1
+    );
+    let too_long = registry.rotate("portal", LONGEST_OVERLAP + 1, last).await;
     assert_eq!(code(too_long), Some("bad_service"));
 }
 
 #[tokio::test]
 async fn what_is_removed_is_gone_and_its_name_and_client_are_free_again() {
-    let house = House::new();
+    let registry = Registry::new();
     let mut portal = service("portal");
     portal.client_id = Some("client".to_owned());
-    let key = house.add(portal.clone(), START).await.unwrap();
-    let old = house.rotate("portal", 60, START).await.unwrap();
+    let key = registry.add(portal.clone(), START).await.unwrap();
+    let old = registry.rotate("portal", 60, START).await.unwrap();
     assert_eq!(
-        code(house.add(portal.clone(), START).await),
+        code(registry.add(portal.clone(), START).await),
         Some("service_known")
     );
     let mut other = service("other");
     other.client_id = portal.client_id.clone();
-    assert_eq!(code(house.add(other, START).await), Some("service_known"));
+    assert_eq!(
+        code(registry.add(other, START).await),
+        Some("service_known")
+    );
 
-    let gone = async || house.store.write(|tx| remove(tx, "portal")).await;
+    let gone = async || registry.store.write(|tx| remove(tx, "portal")).await;
     gone().await.unwrap();
-    assert!(!house.knows(&key, START) && !house.knows(&old, START));
-    let unregistered = house.door.by_token(&token("client"), START).unwrap();
+    assert!(!registry.knows(&key, START) && !registry.knows(&old, START));
+    let unregistered = registry.door.by_token(&token("client"), START).unwrap();
     assert_eq!(unregistered.id, "client");
     assert_eq!(code(gone().await), Some("service_unknown"));
     assert_eq!(
-        code(house.rotate("portal", 0, START).await),
+        code(registry.rotate("portal", 0, START).await),
         Some("service_unknown")
     );
     // The same name later is another service.
-    house.add(portal, START).await.unwrap();
-    assert!(!house.knows(&key, START) && !house.knows(&old, START));
+    registry.add(portal, START).await.unwrap();
+    assert!(!registry.knows(&key, START) && !registry.knows(&old, START));
     assert_eq!(
-        house.door.by_token(&token("client"), START).unwrap().id,
+        registry.door.by_token(&token("client"), START).unwrap().id,
         "portal"
     );
 }
 
 #[tokio::test]
 async fn a_token_is_its_registered_service_or_one_of_few_rights_and_takes_nobodys_name() {
-    let house = House::new();
+    let registry = Registry::new();
     let mut portal = service("portal");
     portal.client_id = Some("Portal-Client".to_owned());
     portal.sends = Sends::Email;
-    house.add(portal.clone(), START).await.unwrap();
-    let ask = |token: &LoginService| house.door.by_token(token, START);
+    registry.add(portal.clone(), START).await.unwrap();
+    let ask = |token: &LoginService| registry.door.by_token(token, START);
     assert_eq!(ask(&token("Portal-Client")).unwrap(), portal);
 
     let unknown = ask(&token("another")).unwrap();
@@ -413,50 +415,59 @@ async fn a_token_is_its_registered_service_or_one_of_few_rights_and_takes_nobody
     let mut elsewhere = service("elsewhere");
     elsewhere.client_id = Some("shared".to_owned());
     elsewhere.issuer = Some("https://other.example.org".to_owned());
-    house.add(elsewhere, START).await.unwrap();
+    registry.add(elsewhere, START).await.unwrap();
     assert_eq!(ask(&token("shared")).unwrap().id, "shared");
 }
 
 #[tokio::test]
 async fn uses_are_noted_at_most_once_a_minute_for_each_key() {
-    let house = House::new();
-    let key = house.add(service("portal"), START).await.unwrap();
-    assert_eq!(house.registered("portal", START).last_used_at, None);
-    assert!(house.knows(&key, START));
+    let registry = Registry::new();
+    let key = registry.add(service("portal"), START).await.unwrap();
+    assert_eq!(registry.registered("portal", START).last_used_at, None);
+    assert!(registry.knows(&key, START));
     let used = |at: Timestamp| move |p: &Registered| p.last_used_at == Some(at);
-    let noted = house.noted("portal", used(START)).await;
+    let noted = registry.noted("portal", used(START)).await;
     assert_eq!(noted.keys[0].last_used_at, Some(START));
-    assert!(house.knows(&key, START.plus(59)));
-    let second = house.rotate("portal", 600, START.plus(59)).await.unwrap();
-    assert_eq!(house.registered("portal", START).last_used_at, Some(START));
-    assert!(house.knows(&second, START.plus(59)));
-    let noted = house.noted("portal", used(START.plus(59))).await;
+    assert!(registry.knows(&key, START.plus(59)));
+    let second = registry
+        .rotate("portal", 600, START.plus(59))
+        .await
+        .unwrap();
+    assert_eq!(
+        registry.registered("portal", START).last_used_at,
+        Some(START)
+    );
+    assert!(registry.knows(&second, START.plus(59)));
+    let noted = registry.noted("portal", used(START.plus(59))).await;
     let keys: Vec<_> = noted.keys.iter().map(|key| key.last_used_at).collect();
     assert_eq!(keys, [Some(START.plus(59)), Some(START)]);
-    assert!(house.knows(&key, START.plus(60)));
-    house.noted("portal", used(START.plus(60))).await;
+    assert!(registry.knows(&key, START.plus(60)));
+    registry.noted("portal", used(START.plus(60))).await;
     // A wrong key is no use of anything.
     assert!(
-        house
+        registry
             .door
             .by_id_and_key("nobody", key.expose(), START.plus(500))
             .is_err()
     );
     tokio::task::yield_now().await;
     assert_eq!(
-        house.registered("portal", START).last_used_at,
+        registry.registered("portal", START).last_used_at,
         Some(START.plus(60))
     );
 }
 
 #[tokio::test]
 async fn services_are_listed_page_by_page_in_the_order_of_their_names() {
-    let house = House::new();
+    let registry = Registry::new();
     for id in ["b", "a.1", "a", "c"] {
-        house.add(service(id), START).await.unwrap();
+        registry.add(service(id), START).await.unwrap();
     }
     let page = |past: Option<&str>| -> Vec<String> {
-        let page = house.store.read(|read| list(read, past, 2, START)).unwrap();
+        let page = registry
+            .store
+            .read(|read| list(read, past, 2, START))
+            .unwrap();
         page.into_iter().map(|one| one.service.id).collect()
     };
     assert_eq!(page(None), ["a", "a.1"]);

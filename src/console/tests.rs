@@ -1,7 +1,6 @@
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,57 +10,50 @@ use tokio::task::JoinHandle;
 
 use super::socket::may_order;
 use super::*;
-use crate::base::{OsEntropy, SystemClock};
 use crate::clients::{Sends, Service};
-use crate::store::{MasterKeyPlace, open};
+use crate::services::testing::TestContext;
 
 struct Running {
-    folder: tempfile::TempDir,
-    tools: Tools,
+    context: TestContext,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
 }
 
 impl Running {
-    fn start() -> Running {
-        let folder = tempfile::tempdir().unwrap();
-        let place = MasterKeyPlace::own(folder.path().join("master.key"));
-        let tools = Tools {
-            store: open(folder.path(), &place, Arc::new(OsEntropy)).unwrap(),
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(OsEntropy),
-            signer: None,
-            timekeeper: None,
-            copies: None,
-            policy: Arc::default(),
-        };
-        let console = Console::open(folder.path()).unwrap();
+    async fn start() -> Running {
+        let context = TestContext::builder().build().await;
+        let tools = watch::channel(Tools::from(&*context)).1;
+        let console = Console::open(context.store.folder()).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = tokio::spawn(console.serve(watch::channel(tools.clone()).1, async move {
+        let served = tokio::spawn(console.serve(tools, async move {
             let _ = stopped.await;
         }));
         Running {
-            folder,
-            tools,
+            context,
             stop,
             served,
         }
     }
 
+    fn folder(&self) -> &Path {
+        self.context.store.folder()
+    }
+
     async fn connect(&self) -> UnixStream {
-        UnixStream::connect(socket_path(self.folder.path()))
+        UnixStream::connect(socket_path(self.folder()))
             .await
             .unwrap()
     }
 
     async fn order(&self, order: Order) -> Result<Answer, Undone> {
-        send(self.folder.path(), &order).await
+        send(self.folder(), &order).await
     }
 
-    async fn stop(self) -> tempfile::TempDir {
+    /// Ends the server, and leaves its store.
+    async fn stop(self) -> TestContext {
         drop(self.stop);
         self.served.await.unwrap();
-        self.folder
+        self.context
     }
 }
 
@@ -83,7 +75,7 @@ fn mode(path: &Path) -> u32 {
 
 #[tokio::test]
 async fn orders_are_carried_out_and_refusals_say_what_to_do() {
-    let running = Running::start();
+    let running = Running::start().await;
     let added = running.order(Order::ServiceAdd(portal())).await.unwrap();
     let Answer::Key {
         key,
@@ -128,7 +120,7 @@ async fn orders_are_carried_out_and_refusals_say_what_to_do() {
     let long = running.order(Order::ServiceAdd(long)).await;
     assert!(matches!(long, Err(Undone::TooLong)), "{long:?}");
 
-    running.tools.store.close().await;
+    running.context.store.close().await;
     let closed = running
         .order(Order::ServiceAdd(portal()))
         .await
@@ -141,25 +133,26 @@ async fn orders_are_carried_out_and_refusals_say_what_to_do() {
 
 #[tokio::test]
 async fn the_socket_is_its_owners_and_goes_with_the_server() {
-    let running = Running::start();
-    let path = socket_path(running.folder.path());
+    let running = Running::start().await;
+    let path = socket_path(running.folder());
     assert_eq!(mode(&path), 0o600);
-    assert_eq!(mode(running.folder.path()) & 0o077, 0);
+    assert_eq!(mode(running.folder()) & 0o077, 0);
     // Whoever has connected and says nothing does not keep the server.
     let silent = running.connect().await;
-    let folder = running.stop().await;
+    let context = running.stop().await;
+    let folder = context.store.folder();
     drop(silent);
     assert!(!path.exists());
-    let undone = send(folder.path(), &Order::ServiceList { past: None }).await;
+    let undone = send(folder, &Order::ServiceList { past: None }).await;
     assert!(matches!(undone, Err(Undone::NoServer)), "{undone:?}");
 
     // What a dead server left is replaced, and a file is not.
     drop(UnixListener::bind(&path).unwrap());
-    let undone = send(folder.path(), &Order::ServiceList { past: None }).await;
+    let undone = send(folder, &Order::ServiceList { past: None }).await;
     assert!(matches!(undone, Err(Undone::NoServer)), "{undone:?}");
-    drop(Console::open(folder.path()).unwrap());
+    drop(Console::open(folder).unwrap());
     std::fs::write(&path, "precious").unwrap();
-    assert!(Console::open(folder.path()).is_err());
+    assert!(Console::open(folder).is_err());
     assert_eq!(std::fs::read(&path).unwrap(), b"precious");
 }
 
@@ -179,7 +172,7 @@ fn the_servers_user_and_root_give_orders_and_nobody_else() {
 
 #[tokio::test]
 async fn what_is_no_order_is_answered_or_dropped_and_the_next_one_is_heard() {
-    let running = Running::start();
+    let running = Running::start().await;
     let says = async |bytes: &[u8]| -> String {
         let mut stream = running.connect().await;
         // The server may have gone before all of it was written.
@@ -214,7 +207,7 @@ async fn what_is_no_order_is_answered_or_dropped_and_the_next_one_is_heard() {
 
 #[tokio::test]
 async fn eight_are_heard_at_once_and_others_when_one_has_gone() {
-    let running = Running::start();
+    let running = Running::start().await;
     let mut silent = Vec::new();
     for _ in 0..8 {
         let mut stream = running.connect().await;

@@ -1,7 +1,6 @@
 //! The demo as its tests open it: on a clock that they move, without a network.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -13,27 +12,13 @@ use url::Url;
 
 use super::mailbox::MailServer;
 use super::{Demo, DemoSettings};
-use crate::base::{Clock, OsEntropy, Timestamp};
+use crate::base::{OsEntropy, TestClock};
 
 pub const BASE: &str = "http://localhost:8080";
 pub const ISSUER: &str = "http://localhost:8080/demo/issuer";
 pub const AUDIENCE: &str = "http://localhost:8080";
 pub const CALLBACK: &str = "http://localhost:8080/auth/callback";
 pub const START: u64 = 1_795_521_600;
-
-pub struct TestClock(AtomicU64);
-
-impl TestClock {
-    pub fn forward(&self, seconds: u64) {
-        self.0.fetch_add(seconds, Ordering::SeqCst);
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix(self.0.load(Ordering::SeqCst))
-    }
-}
 
 pub struct Opened {
     pub demo: Demo,
@@ -43,7 +28,7 @@ pub struct Opened {
 }
 
 pub async fn open() -> Opened {
-    let clock = Arc::new(TestClock(AtomicU64::new(START)));
+    let clock = TestClock::at(START);
     let settings = DemoSettings {
         public_url: Url::parse(BASE).unwrap(),
         audience: AUDIENCE.to_owned(),

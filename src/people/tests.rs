@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use crate::auth::{Email, Person};
-use crate::base::{OsEntropy, PersonKey, Timestamp};
-use crate::store::{self, MasterKeyPlace, Record, Store};
+use crate::base::{PersonKey, Timestamp};
+use crate::store::testing::TestStore;
+use crate::store::{Record, Store};
 
 use super::record::{Bearer, Operator, Reserved};
 use super::{
@@ -19,13 +19,6 @@ mod reserved;
 
 const NOW: Timestamp = Timestamp::from_unix(1_795_521_600);
 const ISSUER: &str = "https://issuer.example";
-
-fn open() -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let key = MasterKeyPlace::own(folder.path().join("master.key"));
-    let store = store::open(folder.path(), &key, Arc::new(OsEntropy)).unwrap();
-    (folder, store)
-}
 
 /// What a token says of its person.
 #[derive(Clone)]
@@ -174,7 +167,7 @@ fn email(store: &Store, name: &str) -> Found {
 
 #[tokio::test]
 async fn a_person_is_found_by_their_names_however_they_are_written() {
-    let (_folder, store) = open();
+    let store = TestStore::create();
     let said = Said::new("1")
         .called("É.Müller")
         .mailed("E.Mueller@Example.com", Some(true));
@@ -211,7 +204,7 @@ async fn a_person_is_found_by_their_names_however_they_are_written() {
 
 #[tokio::test]
 async fn among_those_who_bear_a_name_in_several_spellings_none_bears_it_better() {
-    let (_folder, store) = open();
+    let store = TestStore::create();
     let one = Found::One(Said::new("1").called("anna lee").met(&store).await);
     assert_eq!(username(&store, "Anna  Lee"), one);
     Said::new("2").called("anna  lee").met(&store).await;
@@ -237,7 +230,7 @@ async fn among_those_who_bear_a_name_in_several_spellings_none_bears_it_better()
 
 #[tokio::test]
 async fn two_of_one_name_are_told_apart_by_their_tenants_alone() {
-    let (_folder, store) = open();
+    let store = TestStore::create();
     let a = Found::One(Said::new("1").called("kim").of("a").met(&store).await);
     let b = Found::One(Said::new("2").called("KIM").of("b").met(&store).await);
     let none = Found::One(Said::new("3").called("Kim").met(&store).await);
@@ -270,7 +263,7 @@ async fn two_of_one_name_are_told_apart_by_their_tenants_alone() {
 
 #[tokio::test]
 async fn the_same_name_at_another_issuer_is_another_persons() {
-    let (_folder, store) = open();
+    let store = TestStore::create();
     let other = "https://other.example";
     let said = |issuer| {
         let said = Said::new("1").called("kim");
@@ -292,7 +285,7 @@ async fn the_same_name_at_another_issuer_is_another_persons() {
 
 #[tokio::test]
 async fn a_changed_name_leaves_nothing_behind() {
-    let (_folder, store) = open();
+    let store = TestStore::create();
     let person = Said::new("1")
         .called("old")
         .mailed("old@x.example", Some(true));
@@ -340,7 +333,7 @@ async fn only_the_issuer_makes_an_address_a_name() {
         (&[(address, yes), (other, no)], false),
     ];
     for (tokens, found) in table {
-        let (_folder, store) = open();
+        let store = TestStore::create();
         let mut person = None;
         for (address, verified) in tokens {
             let said = Said::new("1").mailed(address, *verified);
@@ -356,7 +349,7 @@ async fn only_the_issuer_makes_an_address_a_name() {
 
 #[tokio::test]
 async fn a_claimed_address_takes_nobodys_place_nor_makes_theirs_doubtful() {
-    let (_folder, store) = open();
+    let store = TestStore::create();
     let address = "victim@example.com";
     let victim = Said::new("1").mailed(address, Some(true));
     let victim = Found::One(victim.met(&store).await);
@@ -369,7 +362,7 @@ async fn a_claimed_address_takes_nobodys_place_nor_makes_theirs_doubtful() {
 
 #[tokio::test]
 async fn a_name_of_more_people_than_are_looked_at_means_nobody_until_enough_have_left() {
-    let (_folder, store) = open();
+    let store = TestStore::create();
     let subjects: Vec<String> = (0..=MOST_BEARERS).map(|n| format!("p{n}")).collect();
     let mut people = BTreeMap::new();
     for subject in &subjects {
@@ -393,7 +386,7 @@ async fn a_name_of_more_people_than_are_looked_at_means_nobody_until_enough_have
 
 #[tokio::test]
 async fn a_row_counts_only_where_the_profile_says_the_same() {
-    let (_folder, store) = open();
+    let store = TestStore::create();
     let person = Said::new("1").called("kim").met(&store).await;
     assert_eq!(username(&store, "kim"), Found::One(person));
     store
@@ -422,7 +415,7 @@ async fn people_who_were_met_before_there_were_names_are_entered_when_they_are_m
         "met_at": NOW.unix(),
     });
     let old: Profile = serde_json::from_value(old).unwrap();
-    let (_folder, store) = open();
+    let store = TestStore::create();
     let person = store.sealer().person(ISSUER, "1");
     let put = store.write(move |tx| tx.put(&person, &old));
     put.await.unwrap();
@@ -435,7 +428,7 @@ async fn people_who_were_met_before_there_were_names_are_entered_when_they_are_m
 
 #[tokio::test]
 async fn who_says_nothing_new_costs_no_write() {
-    let (_folder, store) = open();
+    let store = TestStore::create();
     let said = Said::new("1")
         .called("Kim")
         .of("a")
@@ -459,7 +452,7 @@ async fn who_says_nothing_new_costs_no_write() {
 #[tokio::test]
 async fn operators_are_those_whose_token_lately_said_so_and_a_token_without_the_scope_takes_nothing_back()
  {
-    let (_folder, store) = open();
+    let store = TestStore::create();
     let list = |limit| store.read(|read| operators(read, limit)).unwrap();
     assert_eq!(list(10).len(), 0);
     let mut made = Vec::new();
@@ -525,7 +518,7 @@ fn whatever_tokens_said_in_whatever_order_each_name_means_those_who_bear_it() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    let (_folder, store) = open();
+    let store = TestStore::create();
     let case = std::cell::Cell::new(0);
     let config = ProptestConfig {
         cases: 64,

@@ -1,11 +1,10 @@
 //! Of whom what is required, and which words say it.
 
-use std::sync::Arc;
-
 use super::rule::DAY;
 use super::*;
-use crate::base::{Failure, OsEntropy, PersonKey, Timestamp};
-use crate::store::{MasterKeyPlace, Read, Store, open};
+use crate::base::{Failure, PersonKey, Timestamp};
+use crate::store::Read;
+use crate::store::testing::TestStore;
 
 fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
@@ -225,20 +224,13 @@ fn operators_are_shut_out_where_each_of_them_loses_the_last_factor_that_counted(
     }
 }
 
-fn store() -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let place = MasterKeyPlace::own(folder.path().join("master.key"));
-    let store = open(folder.path(), &place, Arc::new(OsEntropy)).unwrap();
-    (folder, store)
-}
-
 fn anything(_: &dyn Read, _: &Policy) -> Result<(), Failure> {
     Ok(())
 }
 
 #[tokio::test]
 async fn what_is_stored_lies_over_the_settings_until_it_is_taken_back() {
-    let (_folder, store) = store();
+    let store = TestStore::create();
     let settings = policy(&[(Key::GraceDays, &["7"])]);
     let in_effect = || store.read(|read| in_effect(read, &settings)).unwrap();
     assert_eq!(in_effect(), settings);
@@ -269,7 +261,7 @@ async fn what_is_stored_lies_over_the_settings_until_it_is_taken_back() {
 
 #[tokio::test]
 async fn a_refused_change_stores_nothing() {
-    let (_folder, store) = store();
+    let store = TestStore::create();
     let settings = Policy::default();
     let refused = |key: Key, text: &'static str, code: &'static str| {
         let (store, settings) = (store.clone(), settings.clone());
@@ -305,7 +297,7 @@ async fn a_refused_change_stores_nothing() {
 
 #[tokio::test]
 async fn grace_runs_from_the_first_time_and_not_from_the_last() {
-    let (_folder, store) = store();
+    let store = TestStore::create();
     let (alice, bob) = (PersonKey([1; 16]), PersonKey([2; 16]));
     let start = Timestamp::from_unix(1_800_000_000);
     let days = |days: &str| policy(&[(Key::GraceDays, &[days])]);
@@ -344,7 +336,7 @@ async fn grace_runs_from_the_first_time_and_not_from_the_last() {
 
 #[tokio::test]
 async fn a_new_store_counts_every_kind_and_later_what_last_held() {
-    let (_folder, store) = store();
+    let store = TestStore::create();
     let counted = || store.read(counted).unwrap();
     assert_eq!(counted(), KINDS);
     let settings = policy(&[(Key::EmailFactor, &["recovery"])]);

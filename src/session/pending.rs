@@ -123,18 +123,11 @@ pub(super) fn take(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::base::OsEntropy;
-    use crate::store::{MasterKeyPlace, Order, Scan, Store, open};
+    use crate::store::Store;
+    use crate::store::testing::{ALL_ROWS, TestStore};
 
     const NOW: Timestamp = Timestamp::from_unix(1_795_521_600);
-
-    fn store(folder: &tempfile::TempDir) -> Store {
-        let place = MasterKeyPlace::own(folder.path().join("master.key"));
-        open(folder.path(), &place, Arc::new(OsEntropy)).unwrap()
-    }
 
     fn new(store: &Store, state: &str) -> New {
         New {
@@ -148,8 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn however_many_begin_there_is_an_end_to_what_is_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = store(&folder);
+        let store = TestStore::create();
         let flood = MOST_PENDING + 7;
         let browser = |n: u64| store.sealer().code_hash(&[b"browser"], &n.to_string());
         let state = |n: u64| new(&store, &n.to_string());
@@ -166,15 +158,9 @@ mod tests {
             begun.await.unwrap();
         }
         let kept = store.read(|read| {
-            let scan = Scan {
-                prefix: &[],
-                past: None,
-                order: Order::Ascending,
-                limit: usize::MAX,
-            };
             Ok((
-                read.list::<Browser>(&scan)?.len(),
-                read.list::<Turn>(&scan)?.len(),
+                read.list::<Browser>(&ALL_ROWS)?.len(),
+                read.list::<Turn>(&ALL_ROWS)?.len(),
             ))
         });
         let most = usize::try_from(MOST_PENDING).unwrap();
@@ -192,8 +178,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_state_is_taken_once_and_by_its_browser_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = store(&folder);
+        let store = TestStore::create();
         let browser = store.sealer().code_hash(&[b"browser"], "one");
         let other = store.sealer().code_hash(&[b"browser"], "two");
         let (first, second) = (new(&store, "first"), new(&store, "second"));

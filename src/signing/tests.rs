@@ -1,6 +1,4 @@
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
 use aws_lc_rs::digest;
@@ -10,8 +8,8 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
 
-use crate::base::{Clock, Failure, OsEntropy, Secret, Timestamp};
-use crate::store::{self, MasterKeyPlace, Order, Scan, Store};
+use crate::base::{Clock, Failure, OsEntropy, Secret, TestClock, Timestamp};
+use crate::store::testing::{ALL_ROWS, TestStore};
 
 use super::record::StoredKey;
 use super::rule::Life;
@@ -19,35 +17,17 @@ use super::{MOST_KEYS, PUBLISH_BEFORE_USE, PUBLISHED_AFTER_USE, ROTATED_LATELY, 
 
 const T: u64 = 1_795_521_600;
 
-struct TestClock(AtomicU64);
-
-impl TestClock {
-    fn forward(&self, seconds: u64) {
-        self.0.fetch_add(seconds, Ordering::SeqCst);
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix(self.0.load(Ordering::SeqCst))
-    }
-}
-
-struct Site {
-    folder: tempfile::TempDir,
+/// A store with signing keys in it, and the clock that they are used by.
+struct KeyStore {
     clock: Arc<TestClock>,
-    store: Store,
+    store: TestStore,
 }
 
-impl Site {
+impl KeyStore {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = open_store(folder.path());
-        let clock = Arc::new(TestClock(AtomicU64::new(T)));
-        Site {
-            folder,
-            clock,
-            store,
+        KeyStore {
+            clock: TestClock::at(T),
+            store: TestStore::create(),
         }
     }
 
@@ -56,27 +36,15 @@ impl Site {
     }
 
     async fn restart(&mut self) -> Signer {
-        self.store.close().await;
-        self.store = open_store(self.folder.path());
+        self.store.restart().await;
         self.open().await.unwrap()
     }
 
     /// The `kid`s in the store.
     fn stored(&self) -> Vec<String> {
-        let scan = Scan {
-            prefix: &[],
-            past: None,
-            order: Order::Ascending,
-            limit: 100,
-        };
-        let rows = self.store.read(|read| read.list::<StoredKey>(&scan));
+        let rows = self.store.read(|read| read.list::<StoredKey>(&ALL_ROWS));
         rows.unwrap().into_iter().map(|(kid, _)| kid).collect()
     }
-}
-
-fn open_store(folder: &Path) -> Store {
-    let key = MasterKeyPlace::own(folder.join("master.key"));
-    store::open(folder, &key, Arc::new(OsEntropy)).unwrap()
 }
 
 fn kids(signer: &Signer) -> Vec<String> {
@@ -111,8 +79,8 @@ fn check(jwks: &Value, token: &str) -> Result<Value, String> {
 
 #[tokio::test]
 async fn what_is_signed_is_checked_with_what_is_published_and_nothing_more_is_published() {
-    let site = Site::new();
-    let signer = site.open().await.unwrap();
+    let keys = KeyStore::new();
+    let signer = keys.open().await.unwrap();
     let claims = json!({"sub": "alice", "iat": T});
     let token = signer.sign(&claims).unwrap();
     let jwks = signer.jwks();
@@ -135,7 +103,7 @@ async fn what_is_signed_is_checked_with_what_is_published_and_nothing_more_is_pu
     bytes[5] ^= 1;
     let forged = format!("{rest}.{}", BASE64URL_NOPAD.encode(&bytes));
     assert!(check(&jwks, &forged).is_err());
-    let other = Site::new().open().await.unwrap();
+    let other = KeyStore::new().open().await.unwrap();
     assert_eq!(check(&other.jwks(), &token), Err("unknown key".to_owned()));
 }
 
@@ -159,13 +127,13 @@ async fn a_key_is_named_by_its_thumbprint() {
         public.as_ref(),
     );
     let pkcs8 = pair.unwrap().to_pkcs8v1().unwrap().as_ref().to_vec();
-    let site = Site::new();
+    let keys = KeyStore::new();
     let key = StoredKey::new(&Secret::new(pkcs8), Life::first(Timestamp::from_unix(T)));
-    site.store
+    keys.store
         .write(move |tx| tx.put(&thumbprint.to_owned(), &key))
         .await
         .unwrap();
-    let signer = site.open().await.unwrap();
+    let signer = keys.open().await.unwrap();
     let expected = json!({
         "kty": "EC", "crv": "P-256", "x": x, "y": y, "use": "sig", "alg": "ES256", "kid": thumbprint,
     });
@@ -175,21 +143,21 @@ async fn a_key_is_named_by_its_thumbprint() {
 
 #[tokio::test]
 async fn a_key_is_not_used_under_another_name_nor_if_it_is_none() {
-    let site = Site::new();
+    let keys = KeyStore::new();
     let life = Life::first(Timestamp::from_unix(T));
     for odd in [b"no key".to_vec(), Vec::new()] {
         let key = StoredKey::new(&Secret::new(odd), life);
-        let put = site.store.write(move |tx| tx.put(&"k".to_owned(), &key));
+        let put = keys.store.write(move |tx| tx.put(&"k".to_owned(), &key));
         put.await.unwrap();
-        assert!(site.open().await.is_err());
+        assert!(keys.open().await.is_err());
     }
     let pkcs8 = crate::crypto::draw_p256_key(&OsEntropy).unwrap();
     let key = StoredKey::new(&pkcs8, life);
-    let put = site.store.write(move |tx| tx.put(&"k".to_owned(), &key));
+    let put = keys.store.write(move |tx| tx.put(&"k".to_owned(), &key));
     put.await.unwrap();
-    assert!(site.open().await.is_err());
+    assert!(keys.open().await.is_err());
     // None was made in its place.
-    assert_eq!(site.stored(), ["k"]);
+    assert_eq!(keys.stored(), ["k"]);
 }
 
 #[tokio::test]
@@ -207,13 +175,13 @@ async fn coordinates_keep_their_leading_zeros() {
 
 #[tokio::test]
 async fn a_restart_keeps_the_keys() {
-    let mut site = Site::new();
-    let signer = site.open().await.unwrap();
+    let mut keys = KeyStore::new();
+    let signer = keys.open().await.unwrap();
     signer.rotate().await.unwrap();
     let (jwks, list, kid) = (signer.jwks(), signer.list(), signs(&signer));
     let token = signer.sign(&json!({"sub": "alice"})).unwrap();
-    site.clock.forward(60);
-    let signer = site.restart().await;
+    keys.clock.forward(60);
+    let signer = keys.restart().await;
     assert_eq!(signer.jwks(), jwks);
     assert_eq!(signer.list(), list);
     assert_eq!(signs(&signer), kid);
@@ -222,22 +190,22 @@ async fn a_restart_keeps_the_keys() {
 
 #[tokio::test]
 async fn signers_that_start_at_once_agree_on_one_key() {
-    let site = Site::new();
-    let (a, b, c) = tokio::join!(site.open(), site.open(), site.open());
+    let keys = KeyStore::new();
+    let (a, b, c) = tokio::join!(keys.open(), keys.open(), keys.open());
     let (a, b, c) = (a.unwrap(), b.unwrap(), c.unwrap());
     assert_eq!(a.jwks(), b.jwks());
     assert_eq!(a.jwks(), c.jwks());
-    assert_eq!(site.stored(), kids(&a));
+    assert_eq!(keys.stored(), kids(&a));
 }
 
 #[tokio::test]
 async fn a_rotation_is_published_at_once_signs_later_and_leaves_the_old_key_for_an_hour() {
-    let mut site = Site::new();
-    let signer = site.open().await.unwrap();
+    let mut keys = KeyStore::new();
+    let signer = keys.open().await.unwrap();
     let clone = signer.clone();
     let first = signs(&signer);
     let before = signer.sign(&json!({"sub": "alice"})).unwrap();
-    site.clock.forward(1_000);
+    keys.clock.forward(1_000);
     let made = signer.rotate().await.unwrap();
     let second = made.kid.clone();
     let now = T + 1_000;
@@ -249,10 +217,10 @@ async fn a_rotation_is_published_at_once_signs_later_and_leaves_the_old_key_for_
     // The key that signs stands first.
     assert_eq!(kids(&clone), [&*first, &*second]);
     assert_eq!(signs(&clone), first);
-    site.clock.forward(PUBLISH_BEFORE_USE - 1);
+    keys.clock.forward(PUBLISH_BEFORE_USE - 1);
     let last = signer.sign(&json!({"sub": "alice"})).unwrap();
     assert_eq!(signs(&signer), first);
-    site.clock.forward(1);
+    keys.clock.forward(1);
     assert_eq!(signs(&signer), second);
     assert_eq!(signs(&clone), second);
     assert_eq!(kids(&signer), [&*second, &*first]);
@@ -266,40 +234,40 @@ async fn a_rotation_is_published_at_once_signs_later_and_leaves_the_old_key_for_
     assert_eq!(list[1].gone_at, Some(switch.plus(PUBLISHED_AFTER_USE)));
 
     // What the old key signed last is checked until nobody has a reason to, and the sweep takes the key.
-    site.clock.forward(PUBLISHED_AFTER_USE - 1);
-    site.store.sweep(site.clock.now()).await.unwrap();
+    keys.clock.forward(PUBLISHED_AFTER_USE - 1);
+    keys.store.sweep(keys.clock.now()).await.unwrap();
     signer.refresh().unwrap();
     for token in [&before, &last] {
         assert!(check(&signer.jwks(), token).is_ok());
     }
-    site.clock.forward(1);
+    keys.clock.forward(1);
     assert_eq!(kids(&signer), [&*second]);
     assert!(check(&signer.jwks(), &last).is_err());
-    assert_eq!(site.stored().len(), 2);
-    site.store.sweep(site.clock.now()).await.unwrap();
-    assert_eq!(site.stored(), [&*second]);
+    assert_eq!(keys.stored().len(), 2);
+    keys.store.sweep(keys.clock.now()).await.unwrap();
+    assert_eq!(keys.stored(), [&*second]);
     signer.refresh().unwrap();
-    let signer = site.restart().await;
+    let signer = keys.restart().await;
     assert_eq!(kids(&signer), [&*second]);
     assert_eq!(signs(&signer), second);
 }
 
 #[tokio::test]
 async fn the_next_rotation_removes_what_is_gone_even_where_nobody_sweeps() {
-    let site = Site::new();
-    let signer = site.open().await.unwrap();
+    let keys = KeyStore::new();
+    let signer = keys.open().await.unwrap();
     let first = signs(&signer);
     signer.rotate().await.unwrap();
-    site.clock.forward(PUBLISH_BEFORE_USE + PUBLISHED_AFTER_USE);
+    keys.clock.forward(PUBLISH_BEFORE_USE + PUBLISHED_AFTER_USE);
     signer.rotate().await.unwrap();
-    assert_eq!(site.stored().len(), 2);
-    assert!(!site.stored().contains(&first));
+    assert_eq!(keys.stored().len(), 2);
+    assert!(!keys.stored().contains(&first));
 }
 
 #[tokio::test]
 async fn of_rotations_at_once_one_is_done() {
-    let site = Site::new();
-    let signer = site.open().await.unwrap();
+    let keys = KeyStore::new();
+    let signer = keys.open().await.unwrap();
     let asked: Vec<_> = (0..16)
         .map(|_| {
             let signer = signer.clone();
@@ -322,16 +290,16 @@ async fn of_rotations_at_once_one_is_done() {
     }
     assert_eq!(made.len(), 1);
     assert_eq!(kids(&signer)[1..], made);
-    assert_eq!(site.stored().len(), 2);
+    assert_eq!(keys.stored().len(), 2);
 }
 
 #[tokio::test]
 async fn there_are_eight_keys_at_the_most() {
-    let site = Site::new();
-    let signer = site.open().await.unwrap();
+    let keys = KeyStore::new();
+    let signer = keys.open().await.unwrap();
     for _ in 1..MOST_KEYS {
         signer.rotate().await.unwrap();
-        site.clock.forward(PUBLISH_BEFORE_USE);
+        keys.clock.forward(PUBLISH_BEFORE_USE);
     }
     let refused = signer.rotate().await.unwrap_err();
     assert_eq!(refused.code(), ROTATED_LATELY);
@@ -340,16 +308,16 @@ async fn there_are_eight_keys_at_the_most() {
         "There are 8 signing keys already, with those that are still published; the oldest goes at 2026-11-24T13:10:30Z."
     );
     assert_eq!(kids(&signer).len(), MOST_KEYS);
-    site.clock.forward(refused.wait().unwrap());
+    keys.clock.forward(refused.wait().unwrap());
     signer.rotate().await.unwrap();
     assert_eq!(kids(&signer).len(), MOST_KEYS);
 }
 
 #[tokio::test]
 async fn a_rotation_goes_to_its_end_when_nobody_waits_for_it() {
-    let site = Site::new();
-    let signer = site.open().await.unwrap();
-    let news = site.store.watch("signing keys");
+    let keys = KeyStore::new();
+    let signer = keys.open().await.unwrap();
+    let news = keys.store.watch("signing keys");
     let asked = tokio::spawn({
         let signer = signer.clone();
         async move { signer.rotate().await }
@@ -360,14 +328,14 @@ async fn a_rotation_goes_to_its_end_when_nobody_waits_for_it() {
     while kids(&signer).len() < 2 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(site.stored().len(), 2);
+    assert_eq!(keys.stored().len(), 2);
 }
 
 #[tokio::test]
 async fn signing_goes_on_while_the_store_does_not_answer() {
-    let site = Site::new();
-    let signer = site.open().await.unwrap();
-    site.store.close().await;
+    let keys = KeyStore::new();
+    let signer = keys.open().await.unwrap();
+    keys.store.close().await;
     assert!(signer.rotate().await.is_err());
     assert!(signer.refresh().is_err());
     let token = signer.sign(&json!({"sub": "alice"})).unwrap();

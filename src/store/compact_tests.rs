@@ -20,8 +20,9 @@ use crate::metrics::{Metrics, Now};
 use super::compact::{self, CameTo, Compactor, Pace, fill};
 use super::engine::{self, Opened};
 use super::open::{open_witnessed, opener};
+use super::testing::{ALL_ROWS, open_in};
 use super::witness::Witness;
-use super::{MasterKeyPlace, Order, Record, Scan, Store, open};
+use super::{Record, Store};
 
 /// As soon as nobody writes, whatever the file's size.
 const AT_ONCE: Pace = Pace {
@@ -49,20 +50,13 @@ fn row(number: u64) -> Row {
 }
 
 fn rows(store: &Store) -> BTreeMap<u64, u64> {
-    let scan = Scan {
-        prefix: &[],
-        past: None,
-        order: Order::Ascending,
-        limit: 100_000,
-    };
-    let rows = store.read(|read| read.list::<Row>(&scan)).unwrap();
+    let rows = store.read(|read| read.list::<Row>(&ALL_ROWS)).unwrap();
     rows.into_iter().map(|(key, row)| (key, row.0)).collect()
 }
 
 /// A closed store with much room in it, and the rows that it holds.
 async fn roomy(folder: &Path) -> BTreeMap<u64, u64> {
-    let key = MasterKeyPlace::own(folder.join("master.key"));
-    let store = open(folder, &key, Arc::new(OsEntropy)).unwrap();
+    let store = open_in(folder).unwrap();
     store
         .write(|tx| (0..ROWS).try_for_each(|n| tx.put(&n, &row(n))))
         .await
@@ -261,7 +255,7 @@ async fn a_kill_at_any_moment_loses_nothing() {
         let wrote = said.lines().filter_map(|line| line.strip_prefix("wrote "));
         promised.extend(wrote.map(|n| n.parse::<u64>().unwrap()).map(|n| (n, n)));
 
-        let store = super::tests::open_in(folder.path()).unwrap();
+        let store = open_in(folder.path()).unwrap();
         let found = rows(&store);
         for (key, value) in &promised {
             assert_eq!(found.get(key), Some(value), "row {key} after kill {kill}");

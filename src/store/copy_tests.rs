@@ -1,6 +1,5 @@
 //! Copies of a store that is being written to, and how they come back.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering as Memory};
 
@@ -8,9 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{OsEntropy, Timestamp};
 
-use super::{
-    MasterKeyPlace, Order, Passing, Record, RestoreError, Scan, Source, Store, begin_restore, open,
-};
+use super::testing::{ALL_ROWS, TestStore, key_in};
+use super::{Passing, Record, RestoreError, Source, Store, begin_restore};
 
 const NOW: Timestamp = Timestamp::from_unix(1_795_521_600);
 
@@ -30,25 +28,14 @@ impl Record for OtherHalf {
     const TABLE: &'static str = "other half";
 }
 
-fn place(folder: &Path) -> MasterKeyPlace {
-    MasterKeyPlace::own(folder.join("master.key"))
-}
-
-fn open_in(folder: &Path) -> Store {
-    open(folder, &place(folder), Arc::new(OsEntropy)).unwrap()
-}
-
 fn halves(store: &Store) -> (Vec<String>, Vec<String>) {
-    let scan = Scan {
-        prefix: &[],
-        past: None,
-        order: Order::Ascending,
-        limit: 10_000,
-    };
     store
         .read(|read| {
-            let ones = read.list::<Half>(&scan)?.into_iter().map(|(_, it)| it.0);
-            let others = read.list::<OtherHalf>(&scan)?;
+            let ones = read
+                .list::<Half>(&ALL_ROWS)?
+                .into_iter()
+                .map(|(_, it)| it.0);
+            let others = read.list::<OtherHalf>(&ALL_ROWS)?;
             let others = others.into_iter().map(|(_, it)| it.0);
             Ok((ones.collect(), others.collect()))
         })
@@ -57,8 +44,7 @@ fn halves(store: &Store) -> (Vec<String>, Vec<String>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_is_of_one_moment_however_much_is_written_meanwhile() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open_in(folder.path());
+    let mut store = TestStore::create();
     let done = Arc::new(AtomicBool::new(false));
     let writing = tokio::spawn({
         let (store, done) = (store.clone(), done.clone());
@@ -109,11 +95,11 @@ async fn a_copy_is_of_one_moment_however_much_is_written_meanwhile() {
     store.close().await;
 
     for (number, copy) in copies.iter().enumerate() {
-        let file = folder.path().join("copy");
+        let file = store.folder().join("copy");
         std::fs::write(&file, copy).unwrap();
         let restoring = begin_restore(
-            folder.path(),
-            &place(folder.path()),
+            store.folder(),
+            &key_in(store.folder()),
             Source::Copy(&file),
             &[],
             NOW,
@@ -123,7 +109,7 @@ async fn a_copy_is_of_one_moment_however_much_is_written_meanwhile() {
         assert!(restoring.replaced().is_some());
         let placed = restoring.put_in_place(NOW).await.unwrap();
         assert_eq!(placed.epochs, (1, number as u64 + 2));
-        let store = open_in(folder.path());
+        store.restart().await;
         let (ones, others) = halves(&store);
         assert!(!ones.is_empty());
         assert_eq!(ones, others);
@@ -133,9 +119,8 @@ async fn a_copy_is_of_one_moment_however_much_is_written_meanwhile() {
 
 #[tokio::test]
 async fn no_copy_comes_back_by_a_clock_that_stands_before_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open_in(folder.path());
-    let file = folder.path().join("copy");
+    let mut store = TestStore::create();
+    let file = store.folder().join("copy");
     let mut copy = Vec::new();
     store
         .copy(NOW, &mut |piece| {
@@ -146,13 +131,13 @@ async fn no_copy_comes_back_by_a_clock_that_stands_before_it() {
     store.close().await;
     std::fs::write(&file, copy).unwrap();
     let refused = begin_restore(
-        folder.path(),
-        &place(folder.path()),
+        store.folder(),
+        &key_in(store.folder()),
         Source::Copy(&file),
         &[],
         NOW.minus(1),
         Arc::new(OsEntropy),
     );
     assert!(matches!(refused.err(), Some(RestoreError::Clock { .. })));
-    open_in(folder.path()).close().await;
+    store.restart().await;
 }

@@ -7,7 +7,8 @@ use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use crate::base::{OsEntropy, Timestamp};
 use crate::crypto::{MasterKey, term_of};
 
-use super::tests::{Disk, all, note, open_in, open_on, until_healthy};
+use super::testing::TestStore;
+use super::tests::{Disk, all, note, open_on, until_healthy};
 use super::{Store, engine};
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
@@ -29,9 +30,8 @@ fn terms_of_rows(file: &std::path::Path) -> BTreeSet<u32> {
 
 #[tokio::test]
 async fn all_rows_are_sealed_anew_and_the_earlier_key_is_let_go() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("mfad.redb");
-    let store = open_in(folder.path()).unwrap();
+    let mut store = TestStore::create();
+    let file = store.folder().join("mfad.redb");
     assert_eq!(store.reseal().await.unwrap(), None);
     // Of which some will expire, and more than one transaction takes.
     let write = |tx: &mut super::Tx<'_>| {
@@ -75,23 +75,22 @@ async fn all_rows_are_sealed_anew_and_the_earlier_key_is_let_go() {
     assert_eq!(all(&store).len(), 750);
     store.close().await;
     assert_eq!(terms_of_rows(&file), BTreeSet::from([2]));
-    let store = open_in(folder.path()).unwrap();
+    store.restart().await;
     assert_eq!((all(&store).len(), terms(&store)), (750, vec![2]));
     assert_eq!(store.data_keys()[0].since, Some(NOW));
 }
 
 #[tokio::test]
 async fn sealing_anew_goes_on_where_it_was_broken_off() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open_in(folder.path()).unwrap();
+    let mut store = TestStore::create();
     store.write(|tx| tx.put(&1, &note("one"))).await.unwrap();
     store.rotate_data_key(NOW).await.unwrap();
     store.rotate_data_key(NOW.plus(1)).await.unwrap();
     store.write(|tx| tx.put(&2, &note("two"))).await.unwrap();
     store.close().await;
-    let file = folder.path().join("mfad.redb");
+    let file = store.folder().join("mfad.redb");
     assert_eq!(terms_of_rows(&file), BTreeSet::from([1, 3]));
-    let store = open_in(folder.path()).unwrap();
+    store.restart().await;
     assert_eq!(terms(&store), [1, 2, 3]);
     assert_eq!(store.reseal().await.unwrap().unwrap().rows, 1);
     assert_eq!((terms(&store), all(&store).len()), (vec![3], 2));
@@ -99,12 +98,11 @@ async fn sealing_anew_goes_on_where_it_was_broken_off() {
 
 #[tokio::test]
 async fn the_key_of_a_damaged_row_stays() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open_in(folder.path()).unwrap();
+    let mut store = TestStore::create();
     store.write(|tx| tx.put(&1, &note("one"))).await.unwrap();
     store.write(|tx| tx.put(&2, &note("two"))).await.unwrap();
     store.close().await;
-    let file = folder.path().join("mfad.redb");
+    let file = store.folder().join("mfad.redb");
     {
         let database = engine::builder(false).open(&file).unwrap();
         let transaction = engine::begin(&database).unwrap();
@@ -118,7 +116,7 @@ async fn the_key_of_a_damaged_row_stays() {
         }
         engine::commit(transaction).unwrap();
     }
-    let store = open_in(folder.path()).unwrap();
+    store.restart().await;
     store.rotate_data_key(NOW).await.unwrap();
     let done = store.reseal().await.unwrap().unwrap();
     assert_eq!((done.rows, done.unreadable), (1, 1));

@@ -60,6 +60,8 @@ mod power_cut;
 #[cfg(test)]
 mod succession_tests;
 #[cfg(test)]
+pub mod testing;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod upgrade_tests;

@@ -17,7 +17,8 @@ use crate::crypto::MasterKey;
 
 use super::birth::initialise;
 use super::open::open_with;
-use super::{Order, Record, Scan, Store, compact, engine};
+use super::testing::ALL_ROWS;
+use super::{Record, Store, compact, engine};
 
 /// How many images are tried, unless this variable says otherwise.
 const IMAGES: (&str, u64) = ("MFAD_POWER_CUTS", 500);
@@ -191,13 +192,7 @@ fn open_on(disk: &Arc<Disk>, master: &MasterKey) -> Store {
 }
 
 fn rows(store: &Store) -> BTreeMap<u64, u64> {
-    let scan = Scan {
-        prefix: &[],
-        past: None,
-        order: Order::Ascending,
-        limit: 10_000,
-    };
-    let rows = store.read(|read| read.list::<Row>(&scan)).unwrap();
+    let rows = store.read(|read| read.list::<Row>(&ALL_ROWS)).unwrap();
     rows.into_iter().map(|(key, row)| (key, row.0)).collect()
 }
 

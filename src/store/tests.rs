@@ -14,7 +14,8 @@ use crate::crypto::{KeyRingError, MasterKey};
 use super::birth::initialise;
 use super::meta::{FORMAT, META};
 use super::open::open_with;
-use super::{MasterKeyPlace, OpenError, Order, Record, Scan, Store, Tx, engine, open};
+use super::testing::{ALL_ROWS, TestStore, key_in, open_in};
+use super::{OpenError, Order, Record, Scan, Store, Tx, engine, open};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Note {
@@ -48,27 +49,13 @@ pub(super) fn note(text: &str) -> Note {
     }
 }
 
-fn own_key(folder: &Path) -> MasterKeyPlace {
-    MasterKeyPlace::own(folder.join("master.key"))
-}
-
-pub(super) fn open_in(folder: &Path) -> Result<Store, OpenError> {
-    open(folder, &own_key(folder), Arc::new(OsEntropy))
-}
-
 fn no() -> Failure {
     Failure::not_found()
 }
 
 pub(super) fn all(store: &Store) -> BTreeMap<u64, String> {
-    let scan = Scan {
-        prefix: &[],
-        past: None,
-        order: Order::Ascending,
-        limit: 10_000,
-    };
     store
-        .read(|r| r.list::<Note>(&scan))
+        .read(|r| r.list::<Note>(&ALL_ROWS))
         .unwrap()
         .into_iter()
         .map(|(k, n)| (k, n.text))
@@ -77,8 +64,7 @@ pub(super) fn all(store: &Store) -> BTreeMap<u64, String> {
 
 #[tokio::test]
 async fn what_was_answered_is_there_after_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open_in(folder.path()).unwrap();
+    let mut store = TestStore::create();
     store.write(|tx| tx.put(&1, &note("one"))).await.unwrap();
     store.close().await;
     assert_eq!(
@@ -89,14 +75,13 @@ async fn what_was_answered_is_there_after_a_restart() {
             .code(),
         codes::UNAVAILABLE
     );
-    let store = open_in(folder.path()).unwrap();
+    store.restart().await;
     assert_eq!(all(&store), BTreeMap::from([(1, "one".to_owned())]));
 }
 
 #[tokio::test]
 async fn a_transaction_that_fails_or_panics_leaves_nothing_and_touches_no_other() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open_in(folder.path()).unwrap();
+    let store = TestStore::create();
     let outcomes = futures_join(&store, 60).await;
     for (n, outcome) in outcomes.iter().enumerate() {
         match n % 3 {
@@ -138,8 +123,7 @@ async fn futures_join(store: &Store, count: u64) -> Vec<Result<(), Failure>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_parallel_transactions_all_count() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open_in(folder.path()).unwrap();
+    let store = TestStore::create();
     let running: Vec<_> = (0..1_000)
         .map(|_| {
             let store = store.clone();
@@ -166,8 +150,7 @@ async fn a_thousand_parallel_transactions_all_count() {
 
 #[tokio::test]
 async fn a_transaction_sees_its_own_changes_in_gets_scans_and_numbers() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open_in(folder.path()).unwrap();
+    let store = TestStore::create();
     for n in [1u64, 3, 5, 7] {
         store
             .write(move |tx| tx.put(&n, &note("stored")))
@@ -215,8 +198,7 @@ async fn a_transaction_sees_its_own_changes_in_gets_scans_and_numbers() {
 
 #[tokio::test]
 async fn a_persons_rows_are_scanned_without_their_neighbours() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open_in(folder.path()).unwrap();
+    let store = TestStore::create();
     let people = [
         PersonKey([0; 16]),
         PersonKey([1; 16]),
@@ -250,8 +232,7 @@ async fn a_persons_rows_are_scanned_without_their_neighbours() {
 
 #[tokio::test]
 async fn the_sweep_removes_what_is_over_and_nothing_that_was_put_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open_in(folder.path()).unwrap();
+    let store = TestStore::create();
     let at = Timestamp::from_unix;
     store
         .write(move |tx| {
@@ -281,8 +262,7 @@ async fn the_sweep_removes_what_is_over_and_nothing_that_was_put_again() {
 
 #[tokio::test]
 async fn a_watcher_hears_of_a_commit_that_came_before_it_listened() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open_in(folder.path()).unwrap();
+    let store = TestStore::create();
     let (notes, marks) = (store.watch("note"), store.watch("mark"));
     store.write(|tx| tx.put(&1, &note("one"))).await.unwrap();
     notes.notified().await;
@@ -308,8 +288,7 @@ async fn an_older_record_is_read_and_a_newer_one_is_not_misread() {
         const TABLE: &'static str = "mark";
         const VERSION: u8 = 3;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let store = open_in(folder.path()).unwrap();
+    let store = TestStore::create();
     let person = PersonKey([1; 16]);
     store
         .write(move |tx| tx.put(&(person, 1), &Old(7)))
@@ -329,8 +308,7 @@ async fn an_older_record_is_read_and_a_newer_one_is_not_misread() {
 
 #[tokio::test]
 async fn a_row_moved_to_another_place_does_not_open() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open_in(folder.path()).unwrap();
+    let mut store = TestStore::create();
     store
         .write(|tx| {
             tx.put(&1, &note("alice's"))
@@ -341,7 +319,7 @@ async fn a_row_moved_to_another_place_does_not_open() {
     store.close().await;
     {
         let database = engine::builder(true)
-            .open(folder.path().join("mfad.redb"))
+            .open(store.folder().join("mfad.redb"))
             .unwrap();
         let table = redb::TableDefinition::<&[u8], &[u8]>::new("note");
         let transaction = database.begin_write().unwrap();
@@ -363,7 +341,7 @@ async fn a_row_moved_to_another_place_does_not_open() {
         }
         transaction.commit().unwrap();
     }
-    let store = open_in(folder.path()).unwrap();
+    store.restart().await;
     assert_eq!(
         store.read(|r| r.get::<Note>(&1)).unwrap_err().code().kind,
         Kind::Internal
@@ -407,36 +385,35 @@ async fn files_are_private_and_what_is_not_ours_is_refused() {
 
 #[tokio::test]
 async fn a_lost_or_wrong_master_key_stops_the_start_and_harms_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open_in(folder.path()).unwrap();
+    let store = TestStore::create();
     store.write(|tx| tx.put(&1, &note("one"))).await.unwrap();
     store.close().await;
-    let key = folder.path().join("master.key");
+    let key = store.folder().join("master.key");
     let kept = std::fs::read(&key).unwrap();
 
     std::fs::remove_file(&key).unwrap();
     assert!(matches!(
-        open_in(folder.path()),
+        open_in(store.folder()),
         Err(OpenError::MasterKeyLost { .. })
     ));
     assert!(!key.exists(), "a lost key must not be replaced");
 
     let other = MasterKey::create(&key, None, &OsEntropy).unwrap();
-    match open_in(folder.path()) {
+    match open_in(store.folder()) {
         Err(OpenError::KeyRing(KeyRingError::WrongMasterKey { found, .. })) => {
             assert_eq!(found, other.id())
         }
         other => panic!("opened under the wrong key: {:?}", other.err()),
     }
     std::fs::write(&key, kept).unwrap();
-    assert_eq!(all(&open_in(folder.path()).unwrap()).len(), 1);
+    assert_eq!(all(&open_in(store.folder()).unwrap()).len(), 1);
 }
 
 #[tokio::test]
 async fn a_newer_or_damaged_file_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    open_in(folder.path()).unwrap().close().await;
-    let path = folder.path().join("mfad.redb");
+    let store = TestStore::create();
+    store.close().await;
+    let path = store.folder().join("mfad.redb");
     {
         let database = engine::builder(true).open(&path).unwrap();
         let transaction = database.begin_write().unwrap();
@@ -448,14 +425,14 @@ async fn a_newer_or_damaged_file_is_refused() {
         transaction.commit().unwrap();
     }
     assert!(
-        matches!(open_in(folder.path()), Err(OpenError::Newer { found, .. }) if found == FORMAT + 1)
+        matches!(open_in(store.folder()), Err(OpenError::Newer { found, .. }) if found == FORMAT + 1)
     );
     std::fs::write(
         &path,
         b"this is no database, but it is long enough to look at",
     )
     .unwrap();
-    assert!(open_in(folder.path()).is_err());
+    assert!(open_in(store.folder()).is_err());
     assert_eq!(
         std::fs::read(&path).unwrap().len(),
         53,
@@ -465,14 +442,13 @@ async fn a_newer_or_damaged_file_is_refused() {
 
 #[tokio::test]
 async fn an_emptied_or_exchanged_file_is_never_taken_for_a_new_store() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("mfad.redb");
-    let store = open_in(folder.path()).unwrap();
+    let store = TestStore::create();
+    let path = store.folder().join("mfad.redb");
     store.write(|tx| tx.put(&1, &note("one"))).await.unwrap();
     store.close().await;
     std::fs::write(&path, b"").unwrap();
     assert!(matches!(
-        open_in(folder.path()),
+        open_in(store.folder()),
         Err(OpenError::Damaged { .. })
     ));
     assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
@@ -482,7 +458,7 @@ async fn an_emptied_or_exchanged_file_is_never_taken_for_a_new_store() {
     drop(engine::builder(true).create(&path).unwrap());
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     assert!(matches!(
-        open_in(folder.path()),
+        open_in(store.folder()),
         Err(OpenError::Damaged { .. })
     ));
 }
@@ -703,14 +679,13 @@ async fn a_store_that_was_broken_off_while_it_was_made_is_made_anew() {
 
 #[test]
 fn a_file_that_is_no_store_of_ours_is_left_as_it_is() {
-    let folder = tempfile::tempdir().unwrap();
-    open_in(folder.path()).unwrap();
-    let path = folder.path().join("other").join("mfad.redb");
+    let store = TestStore::create();
+    let path = store.folder().join("other").join("mfad.redb");
     std::fs::create_dir(path.parent().unwrap()).unwrap();
     std::fs::write(&path, [7; 5000]).unwrap();
     let opened = open(
         path.parent().unwrap(),
-        &own_key(folder.path()),
+        &key_in(store.folder()),
         Arc::new(OsEntropy),
     );
     assert!(matches!(opened.err().unwrap(), OpenError::Damaged { .. }));

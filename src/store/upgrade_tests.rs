@@ -13,9 +13,10 @@ use super::engine::{self, Opened, Snapshot};
 use super::keys::Keys;
 use super::meta::{self, FORMAT, Meta, PROGRAM};
 use super::rehearsal::{Overlay, rehearse};
+use super::testing::{ALL_ROWS, key_in, open_in};
 use super::tx::SnapshotReader;
 use super::upgrade::{Change, LADDER, Step, changes, climb, prepare};
-use super::{Key, MasterKeyPlace, OpenError, Order, Read, Record, Scan, Tx, open};
+use super::{Key, OpenError, Read, Record, Scan, Tx};
 
 /// As an older program kept it.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -40,17 +41,8 @@ impl Record for Tallies {
     const VERSION: u8 = 2;
 }
 
-fn everything() -> Scan<'static> {
-    Scan {
-        prefix: &[],
-        past: None,
-        order: Order::Ascending,
-        limit: usize::MAX,
-    }
-}
-
 fn split(tx: &mut Tx<'_>, _: Option<&[u8]>) -> Result<Option<Vec<u8>>, Failure> {
-    for (key, tally) in tx.list::<Tally>(&everything())? {
+    for (key, tally) in tx.list::<Tally>(&ALL_ROWS)? {
         let by_kind = vec![tally.misses];
         tx.put(&key, &Tallies { by_kind })?;
     }
@@ -62,7 +54,7 @@ fn double(tx: &mut Tx<'_>, past: Option<&[u8]>) -> Result<Option<Vec<u8>>, Failu
     let next = Scan {
         past,
         limit: 1,
-        ..everything()
+        ..ALL_ROWS
     };
     for (key, Tallies { mut by_kind }) in tx.list::<Tallies>(&next)? {
         by_kind.push(2 * by_kind[0]);
@@ -89,10 +81,6 @@ const BREAKS_OFF: Step = Step {
     passes: &[break_off],
 };
 
-fn place(folder: &Path) -> MasterKeyPlace {
-    MasterKeyPlace::own(folder.join("master.key"))
-}
-
 /// A store of format 1 with two tallies in it.
 async fn old_store(folder: &Path) {
     store_of_today(folder).await;
@@ -101,7 +89,7 @@ async fn old_store(folder: &Path) {
 }
 
 async fn store_of_today(folder: &Path) {
-    let store = open(folder, &place(folder), Arc::new(OsEntropy)).unwrap();
+    let store = open_in(folder).unwrap();
     for (key, misses) in [(1, 4), (2, 0)] {
         store
             .write(move |tx| tx.put(&key, &Tally { misses }))
@@ -127,7 +115,7 @@ fn tallies<R: Record<Key = u64>>(database: &Opened, sealer: &Sealer) -> Vec<(u64
         snapshot: &snapshot,
         sealer,
     };
-    (&reader as &dyn Read).list(&everything()).unwrap()
+    (&reader as &dyn Read).list(&ALL_ROWS).unwrap()
 }
 
 #[tokio::test]
@@ -179,7 +167,7 @@ async fn all_steps_are_taken_in_their_order_and_told_before() {
 
     // This program has no such steps, and leaves the file alone.
     let before = std::fs::read(&path).unwrap();
-    let refused = open(folder.path(), &place(folder.path()), Arc::new(OsEntropy));
+    let refused = open_in(folder.path());
     match refused.err().unwrap() {
         OpenError::Newer { found, program, .. } => {
             assert_eq!((found, program.as_deref()), (3, Some(PROGRAM)));
@@ -215,7 +203,7 @@ async fn an_upgrade_that_breaks_off_leaves_the_old_format_whole() {
     let unfinished = "mfad.redb.before-format-3.unfinished";
     assert!(!folder.path().join(unfinished).exists());
 
-    let store = open(folder.path(), &place(folder.path()), Arc::new(OsEntropy)).unwrap();
+    let store = open_in(folder.path()).unwrap();
     let tally = store.read(|read| read.get::<Tally>(&1)).unwrap();
     assert_eq!(tally, Some(Tally { misses: 4 }));
 }
@@ -235,7 +223,7 @@ async fn a_rehearsal_writes_and_reads_and_leaves_no_trace() {
     };
     let before = files();
     let entropy = Arc::new(OsEntropy);
-    let rehearsal = rehearse(folder.path(), &place(folder.path()), entropy.clone()).unwrap();
+    let rehearsal = rehearse(folder.path(), &key_in(folder.path()), entropy.clone()).unwrap();
     assert_eq!((rehearsal.format, &*rehearsal.changes), (FORMAT, &[][..]));
     assert_eq!(rehearsal.written_by.as_deref(), Some(PROGRAM));
     let store = rehearsal.store;
@@ -248,11 +236,15 @@ async fn a_rehearsal_writes_and_reads_and_leaves_no_trace() {
     let tally = store.read(|read| read.get::<Tally>(&299)).unwrap();
     assert_eq!(tally, Some(Tally { misses: 300 }));
     // Nobody else has it meanwhile.
-    let refused = open(folder.path(), &place(folder.path()), entropy.clone());
+    let refused = open_in(folder.path());
     assert!(matches!(refused.err(), Some(OpenError::InUse(_))));
     store.close().await;
     assert_eq!(files(), before);
-    let refused = rehearse(Path::new("/nowhere/at/all"), &place(folder.path()), entropy);
+    let refused = rehearse(
+        Path::new("/nowhere/at/all"),
+        &key_in(folder.path()),
+        entropy,
+    );
     assert!(matches!(refused.err(), Some(OpenError::Io { .. })));
 }
 
@@ -318,7 +310,7 @@ async fn who_wrote_a_store_is_noted_once_and_a_stranger_to_it_steers_no_terminal
     let path = folder.path().join("mfad.redb");
     assert_eq!(changes(&path, &read, &LADDER, None), [Change::Noted]);
     drop(database);
-    let store = open(folder.path(), &place(folder.path()), Arc::new(OsEntropy)).unwrap();
+    let store = open_in(folder.path()).unwrap();
     store.close().await;
     let (_, now, _) = opened(folder.path());
     assert_eq!(now, meta);

@@ -1,12 +1,10 @@
 //! One browser, its copies, and everybody else.
 
-use std::sync::Arc;
-
 use super::record::Kept;
 use super::rule::Token;
 use super::*;
 use crate::base::{OsEntropy, PersonKey, Timestamp};
-use crate::store::{MasterKeyPlace, Store, open};
+use crate::store::testing::{ALL_ROWS, TestStore};
 
 const ALICE: PersonKey = PersonKey([1; 16]);
 const BOB: PersonKey = PersonKey([2; 16]);
@@ -14,23 +12,18 @@ const START: Timestamp = Timestamp::from_unix(1_800_000_000);
 const DAY: u64 = 86_400;
 const DAYS: u64 = 30;
 
-struct Shop {
-    store: Store,
-    _folder: tempfile::TempDir,
+/// The browsers that are trusted.
+struct Devices {
+    store: TestStore,
 }
 
 /// What came of a token, by name, and the next one.
 type Outcome = (&'static str, String);
 
-impl Shop {
-    fn open() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let place = MasterKeyPlace::own(folder.path().join("master.key"));
-        let store = open(folder.path(), &place, Arc::new(OsEntropy)).unwrap();
-        Shop {
-            store,
-            _folder: folder,
-        }
+impl Devices {
+    fn new() -> Self {
+        let store = TestStore::create();
+        Devices { store }
     }
 
     async fn remember_until(&self, person: PersonKey, days: u64, now: Timestamp) -> String {
@@ -83,15 +76,15 @@ impl Shop {
         self.check_as(ALICE, "shop", token, DAYS, now).await
     }
 
-    fn devices(&self, person: PersonKey, now: Timestamp) -> Vec<TrustedDevice> {
+    fn list(&self, person: PersonKey, now: Timestamp) -> Vec<TrustedDevice> {
         self.store.read(|read| list(read, person, now)).unwrap()
     }
 }
 
 #[tokio::test]
 async fn a_token_is_good_once_and_gives_the_next() {
-    let shop = Shop::open();
-    let mut token = shop.remember().await;
+    let devices = Devices::new();
+    let mut token = devices.remember().await;
     for turn in 0..12 {
         assert!(
             token.starts_with("mfad_td_") && token.len() == 60,
@@ -100,60 +93,60 @@ async fn a_token_is_good_once_and_gives_the_next() {
         let body = &token[8..];
         assert!(body.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7')));
         let now = START.plus(turn * 60);
-        let (outcome, next) = shop.check(&token, now).await;
+        let (outcome, next) = devices.check(&token, now).await;
         assert_eq!(outcome, "trusted");
         assert_ne!(next, token);
-        assert_eq!(shop.devices(ALICE, now)[0].last_used_at, Some(now));
+        assert_eq!(devices.list(ALICE, now)[0].last_used_at, Some(now));
         token = next;
     }
 }
 
 #[tokio::test]
 async fn two_tabs_at_once_are_no_alarm_and_no_way_in() {
-    let shop = Shop::open();
-    let token = shop.remember().await;
-    let (_, next) = shop.check(&token, START).await;
+    let devices = Devices::new();
+    let token = devices.remember().await;
+    let (_, next) = devices.check(&token, START).await;
     for seconds in [0, 1, 9] {
-        let again = shop.check(&token, START.plus(seconds)).await;
+        let again = devices.check(&token, START.plus(seconds)).await;
         assert_eq!(again.0, "unknown", "{seconds}");
     }
-    assert_eq!(shop.check(&next, START.plus(9)).await.0, "trusted");
+    assert_eq!(devices.check(&next, START.plus(9)).await.0, "trusted");
 }
 
 #[tokio::test]
 async fn a_used_up_token_gives_its_copy_away_and_ends_the_device() {
     // How often the token is used before it is brought again, and when after the last use.
     for (uses, seconds) in [(1, 10), (1, 86_400), (2, 0), (2, 60), (8, 0), (8, 60)] {
-        let shop = Shop::open();
-        let (first, other) = (shop.remember().await, shop.remember().await);
+        let devices = Devices::new();
+        let (first, other) = (devices.remember().await, devices.remember().await);
         let mut token = first.clone();
         for _ in 0..uses {
-            token = shop.check(&token, START).await.1;
+            token = devices.check(&token, START).await.1;
         }
         let now = START.plus(seconds);
         assert_eq!(
-            shop.check(&first, now).await.0,
+            devices.check(&first, now).await.0,
             "copied",
             "{uses} {seconds}"
         );
         // For the copy and for the owner alike.
         for token in [&first, &token] {
-            assert_eq!(shop.check(token, now).await.0, "unknown");
+            assert_eq!(devices.check(token, now).await.0, "unknown");
         }
         // Another browser of the same person goes on.
-        assert_eq!(shop.check(&other, now).await.0, "trusted");
-        assert_eq!(shop.devices(ALICE, now).len(), 1);
+        assert_eq!(devices.check(&other, now).await.0, "trusted");
+        assert_eq!(devices.list(ALICE, now).len(), 1);
     }
 }
 
 #[tokio::test]
 async fn a_guess_does_no_harm_to_the_device_that_it_names() {
-    let shop = Shop::open();
-    let token = shop.remember().await;
+    let devices = Devices::new();
+    let token = devices.remember().await;
     let mut older = token.clone();
     let mut current = token.clone();
     for _ in 0..9 {
-        current = shop.check(&current, START).await.1;
+        current = devices.check(&current, START).await.1;
     }
     let device = Token::read(&token).unwrap().device;
     let guess = Token::draw(device, &OsEntropy).unwrap();
@@ -177,17 +170,17 @@ async fn a_guess_does_no_harm_to_the_device_that_it_names() {
         "a".repeat(100_000),
     ];
     for text in strange {
-        let outcome = shop.check(&text, now).await.0;
+        let outcome = devices.check(&text, now).await.0;
         assert_eq!(outcome, "unknown", "{}", &text[..text.len().min(70)]);
     }
-    assert_eq!(shop.check(&current, now).await.0, "trusted");
+    assert_eq!(devices.check(&current, now).await.0, "trusted");
 }
 
 #[tokio::test]
 async fn a_token_is_good_for_its_person_and_its_service_alone() {
-    let shop = Shop::open();
-    let token = shop.remember().await;
-    shop.remember_until(BOB, DAYS, START).await;
+    let devices = Devices::new();
+    let token = devices.remember().await;
+    devices.remember_until(BOB, DAYS, START).await;
     for (person, service) in [
         (BOB, "shop"),
         (ALICE, "bank"),
@@ -195,57 +188,47 @@ async fn a_token_is_good_for_its_person_and_its_service_alone() {
         (ALICE, "Shop"),
         (BOB, "bank"),
     ] {
-        let outcome = shop.check_as(person, service, &token, DAYS, START).await;
+        let outcome = devices.check_as(person, service, &token, DAYS, START).await;
         assert_eq!(outcome.0, "unknown", "{service}");
     }
-    assert_eq!(shop.check(&token, START).await.0, "trusted");
+    assert_eq!(devices.check(&token, START).await.0, "trusted");
 }
 
 #[tokio::test]
 async fn trust_ends_when_it_was_to_end_however_much_it_is_used() {
-    let shop = Shop::open();
-    let mut token = shop.remember().await;
+    let devices = Devices::new();
+    let mut token = devices.remember().await;
     for day in 1..30 {
-        let (outcome, next) = shop.check(&token, START.plus(day * DAY)).await;
+        let (outcome, next) = devices.check(&token, START.plus(day * DAY)).await;
         assert_eq!(outcome, "trusted", "{day}");
         token = next;
     }
     let end = START.plus(30 * DAY);
-    assert_eq!(shop.devices(ALICE, end.minus(1))[0].expires_at, end);
-    assert_eq!(shop.check(&token, end).await.0, "unknown");
+    assert_eq!(devices.list(ALICE, end.minus(1))[0].expires_at, end);
+    assert_eq!(devices.check(&token, end).await.0, "unknown");
     // A longer policy does not bring it back.
-    let longer = shop.check_as(ALICE, "shop", &token, 365, end).await;
+    let longer = devices.check_as(ALICE, "shop", &token, 365, end).await;
     assert_eq!(longer.0, "unknown");
-    assert!(shop.devices(ALICE, end).is_empty());
-    shop.store.sweep(end).await.unwrap();
-    let rows = shop
-        .store
-        .read(|read| {
-            read.list::<Kept>(&crate::store::Scan {
-                prefix: &[],
-                past: None,
-                order: crate::store::Order::Ascending,
-                limit: 10,
-            })
-        })
-        .unwrap();
-    assert!(rows.is_empty());
+    assert!(devices.list(ALICE, end).is_empty());
+    devices.store.sweep(end).await.unwrap();
+    let rows = devices.store.read(|read| read.list::<Kept>(&ALL_ROWS));
+    assert!(rows.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn a_shorter_policy_ends_trust_that_was_given_for_longer() {
-    let shop = Shop::open();
-    let token = shop.remember().await;
+    let devices = Devices::new();
+    let token = devices.remember().await;
     let now = START.plus(7 * DAY);
     for days in [0, 1, 7] {
-        let outcome = shop.check_as(ALICE, "shop", &token, days, now).await;
+        let outcome = devices.check_as(ALICE, "shop", &token, days, now).await;
         assert_eq!(outcome.0, "unknown", "{days}");
     }
-    assert_eq!(shop.devices(ALICE, now)[0].end(7), now);
-    let outcome = shop.check_as(ALICE, "shop", &token, 8, now).await;
+    assert_eq!(devices.list(ALICE, now)[0].end(7), now);
+    let outcome = devices.check_as(ALICE, "shop", &token, 8, now).await;
     assert_eq!(outcome.0, "trusted");
-    let keys = shop.store.clone();
-    let forbidden = shop
+    let keys = devices.store.clone();
+    let forbidden = devices
         .store
         .write(move |tx| remember(tx, keys.sealer(), &OsEntropy, ALICE, "shop", 0, now))
         .await;
@@ -254,41 +237,41 @@ async fn a_shorter_policy_ends_trust_that_was_given_for_longer() {
 
 #[tokio::test]
 async fn of_more_than_twenty_the_oldest_goes_and_what_has_ended_before_it() {
-    let shop = Shop::open();
-    let short = shop.remember_until(ALICE, 1, START.plus(5)).await;
+    let devices = Devices::new();
+    let short = devices.remember_until(ALICE, 1, START.plus(5)).await;
     let mut tokens = Vec::new();
     for number in 0..20 {
         let now = START.plus(2 * DAY + number);
         if number == 19 {
-            assert_eq!(shop.devices(ALICE, now).len(), 19);
+            assert_eq!(devices.list(ALICE, now).len(), 19);
         }
-        tokens.push(shop.remember_until(ALICE, DAYS, now).await);
+        tokens.push(devices.remember_until(ALICE, DAYS, now).await);
     }
     let now = START.plus(3 * DAY);
-    assert_eq!(shop.check(&short, now).await.0, "unknown");
-    assert_eq!(shop.devices(ALICE, now).len(), 20);
-    tokens.push(shop.remember_until(ALICE, DAYS, now).await);
-    let bobs = shop.remember_until(BOB, DAYS, now).await;
-    assert_eq!(shop.devices(ALICE, now).len(), 20);
-    assert_eq!(shop.check(&tokens[0], now).await.0, "unknown");
+    assert_eq!(devices.check(&short, now).await.0, "unknown");
+    assert_eq!(devices.list(ALICE, now).len(), 20);
+    tokens.push(devices.remember_until(ALICE, DAYS, now).await);
+    let bobs = devices.remember_until(BOB, DAYS, now).await;
+    assert_eq!(devices.list(ALICE, now).len(), 20);
+    assert_eq!(devices.check(&tokens[0], now).await.0, "unknown");
     for token in &tokens[1..] {
-        assert_eq!(shop.check(token, now).await.0, "trusted");
+        assert_eq!(devices.check(token, now).await.0, "trusted");
     }
-    let outcome = shop.check_as(BOB, "shop", &bobs, DAYS, now).await;
+    let outcome = devices.check_as(BOB, "shop", &bobs, DAYS, now).await;
     assert_eq!(outcome.0, "trusted");
 }
 
 #[tokio::test]
 async fn devices_are_shown_with_what_they_call_themselves_and_can_be_taken_back() {
-    let shop = Shop::open();
+    let devices = Devices::new();
     let long = format!("Mozilla/5.0\u{202e} \n{}", "x".repeat(300));
     let mut tokens = Vec::new();
     for (number, agent) in [Some(long), None, Some("\u{200b}".to_owned())]
         .into_iter()
         .enumerate()
     {
-        let keys = shop.store.clone();
-        let token = shop
+        let keys = devices.store.clone();
+        let token = devices
             .store
             .write(move |tx| {
                 let new = New {
@@ -304,28 +287,32 @@ async fn devices_are_shown_with_what_they_call_themselves_and_can_be_taken_back(
             .unwrap();
         tokens.push(token.expose().clone());
     }
-    let bobs = shop.remember_until(BOB, DAYS, START).await;
-    let devices = shop.devices(ALICE, START);
-    let agents: Vec<Option<&str>> = devices.iter().map(|d| d.user_agent.as_deref()).collect();
+    let bobs = devices.remember_until(BOB, DAYS, START).await;
+    let listed = devices.list(ALICE, START);
+    let agents: Vec<Option<&str>> = listed.iter().map(|d| d.user_agent.as_deref()).collect();
     let shown = agents[2].unwrap();
     assert!(shown.starts_with("Mozilla/5.0 xxx"), "{shown}");
     assert_eq!(shown.chars().count(), 128);
     assert_eq!(agents[..2], [None, None]);
-    assert_eq!(devices[2].created_at, START);
+    assert_eq!(listed[2].created_at, START);
 
-    let id = devices[2].id;
+    let id = listed[2].id;
     let revoke_as = |person, id| {
-        let store = shop.store.clone();
+        let store = devices.store.clone();
         async move { store.write(move |tx| revoke(tx, person, id)).await.unwrap() }
     };
     assert!(!revoke_as(BOB, id).await);
     assert!(revoke_as(ALICE, id).await);
     assert!(!revoke_as(ALICE, id).await);
-    assert_eq!(shop.check(&tokens[0], START).await.0, "unknown");
-    shop.store.write(|tx| forget_all(tx, ALICE)).await.unwrap();
+    assert_eq!(devices.check(&tokens[0], START).await.0, "unknown");
+    devices
+        .store
+        .write(|tx| forget_all(tx, ALICE))
+        .await
+        .unwrap();
     for token in &tokens {
-        assert_eq!(shop.check(token, START).await.0, "unknown");
+        assert_eq!(devices.check(token, START).await.0, "unknown");
     }
-    let outcome = shop.check_as(BOB, "shop", &bobs, DAYS, START).await;
+    let outcome = devices.check_as(BOB, "shop", &bobs, DAYS, START).await;
     assert_eq!(outcome.0, "trusted");
 }

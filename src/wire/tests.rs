@@ -1,11 +1,8 @@
 //! Which login service calls, as a router's handler sees it.
 
-use std::sync::Arc;
-
 use aws_lc_rs::hmac;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::FromRef;
 use axum::http::Request;
 use axum::routing::get;
 use base64::Engine;
@@ -16,81 +13,31 @@ use tower::ServiceExt;
 
 use super::CallingService;
 use crate::audit::Origin;
-use crate::auth::{IssuerSettings, KeySource, Outbound, Verifier};
-use crate::base::{Clock, OsEntropy, RequestId, Secret, Timestamp};
-use crate::clients::{self, Doorkeeper, Sends, Service, ServiceKey};
-use crate::metrics::Metrics;
-use crate::policy::Policy;
+use crate::auth::{IssuerSettings, KeySource};
+use crate::base::{OsEntropy, RequestId, Secret, TestClock};
+use crate::clients::{self, Sends, Service, ServiceKey};
 use crate::services::Services;
-use crate::session::{Sessions, Way};
-use crate::signing::Signer;
-use crate::store::{MasterKeyPlace, open};
-use crate::timekeeper::Timekeeper;
-use crate::words::Language;
+use crate::services::testing::TestContext;
 
 const NOW: u64 = 1_800_000_000;
 const ISSUER: &str = "https://login.example.org";
 const SECRET: &[u8; 32] = b"0123456789abcdef0123456789abcdef";
 
-struct Still;
-
-impl Clock for Still {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix(NOW)
-    }
-}
-
-#[derive(Clone)]
-struct Place(Services);
-
-impl FromRef<Place> for Services {
-    fn from_ref(place: &Place) -> Services {
-        place.0.clone()
-    }
-}
-
-struct House {
+/// A route that answers with the login service that calls it.
+struct Endpoint {
     router: Router,
-    tools: Services,
-    _folder: tempfile::TempDir,
+    context: TestContext,
 }
 
-impl House {
-    async fn new() -> House {
-        let folder = tempfile::tempdir().unwrap();
-        let place = MasterKeyPlace::own(folder.path().join("master.key"));
-        let store = open(folder.path(), &place, Arc::new(OsEntropy)).unwrap();
+impl Endpoint {
+    async fn new() -> Self {
         let keys = KeySource::Hs256(Secret::new(SECRET.to_vec()));
         let issuer = IssuerSettings::new(ISSUER, vec!["mfa".to_owned()], keys);
-        let outbound = Outbound::new(None).unwrap();
-        let (clock, entropy) = (Arc::new(Still), Arc::new(OsEntropy));
-        let signer = Signer::open(store.clone(), clock, entropy).await.unwrap();
-        let verifier = Verifier::new(vec![issuer], outbound, Arc::new(Still)).unwrap();
-        let sessions = Sessions::new(
-            store.clone(),
-            Arc::new(OsEntropy),
-            verifier.clone(),
-            Way::Pasted,
-        );
-        let tools = Services {
-            metrics: Metrics::new(),
-            sessions,
-            clients: Doorkeeper::new(store.clone()),
-            signer,
-            policy: Arc::new(Policy::default()),
-            recent_auth: None,
-            origin: "https://mfa.example.com".into(),
-            copies: None,
-            timekeeper: Timekeeper::open(store.clone(), Arc::new(Still)).unwrap(),
-            store,
-            clock: Arc::new(Still),
-            entropy: Arc::new(OsEntropy),
-            verifier,
-            mailer: None,
-            service_name: "Example".into(),
-            language: Language::English,
-            brand: Default::default(),
-        };
+        let context = TestContext::builder()
+            .clock(TestClock::at(NOW))
+            .issuer(issuer)
+            .build()
+            .await;
         let origin = Origin {
             request: RequestId::draw(&OsEntropy).unwrap(),
             ip: None,
@@ -99,17 +46,13 @@ impl House {
         let router = Router::new()
             .route("/who", get(who))
             .layer(axum::Extension(origin))
-            .with_state(Place(tools.clone()));
-        House {
-            router,
-            tools,
-            _folder: folder,
-        }
+            .with_state(Services::clone(&context));
+        Endpoint { router, context }
     }
 
     async fn add(&self, id: &str, client_id: Option<&str>) -> String {
         let key = ServiceKey::draw(&OsEntropy).unwrap();
-        let hash = key.hash(self.tools.keys());
+        let hash = key.hash(self.context.keys());
         let service = Service {
             id: id.to_owned(),
             sends: Sends::Subject,
@@ -119,8 +62,8 @@ impl House {
             issuer: None,
             unknown: None,
         };
-        let now = self.tools.now();
-        self.tools
+        let now = self.context.now();
+        self.context
             .store
             .write(move |tx| clients::add(tx, &service, hash, now))
             .await
@@ -182,8 +125,8 @@ fn refused(status: u16, code: &str) -> Result<String, (u16, String, String)> {
 
 #[tokio::test]
 async fn a_service_is_known_by_each_of_its_proofs() {
-    let house = House::new().await;
-    let key = house.add("portal", Some("portal-client")).await;
+    let endpoint = Endpoint::new().await;
+    let key = endpoint.add("portal", Some("portal-client")).await;
     let basic = format!("portal:{key}");
     for (name, value) in [
         ("authorization", format!("Bearer {key}")),
@@ -200,18 +143,18 @@ async fn a_service_is_known_by_each_of_its_proofs() {
         ("X-API-Key", key.clone()),
         ("authorization", service_token("portal-client")),
     ] {
-        let who = house.who(&[(name, &value)]).await;
+        let who = endpoint.who(&[(name, &value)]).await;
         assert_eq!(who, Ok("portal".to_owned()), "{name}: {value}");
     }
     let unregistered = service_token("unregistered");
-    let who = house.who(&[("authorization", &unregistered)]).await;
+    let who = endpoint.who(&[("authorization", &unregistered)]).await;
     assert_eq!(who, Ok("unregistered".to_owned()));
 }
 
 #[tokio::test]
 async fn nobody_else_is_a_login_service() {
-    let house = House::new().await;
-    let key = house.add("portal", None).await;
+    let endpoint = Endpoint::new().await;
+    let key = endpoint.add("portal", None).await;
     let stranger = ServiceKey::draw(&OsEntropy).unwrap().into_secret();
     let stranger = stranger.expose();
     let basic = |pair: String| format!("Basic {}", STANDARD.encode(pair));
@@ -278,16 +221,16 @@ async fn nobody_else_is_a_login_service() {
             refused(403, "forbidden"),
         ),
     ] {
-        let who = house.who(&[(name, &value)]).await;
+        let who = endpoint.who(&[(name, &value)]).await;
         assert_eq!(who, answer, "{name}: {value}");
     }
-    assert_eq!(house.who(&[]).await, none());
+    assert_eq!(endpoint.who(&[]).await, none());
 }
 
 #[tokio::test]
 async fn two_proofs_are_none() {
-    let house = House::new().await;
-    let key = house.add("portal", None).await;
+    let endpoint = Endpoint::new().await;
+    let key = endpoint.add("portal", None).await;
     let (bearer, token) = (format!("Bearer {key}"), service_token("c"));
     let basic = format!("Basic {}", STANDARD.encode(format!("portal:{key}")));
     for headers in [
@@ -302,7 +245,7 @@ async fn two_proofs_are_none() {
         [("x-api-key", &key), ("x-api-key", &key)],
     ] {
         assert_eq!(
-            house.who(&headers).await,
+            endpoint.who(&headers).await,
             refused(401, "unauthenticated"),
             "{headers:?}"
         );

@@ -2,28 +2,15 @@ import assert from "node:assert/strict";
 
 import { addKey, setUpApp, tokenOf } from "./support/account.js";
 import { usbPorts } from "./support/authenticator.js";
-import { fits, isAccessible } from "./support/looks.js";
+import { fitsNarrowly } from "./support/narrow.js";
 import { startWithProvider } from "./support/provider.js";
-import { card, enter, isFocused, newestCode, press, secretOn, tabTo } from "./support/settings.js";
+import { card, enter, isFocused, openSettings, press, secretOn, tabTo } from "./support/settings.js";
 import { openPrompt, outcomeOf } from "./support/sign-in.js";
 import { picture, story } from "./support/story.js";
 import { totp, wrongTotp } from "./support/totp.js";
 import { LANGUAGES, wordsOf } from "./support/words.js";
 
 const COOKIE = "mfad_language";
-
-/** Opens the settings page in the language of `say`, and signs Alice in. */
-async function openSettings(page, origin, say) {
-  await page.goto(`${origin}/`);
-  const signIn = page.getByRole("link", { name: say("session.sign_in"), exact: true });
-  const ways = page.getByRole("heading", { level: 2, name: say("page.ways") });
-  await signIn.or(ways).waitFor();
-  if (await signIn.isVisible()) {
-    await enter(page, signIn);
-    await enter(page, page.getByRole("button", { name: /Alice Example/ }));
-  }
-  await ways.waitFor();
-}
 
 const switcher = (page, say) => page.getByRole("group", { name: say("language"), exact: true });
 const choice = (page, name) => page.locator("#languages").getByRole("button", { name, exact: true });
@@ -201,86 +188,8 @@ story("in the middle of a sign-in another language is chosen, and the sign-in go
   assert.deepEqual([outcome.status, outcome.method], ["verified", "backup_code"]);
 });
 
-const NARROW = [["de", 320], ["de", 360], ["fr", 320], ["fr", 360], ["nl", 360], ["es", 360]];
-for (const [language, width] of NARROW) {
-  const say = wordsOf(language);
-  const eyes = { locale: LANGUAGES[language], viewport: { width, height: 740 } };
-  const look = (page) => async (what) => {
-    await fits(page, what);
-    await isAccessible(page, what);
-    await picture(page, `look ${language} ${what} ${width} pixels wide`, { fullPage: true });
-  };
-
-  story(`the settings page fits in ${language}, ${width} pixels wide`, async ({ page, origin, ear }) => {
-    const at = look(page);
-    ear.expects(400);
-    const [app, mail, keys, codes] = ["totp.title", "email.title", "keys.title", "codes.title"].map((key) => card(page, say(key)));
-    await page.goto(origin);
-    await page.getByRole("link", { name: say("session.sign_in"), exact: true }).waitFor();
-    await at("signed out");
-    await openSettings(page, origin, say);
-    await page.getByText(say("activity.none")).waitFor();
-    await at("with nothing");
-    await press(page, app, say("totp.add.heading"));
-    const secret = await secretOn(page);
-    await at("setting up an app");
-    await app.getByRole("textbox").fill(totp(secret));
-    await page.getByText(say("codes.save.why")).waitFor();
-    await at("with backup codes");
-    await enter(page, page.getByRole("button", { name: say("codes.saved") }));
-    await app.getByText(say("totp.added")).waitFor();
-    await press(page, mail, say("email.add.heading"));
-    await mail.getByRole("textbox").waitFor();
-    await mail.getByText(say("email.missing"), { exact: true }).click();
-    await at("waiting for a mail");
-    await mail.getByRole("textbox").fill(await newestCode(page, origin));
-    await mail.getByText(say("email.added")).waitFor();
-    await page.goto(`${origin}/demo`);
-    await (await usbPorts(page)).plugIn();
-    await addKey(page, "Blue & green, the one that I keep at home for a rainy day");
-    await openSettings(page, origin, say);
-    await page.getByRole("heading", { name: say("safety.good") }).waitFor();
-    await at("with everything");
-    await press(page, app, say("totp.remove.heading"));
-    await at("turning off the app");
-    await press(page, app, say("step.cancel"));
-    await press(page, app, say("totp.replace.heading"));
-    await press(page, app, say("prove.backup_code"));
-    await app.getByRole("textbox").fill("AAAA-BBBB-CCCC-DDDD");
-    await page.keyboard.press("Enter");
-    await app.getByText(say("problem.wrong_code")).waitFor();
-    await at("after a wrong code");
-    await press(page, app, say("step.cancel"));
-    await press(page, codes, say("codes.renew"));
-    await at("making new codes");
-    await press(page, codes, say("step.cancel"));
-    const name = "Blue & green, the one that I keep at home for a rainy day";
-    await press(page, keys, say("keys.remove.heading", { name }));
-    await at("removing a key");
-  }, eyes);
-
-  story(`the page in the middle of a sign-in fits in ${language}, ${width} pixels wide`, async ({ page, origin, ear }) => {
-    const at = look(page);
-    ear.expects(400);
-    await page.goto(`${origin}/demo`);
-    await setUpApp(page);
-    await (await usbPorts(page)).plugIn();
-    await addKey(page, "Blue");
-    await openPrompt(page, origin, { remember: true });
-    await page.getByRole("heading", { name: say("prompt.webauthn") }).waitFor();
-    await at("asked for a key");
-    await enter(page, page.getByRole("button", { name: say("prompt.another_way") }));
-    await at("asked for another way");
-    await enter(page, page.getByRole("button", { name: say("prompt.totp") }));
-    await page.getByRole("textbox").fill("000000");
-    await page.getByText(say("problem.wrong_code")).waitFor();
-    await at("asked again after a wrong code");
-    await page.goto(`${origin}/auth/callback`);
-    await page.getByRole("heading", { name: say("sign_in.failed") }).waitFor();
-    await page.getByText(say("sign_in.over")).waitFor();
-    await at("a dead end");
-  }, eyes);
-}
+// The longest words on the narrowest screen; tests/browser/sweep has the other languages and widths.
+fitsNarrowly("de", 320);
 
 story("the choice can be seen and made in forced colours", async ({ page, origin }) => {
   const say = wordsOf("en");

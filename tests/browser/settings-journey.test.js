@@ -13,6 +13,190 @@ import { totp, wrongTotp } from "./support/totp.js";
 
 const JOURNEY_MS = 240_000;
 const region = (page, name) => page.getByRole("region", { name, exact: true });
+const box = (within) => within.getByRole("textbox");
+
+/** A person who has a keyboard and no mouse. */
+class Keyboard {
+  constructor(page, eyes) {
+    this.page = page;
+    this.eyes = eyes;
+  }
+
+  /** Checks what is shown now, and keeps a picture of it. */
+  async at(what) {
+    await fits(this.page, what);
+    await hasTargets(this.page, what);
+    await isInOrder(this.page, what);
+    await isAccessible(this.page, what);
+    await picture(this.page, `journey ${what} ${this.eyes}`, { fullPage: true });
+  }
+
+  async press(within, name) {
+    await tabAndPress(this.page, within.getByRole("button", { name, exact: true }));
+  }
+
+  async type(box, text) {
+    await tabTo(this.page, box);
+    await this.page.keyboard.type(text);
+  }
+
+  /** Types where the focus is already. */
+  async enter(text) {
+    await this.page.keyboard.type(text);
+    await this.page.keyboard.press("Enter");
+  }
+
+  async said(within, text) {
+    await within.getByText(text).first().waitFor();
+    assert.ok(await isFocused(within.getByRole("heading", { level: 3 }).first()), "the focus is where the news is");
+  }
+
+  async byBackupCode(within, code) {
+    await this.press(within, "Backup code");
+    await this.enter(code);
+  }
+
+  /** Copies, downloads and prints the backup codes that are shown, and gives them. */
+  async saved(within) {
+    const { page } = this;
+    const heading = page.getByRole("heading", { name: "Save your backup codes" });
+    await heading.waitFor();
+    assert.ok(await isFocused(heading));
+    const shown = await page.locator(".codes li").allInnerTexts();
+    await this.at(`codes of ${await within.getByRole("heading").first().innerText()}`);
+    await this.press(within, "Copy");
+    await within.getByRole("button", { name: "Copied" }).waitFor();
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), shown.join("\n"));
+    const saving = page.waitForEvent("download");
+    await this.press(within, "Download");
+    const text = await readFile(await (await saving).path(), "utf8");
+    assert.ok(shown.every((code) => text.includes(code)), text);
+    const before = await page.evaluate(() => globalThis.printed);
+    await this.press(within, "Print");
+    assert.equal(await page.evaluate(() => globalThis.printed), before + 1);
+    await this.press(within, "I have saved them");
+    return shown;
+  }
+}
+
+async function signIn(page, origin, keyboard) {
+  await page.goto(`${origin}/`);
+  await tabAndPress(page, page.getByRole("link", { name: "Sign in", exact: true }));
+  await tabAndPress(page, page.getByRole("button", { name: /Alice Example/ }));
+  await page.getByText("Nothing has happened yet.").waitFor();
+  await page.getByText("A second factor is up to you, but wise.").waitFor();
+  await keyboard.at("nothing");
+}
+
+/** Gives the app's secret and the backup codes. */
+async function setUpApp(page, keyboard) {
+  await keyboard.press(app(page), "Set up an authenticator app");
+  const secret = await secretOn(page);
+  await keyboard.type(box(app(page)), wrongTotp(secret));
+  await app(page).getByRole("alert").getByText("That code is not right.").waitFor();
+  assert.ok(await isFocused(box(app(page))));
+  await keyboard.at("a wrong code");
+  await page.keyboard.type(totp(secret));
+  const backupCodes = await keyboard.saved(app(page));
+  await keyboard.said(app(page), "Your authenticator app is set up.");
+  return { secret, backupCodes };
+}
+
+async function setUpMailAndTurnItOff(page, origin, keyboard, backupCode) {
+  await keyboard.press(mail(page), "Set up codes by mail");
+  await mail(page).getByText("A mail was sent to").waitFor();
+  assert.ok(await isFocused(box(mail(page))));
+  await tabTo(page, mail(page).getByText("The mail does not arrive?"));
+  await page.keyboard.press("Enter");
+  await mail(page).getByText("Look into the folder for spam").waitFor();
+  await keyboard.at("a mail on its way");
+  await page.keyboard.press("Shift+Tab");
+  await keyboard.type(box(mail(page)), await newestCode(page, origin));
+  await keyboard.said(mail(page), "Codes by mail are set up.");
+  await keyboard.press(mail(page), "Turn off codes by mail");
+  await mail(page).getByText("You keep: your authenticator app and 10 backup codes.").waitFor();
+  await keyboard.byBackupCode(mail(page), backupCode);
+  await keyboard.said(mail(page), "Codes by mail are turned off.");
+}
+
+async function addAndRenameKey(page, keyboard) {
+  await (await usbPorts(page)).plugIn();
+  await tabAndPress(page, page.locator(".summary").getByRole("button", { name: "Add a security key" }));
+  await keys(page).getByText("The key is added.").waitFor();
+  await keyboard.at("naming a key");
+  await keyboard.enter("The blue one");
+  await keyboard.said(keys(page), "“The blue one” is added.");
+  await keyboard.press(keys(page), "Rename “The blue one”");
+  await keyboard.enter("The red one");
+  await keyboard.said(keys(page), "It is called “The red one” now.");
+}
+
+/** Gives the new app's secret. */
+async function replaceAppByKey(page, keyboard, before) {
+  await keyboard.press(app(page), "Replace your authenticator app");
+  await tabAndPress(page, app(page).getByRole("button", { name: "Use my key" }));
+  await page.getByText("Until this is done, your present app goes on working.").waitFor();
+  const secret = await secretOn(page);
+  assert.notEqual(secret, before);
+  await keyboard.type(box(app(page)), totp(secret));
+  await keyboard.said(app(page), "The new app has taken the place of the old one.");
+  return secret;
+}
+
+/** Gives the new backup codes. */
+async function renewCodesByKey(page, keyboard, before) {
+  await keyboard.press(codes(page), "Make new ones");
+  await tabAndPress(page, codes(page).getByRole("button", { name: "Use my key" }));
+  const fresh = await keyboard.saved(codes(page));
+  assert.ok(before.every((code) => !fresh.includes(code)));
+  await keyboard.said(codes(page), "You have new backup codes.");
+  return fresh;
+}
+
+/** A sign-in elsewhere, from a browser that is to be trusted, and is not any more. */
+async function trustBrowserAndForgetIt(page, origin, keyboard) {
+  const challenge = await openPrompt(page, origin, { remember: true, context: { app: "Wiki", user_agent: await page.evaluate(() => navigator.userAgent) } });
+  await tabTo(page, page.getByLabel("Remember this browser for"));
+  await page.keyboard.press("Space");
+  await tabAndPress(page, page.getByRole("button", { name: "Use my key" }));
+  await outcomeOf(page, challenge);
+  await openSettings(page, origin);
+  const trusted = region(page, "Trusted browsers");
+  await trusted.getByText("Like this browser").waitFor();
+  await keyboard.at("everything");
+  await keyboard.press(trusted, "Remove Chrome on Linux");
+  await trusted.getByText("No browser is trusted.").waitFor();
+  assert.ok(await isFocused(trusted.getByRole("heading")));
+}
+
+async function readActivity(page, keyboard) {
+  const activity = region(page, "Recent activity");
+  await activity.getByText("Trusted browser removed").waitFor();
+  await keyboard.press(activity, "Show older");
+  await activity.getByText("Authenticator app set up").last().waitFor();
+  assert.ok(await isFocused(activity.getByRole("listitem").nth(5)));
+  assert.equal(await activity.getByRole("heading", { level: 3 }).first().innerText().then((day) => day.toLowerCase()), "today");
+}
+
+async function turnEverythingOff(page, keyboard, backupCode) {
+  await keyboard.press(keys(page), "Remove “The red one”");
+  await keyboard.press(keys(page), "Remove it");
+  await keyboard.said(keys(page), "“The red one” is removed.");
+  await keyboard.press(app(page), "Turn off your authenticator app");
+  await app(page).getByText("Nothing else is left").waitFor();
+  await keyboard.byBackupCode(app(page), backupCode);
+  await keyboard.said(app(page), "Your authenticator app is turned off.");
+  assert.equal((await overview(page)).enabled, false);
+  await card(page, "Backup codes").getByText("They come with your first second factor").waitFor();
+}
+
+async function signOut(page, keyboard) {
+  await tabAndPress(page, page.getByRole("button", { name: "Sign out" }));
+  const heading = page.getByRole("heading", { name: "You are signed out" });
+  await heading.waitFor();
+  assert.ok(await isFocused(heading));
+  await keyboard.at("out");
+}
 
 for (const { name: eyes, ...options } of EYES) {
   story(`everything by keyboard alone: ${eyes}`, async ({ page, context, origin, ear }) => {
@@ -22,148 +206,18 @@ for (const { name: eyes, ...options } of EYES) {
       globalThis.print = () => { globalThis.printed += 1; };
     });
     ear.expects(400);
-    const at = async (what) => {
-      await fits(page, what);
-      await hasTargets(page, what);
-      await isInOrder(page, what);
-      await isAccessible(page, what);
-      await picture(page, `journey ${what} ${eyes}`, { fullPage: true });
-    };
-    const press = (within, name) => tabAndPress(page, within.getByRole("button", { name, exact: true }));
-    const type = async (box, text) => {
-      await tabTo(page, box);
-      await page.keyboard.type(text);
-    };
-    const said = async (within, text) => {
-      await within.getByText(text).first().waitFor();
-      assert.ok(await isFocused(within.getByRole("heading", { level: 3 }).first()), "the focus is where the news is");
-    };
-    const byBackupCode = async (within, code) => {
-      await press(within, "Backup code");
-      await page.keyboard.type(code);
-      await page.keyboard.press("Enter");
-    };
-    const saved = async (within) => {
-      const heading = page.getByRole("heading", { name: "Save your backup codes" });
-      await heading.waitFor();
-      assert.ok(await isFocused(heading));
-      const shown = await page.locator(".codes li").allInnerTexts();
-      await at(`codes of ${await within.getByRole("heading").first().innerText()}`);
-      await press(within, "Copy");
-      await within.getByRole("button", { name: "Copied" }).waitFor();
-      assert.equal(await page.evaluate(() => navigator.clipboard.readText()), shown.join("\n"));
-      const saving = page.waitForEvent("download");
-      await press(within, "Download");
-      const text = await readFile(await (await saving).path(), "utf8");
-      assert.ok(shown.every((code) => text.includes(code)), text);
-      const before = await page.evaluate(() => globalThis.printed);
-      await press(within, "Print");
-      assert.equal(await page.evaluate(() => globalThis.printed), before + 1);
-      await press(within, "I have saved them");
-      return shown;
-    };
-
-    // In.
-    await page.goto(`${origin}/`);
-    await tabAndPress(page, page.getByRole("link", { name: "Sign in", exact: true }));
-    await tabAndPress(page, page.getByRole("button", { name: /Alice Example/ }));
-    await page.getByText("Nothing has happened yet.").waitFor();
-    await page.getByText("A second factor is up to you, but wise.").waitFor();
-    await at("nothing");
-
-    // An app.
-    await press(app(page), "Set up an authenticator app");
-    const first = await secretOn(page);
-    const box = (within) => within.getByRole("textbox");
-    await type(box(app(page)), wrongTotp(first));
-    await app(page).getByRole("alert").getByText("That code is not right.").waitFor();
-    assert.ok(await isFocused(box(app(page))));
-    await at("a wrong code");
-    await page.keyboard.type(totp(first));
-    const [one, two, three] = await saved(app(page));
-    await said(app(page), "Your authenticator app is set up.");
-
-    // Mail, and no mail.
-    await press(mail(page), "Set up codes by mail");
-    await mail(page).getByText("A mail was sent to").waitFor();
-    assert.ok(await isFocused(box(mail(page))));
-    await tabTo(page, mail(page).getByText("The mail does not arrive?"));
-    await page.keyboard.press("Enter");
-    await mail(page).getByText("Look into the folder for spam").waitFor();
-    await at("a mail on its way");
-    await page.keyboard.press("Shift+Tab");
-    await type(box(mail(page)), await newestCode(page, origin));
-    await said(mail(page), "Codes by mail are set up.");
-    await press(mail(page), "Turn off codes by mail");
-    await mail(page).getByText("You keep: your authenticator app and 10 backup codes.").waitFor();
-    await byBackupCode(mail(page), one);
-    await said(mail(page), "Codes by mail are turned off.");
-
-    // A key.
-    await (await usbPorts(page)).plugIn();
-    await tabAndPress(page, page.locator(".summary").getByRole("button", { name: "Add a security key" }));
-    await keys(page).getByText("The key is added.").waitFor();
-    await at("naming a key");
-    await page.keyboard.type("The blue one");
-    await page.keyboard.press("Enter");
-    await said(keys(page), "“The blue one” is added.");
-    await press(keys(page), "Rename “The blue one”");
-    await page.keyboard.type("The red one");
-    await page.keyboard.press("Enter");
-    await said(keys(page), "It is called “The red one” now.");
-
-    // The key in place of a code: another app, and other backup codes.
-    await press(app(page), "Replace your authenticator app");
-    await tabAndPress(page, app(page).getByRole("button", { name: "Use my key" }));
-    await page.getByText("Until this is done, your present app goes on working.").waitFor();
-    const second = await secretOn(page);
-    assert.notEqual(second, first);
-    await type(box(app(page)), totp(second));
-    await said(app(page), "The new app has taken the place of the old one.");
-    await press(codes(page), "Make new ones");
-    await tabAndPress(page, codes(page).getByRole("button", { name: "Use my key" }));
-    const fresh = await saved(codes(page));
-    assert.ok(!fresh.includes(two) && !fresh.includes(three));
-    await said(codes(page), "You have new backup codes.");
-
-    // A sign-in elsewhere, from a browser that is to be trusted.
-    const challenge = await openPrompt(page, origin, { remember: true, context: { app: "Wiki", user_agent: await page.evaluate(() => navigator.userAgent) } });
-    await tabTo(page, page.getByLabel("Remember this browser for"));
-    await page.keyboard.press("Space");
-    await tabAndPress(page, page.getByRole("button", { name: "Use my key" }));
-    await outcomeOf(page, challenge);
-    await openSettings(page, origin);
-    const trusted = region(page, "Trusted browsers");
-    await trusted.getByText("Like this browser").waitFor();
-    await at("everything");
-    await press(trusted, "Remove Chrome on Linux");
-    await trusted.getByText("No browser is trusted.").waitFor();
-    assert.ok(await isFocused(trusted.getByRole("heading")));
-
-    // What has happened.
-    const activity = region(page, "Recent activity");
-    await activity.getByText("Trusted browser removed").waitFor();
-    await press(activity, "Show older");
-    await activity.getByText("Authenticator app set up").last().waitFor();
-    assert.ok(await isFocused(activity.getByRole("listitem").nth(5)));
-    assert.equal(await activity.getByRole("heading", { level: 3 }).first().innerText().then((day) => day.toLowerCase()), "today");
-
-    // Out of everything, and out.
-    await press(keys(page), "Remove “The red one”");
-    await press(keys(page), "Remove it");
-    await said(keys(page), "“The red one” is removed.");
-    await press(app(page), "Turn off your authenticator app");
-    await app(page).getByText("Nothing else is left").waitFor();
-    await byBackupCode(app(page), fresh[0]);
-    await said(app(page), "Your authenticator app is turned off.");
-    assert.equal((await overview(page)).enabled, false);
-    await card(page, "Backup codes").getByText("They come with your first second factor").waitFor();
-    await tabAndPress(page, page.getByRole("button", { name: "Sign out" }));
-    const heading = page.getByRole("heading", { name: "You are signed out" });
-    await heading.waitFor();
-    assert.ok(await isFocused(heading));
-    await at("out");
+    const keyboard = new Keyboard(page, eyes);
+    await signIn(page, origin, keyboard);
+    const { secret: first, backupCodes } = await setUpApp(page, keyboard);
+    await setUpMailAndTurnItOff(page, origin, keyboard, backupCodes[0]);
+    await addAndRenameKey(page, keyboard);
+    const second = await replaceAppByKey(page, keyboard, first);
+    const fresh = await renewCodesByKey(page, keyboard, backupCodes);
+    await trustBrowserAndForgetIt(page, origin, keyboard);
+    await readActivity(page, keyboard);
+    await turnEverythingOff(page, keyboard, fresh[0]);
+    await signOut(page, keyboard);
     const kept = await page.content();
-    assert.ok([first, second, one, ...fresh].every((word) => !kept.includes(word)), "what was shown once is gone");
+    assert.ok([first, second, ...backupCodes, ...fresh].every((word) => !kept.includes(word)), "what was shown once is gone");
   }, { ...options, ms: JOURNEY_MS });
 }

@@ -24,6 +24,10 @@ const LIBRARIES: [(&str, &[&str]); 12] = [
     ("getrandom", &["base/entropy.rs"]),
 ];
 
+/// Lines of a test at most, and of a function that integration tests call: a longer one promises
+/// more than its name says.
+const LONGEST_TEST: usize = 100;
+
 /// The rooms that may see settings.
 const READERS_OF_SETTINGS: [&str; 4] = ["main", "commands", "app", "log"];
 
@@ -105,8 +109,9 @@ fn follow<'t>(text: &'t str, before: &[String], paths: &mut Vec<Vec<String>>) ->
     }
 }
 
-fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+/// The Rust files below a folder of the project, and their text.
+fn files(folder: &str) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> = vec![root.clone()];
     while let Some(folder) = folders.pop() {
@@ -115,19 +120,50 @@ fn sources() -> Vec<Source> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|ending| ending == "rs") {
-                let whole = fs::read_to_string(&path).unwrap();
-                let code = |line: &str| match line.trim_start().starts_with("//") {
-                    true => String::new(),
-                    false => line.to_owned(),
-                };
-                found.push(Source {
-                    path: path.strip_prefix(&root).unwrap().display().to_string(),
-                    text: whole.lines().map(code).collect::<Vec<_>>().join("\n"),
-                });
+                let name = path.strip_prefix(&root).unwrap().display().to_string();
+                found.push((name, fs::read_to_string(&path).unwrap()));
             }
         }
     }
-    assert!(found.len() > 100, "the sources were not found");
+    assert!(found.len() > 50, "the sources were not found");
+    found
+}
+
+fn sources() -> Vec<Source> {
+    let code = |line: &str| match line.trim_start().starts_with("//") {
+        true => String::new(),
+        false => line.to_owned(),
+    };
+    let source = |(path, text): (String, String)| Source {
+        path,
+        text: text.lines().map(code).collect::<Vec<_>>().join("\n"),
+    };
+    files("src").into_iter().map(source).collect()
+}
+
+/// A function of a formatted source: its name, its lines, and whether it is a test.
+fn functions(text: &str) -> Vec<(&str, usize, bool)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    let mut is_test = false;
+    for (at, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        is_test |= code == "#[test]" || code.starts_with("#[tokio::test");
+        let head = code.split_once('(').map_or(code, |(head, _)| head);
+        let Some((before, name)) = head.split_once("fn ") else {
+            continue;
+        };
+        if !before.chars().all(|c| c.is_lowercase() || c == ' ') {
+            continue;
+        }
+        let end = format!("{}}}", &line[..line.len() - code.len()]);
+        let last = match line.ends_with(['}', ';']) {
+            true => Some(0),
+            false => lines[at..].iter().position(|line| *line == end),
+        };
+        found.push((name, last.unwrap() + 1, is_test));
+        is_test = false;
+    }
     found
 }
 
@@ -259,6 +295,36 @@ fn the_time_of_day_comes_through_base_alone() {
             source.path
         );
     }
+}
+
+#[test]
+fn no_test_is_longer_than_a_hundred_lines() {
+    let mut long = BTreeSet::new();
+    let mut tests = 0;
+    for folder in ["src", "tests/it"] {
+        for (path, text) in files(folder) {
+            for (name, lines, is_test) in functions(&text) {
+                tests += usize::from(is_test);
+                if lines > LONGEST_TEST && (is_test || folder == "tests/it") {
+                    long.insert(format!("{folder}/{path}: {name} has {lines} lines"));
+                }
+            }
+        }
+    }
+    assert!(tests > 500, "only {tests} tests were found");
+    assert!(long.is_empty(), "{long:#?}");
+}
+
+#[test]
+fn the_lines_of_a_function_are_counted_to_its_own_end() {
+    let text = "#[test]\nfn a() {\n    if b {\n    }\n}\n\nmod tests {\n    #[tokio::test(flavor = \"x\")]\n    async fn c() {\n        let f = |fn_: u8| {\n        };\n    }\n\n    fn d() {}\n\n    fn e() {\n    }\n}\n";
+    let expected = [
+        ("a", 4, true),
+        ("c", 4, true),
+        ("d", 1, false),
+        ("e", 2, false),
+    ];
+    assert_eq!(functions(text), expected);
 }
 
 #[test]

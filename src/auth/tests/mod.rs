@@ -10,7 +10,7 @@ mod refused_signature;
 mod rotation;
 mod setup;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -34,33 +34,13 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 
 use super::*;
-use crate::base::{Clock, Failure, Timestamp};
+use crate::base::{Clock, Failure, TestClock, Timestamp};
 
 /// 2026-11-24T12:00:00Z.
 pub const NOW: u64 = 1_795_521_600;
 pub const AUDIENCE: &str = "https://mfa.example";
 /// Long enough for this machine to answer, short enough to wait for.
 pub const SHORT: Duration = Duration::from_secs(1);
-
-pub struct TestClock(AtomicU64);
-
-impl TestClock {
-    pub fn at(seconds: u64) -> Arc<Self> {
-        Arc::new(TestClock(AtomicU64::new(seconds)))
-    }
-    pub fn set(&self, seconds: u64) {
-        self.0.store(seconds, Ordering::SeqCst);
-    }
-    pub fn advance(&self, seconds: u64) {
-        self.0.fetch_add(seconds, Ordering::SeqCst);
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix(self.0.load(Ordering::SeqCst))
-    }
-}
 
 pub fn b64(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)

@@ -1,16 +1,34 @@
 use super::*;
 
-#[tokio::test]
-async fn claims_that_are_not_exactly_right_are_refused() {
+/// Checks that no token is accepted that is good but for one claim.
+async fn assert_claims_refused(rows: &[(&str, Value)]) {
     let key = Signer::ec("1");
-    let without = |name: &str| {
-        altered(&key, |_, body| {
-            body.as_object_mut().unwrap().remove(name);
-        })
-    };
+    let tokens = rows.iter().map(|(name, value)| {
+        let told = format!("{name}: {:.80}", value.to_string());
+        (told, claim(&key, name, value.clone()))
+    });
+    assert_refused(&key, tokens.collect()).await;
+}
+
+/// Checks that no token is accepted that has such claims, which may be no JSON.
+async fn assert_bodies_refused(rows: &[(&str, String)]) {
+    let key = Signer::ec("1");
+    let tokens = rows.iter().map(|(name, body)| {
+        let token = key.sign_raw(&key.header().to_string(), body);
+        ((*name).to_owned(), token)
+    });
+    assert_refused(&key, tokens.collect()).await;
+}
+
+#[tokio::test]
+async fn a_claim_that_we_need_and_that_is_missing_or_of_another_type_is_refused() {
+    let key = Signer::ec("1");
     let mut rows = Vec::new();
     for name in ["iss", "sub", "aud", "exp"] {
-        rows.push((format!("no {name}"), without(name)));
+        let without = altered(&key, |_, body| {
+            body.as_object_mut().unwrap().remove(name);
+        });
+        rows.push((format!("no {name}"), without));
         for odd in [
             json!(null),
             json!({}),
@@ -23,7 +41,12 @@ async fn claims_that_are_not_exactly_right_are_refused() {
             rows.push((format!("{name}: {odd}"), claim(&key, name, odd)));
         }
     }
-    for (name, value) in [
+    assert_refused(&key, rows).await;
+}
+
+#[tokio::test]
+async fn another_issuer_another_audience_and_a_subject_that_is_none_are_refused() {
+    assert_claims_refused(&[
         ("iss", json!([ISSUER])),
         ("iss", json!("https://issuer.example/")),
         ("iss", json!("https://ISSUER.example")),
@@ -41,6 +64,15 @@ async fn claims_that_are_not_exactly_right_are_refused() {
         ("sub", json!("a".repeat(4000))),
         ("sub", json!("alice\0")),
         ("sub", json!("alice\n")),
+        ("scope", json!(1)),
+        ("scope", json!({"mfa:admin": true})),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_time_that_is_over_or_far_ahead_or_no_whole_number_is_refused() {
+    assert_claims_refused(&[
         ("exp", json!(NOW - 31)),
         ("exp", json!(NOW - 30)),
         ("exp", json!(0)),
@@ -58,16 +90,22 @@ async fn claims_that_are_not_exactly_right_are_refused() {
         ("iat", json!(NOW + 31)),
         ("iat", json!(NOW - 86_400)),
         ("iat", json!("now")),
-        ("scope", json!(1)),
-        ("scope", json!({"mfa:admin": true})),
         ("auth_time", json!("now")),
-        // An ID token, a logout token, a refresh token, as their issuers mark them.
+    ])
+    .await;
+    let mut body = claims(ISSUER);
+    body.as_object_mut().unwrap().remove("iat");
+    body["exp"] = json!(253_402_300_799u64);
+    assert_bodies_refused(&[("year 9999, no iat", body.to_string())]).await;
+}
+
+#[tokio::test]
+async fn an_id_token_a_logout_token_and_a_refresh_token_are_refused_as_their_issuers_mark_them() {
+    let logout = json!({"http://schemas.openid.net/event/backchannel-logout": {}});
+    assert_claims_refused(&[
         ("at_hash", json!("x")),
         ("c_hash", json!("x")),
-        (
-            "events",
-            json!({"http://schemas.openid.net/event/backchannel-logout": {}}),
-        ),
+        ("events", logout),
         ("typ", json!("ID")),
         ("typ", json!("Refresh")),
         ("typ", json!("Offline")),
@@ -75,22 +113,15 @@ async fn claims_that_are_not_exactly_right_are_refused() {
         ("token_use", json!("id")),
         ("token_type", json!("refresh")),
         ("token_type", json!("refresh_token")),
-    ] {
-        rows.push((
-            format!("{name}: {:.80}", value.to_string()),
-            claim(&key, name, value),
-        ));
-    }
-    rows.push((
-        "year 9999, no iat".to_owned(),
-        altered(&key, |_, body| {
-            body.as_object_mut().unwrap().remove("iat");
-            body["exp"] = json!(253_402_300_799u64);
-        }),
-    ));
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_claim_that_stands_twice_is_refused() {
     let good = claims(ISSUER).to_string();
     let open = good.strip_suffix('}').unwrap();
-    for twice in [
+    let rows = [
         r#""sub":"alice""#,
         r#""scope":"a","scope":"mfa:admin""#,
         r#""aud":"https://mfa.example""#,
@@ -98,32 +129,25 @@ async fn claims_that_are_not_exactly_right_are_refused() {
         r#""iss":"https://issuer.example""#,
         r#""\u0073ub":"bob""#,
         r#""email":"a@b","email":"c@d""#,
-    ] {
-        let body = format!("{open},{twice}}}");
-        rows.push((
-            format!("twice: {twice}"),
-            key.sign_raw(&key.header().to_string(), &body),
-        ));
-    }
-    for (name, body) in [
+    ];
+    assert_bodies_refused(&rows.map(|twice| (twice, format!("{open},{twice}}}")))).await;
+}
+
+#[tokio::test]
+async fn claims_that_are_no_object_are_refused() {
+    let good = claims(ISSUER).to_string();
+    let deep = format!("{}{}", "[".repeat(2000), "]".repeat(2000));
+    assert_bodies_refused(&[
         ("no object", "[]".to_owned()),
         ("null", "null".to_owned()),
         ("trailing text", format!("{good} {{}}")),
-        ("broken", open.to_owned()),
+        ("broken", good.strip_suffix('}').unwrap().to_owned()),
         (
             "a subject 2,000 levels deep",
-            good.replace(
-                r#""alice""#,
-                &format!("{}{}", "[".repeat(2000), "]".repeat(2000)),
-            ),
+            good.replace(r#""alice""#, &deep),
         ),
-    ] {
-        rows.push((
-            name.to_owned(),
-            key.sign_raw(&key.header().to_string(), &body),
-        ));
-    }
-    assert_refused(&key, rows).await;
+    ])
+    .await;
 }
 
 #[tokio::test]

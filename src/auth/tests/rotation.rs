@@ -30,7 +30,7 @@ async fn a_new_key_is_fetched_once_when_its_first_token_comes() {
     assert_eq!(issuer.fetches(), 1, "a known key needs no network");
 
     issuer.publish(&[&old, &new]);
-    clock.advance(10);
+    clock.forward(10);
     for token in [&with_new, &with_old, &with_new] {
         assert_eq!(code(&verifier.caller(token).await), "accepted");
     }
@@ -51,7 +51,7 @@ async fn a_thousand_unknown_keys_make_one_fetch_in_ten_seconds() {
     let clock = TestClock::at(NOW);
     let verifier = issuer.verifier(&clock);
     verifier.prime().await.unwrap();
-    clock.advance(60);
+    clock.forward(60);
     for round in 1..=2 {
         let mut calls = tokio::task::JoinSet::new();
         for kid in 0..1_000 {
@@ -62,10 +62,10 @@ async fn a_thousand_unknown_keys_make_one_fetch_in_ten_seconds() {
             assert_eq!(outcome.unwrap(), "invalid_token");
         }
         assert_eq!(issuer.fetches(), 1 + round);
-        clock.advance(9);
+        clock.forward(9);
         let _ = verifier.caller(&stray(&issuer.url, 0)).await;
         assert_eq!(issuer.fetches(), 1 + round, "ten seconds are not over");
-        clock.advance(1);
+        clock.forward(1);
     }
 }
 
@@ -76,7 +76,7 @@ async fn an_algorithm_that_is_never_accepted_makes_no_fetch() {
     let clock = TestClock::at(NOW);
     let verifier = issuer.verifier(&clock);
     verifier.prime().await.unwrap();
-    clock.advance(60);
+    clock.forward(60);
     let forged = Signer::hs256(&[1; 32]).sign(&claims(&issuer.url));
     assert_eq!(code(&verifier.caller(&forged).await), "invalid_token");
     assert_eq!(issuer.fetches(), 1);
@@ -90,7 +90,7 @@ async fn a_fetch_under_way_holds_up_no_known_key_and_serves_all_who_wait() {
     let verifier = issuer.verifier(&clock);
     verifier.prime().await.unwrap();
     issuer.fetched.notified().await;
-    clock.advance(60);
+    clock.forward(60);
     issuer.set(Mode::Hold(public(&[&old, &new])));
 
     let mut waiting = tokio::task::JoinSet::new();
@@ -116,7 +116,7 @@ async fn a_client_that_hangs_up_does_not_break_off_the_fetch() {
     let verifier = issuer.verifier(&clock);
     verifier.prime().await.unwrap();
     issuer.fetched.notified().await;
-    clock.advance(60);
+    clock.forward(60);
     issuer.set(Mode::Hold(public(&[&old, &new])));
     let token = new.sign(&claims(&issuer.url));
     let impatient = {
@@ -145,7 +145,7 @@ async fn keys_outlive_a_silent_issuer_by_a_day_and_then_nobody_is_blamed() {
         key.sign(&body)
     };
 
-    clock.advance(DAY - 1);
+    clock.forward(DAY - 1);
     assert!(verifier.source(&issuer.url).refresh().await.is_err());
     assert_eq!(
         code(&verifier.caller(&token_at(NOW + DAY - 1)).await),
@@ -156,7 +156,7 @@ async fn keys_outlive_a_silent_issuer_by_a_day_and_then_nobody_is_blamed() {
     let failure = verifier.caller(&stray(&issuer.url, 1)).await.unwrap_err();
     assert_eq!(failure.code().name, "unavailable");
 
-    clock.advance(1);
+    clock.forward(1);
     let failure = verifier.caller(&token_at(NOW + DAY)).await.unwrap_err();
     assert_eq!(failure.code().name, "unavailable");
     assert!(failure.wait().is_some());
@@ -164,7 +164,7 @@ async fn keys_outlive_a_silent_issuer_by_a_day_and_then_nobody_is_blamed() {
     assert!(why.contains(&issuer.url) && why.contains("500"), "{why}");
 
     issuer.publish(&[&key]);
-    clock.advance(10);
+    clock.forward(10);
     let outcome = verifier.caller(&token_at(NOW + DAY + 10)).await;
     assert_eq!(
         code(&outcome),
@@ -220,7 +220,7 @@ async fn a_faulty_set_never_replaces_a_good_one_and_is_no_keys_to_begin_with() {
         assert!(verifier.prime().await.is_err());
 
         issuer.publish(&[&key]);
-        clock.advance(10);
+        clock.forward(10);
         assert_eq!(
             code(&verifier.caller(&token).await),
             "accepted",
@@ -354,7 +354,7 @@ async fn a_changed_file_is_read_anew_and_an_unchanged_one_stays_good() {
         body["exp"] = json!(now + 600);
         signer.sign(&body)
     };
-    clock.advance(DAY);
+    clock.forward(DAY);
     assert_eq!(
         code(&verifier.caller(&token_at(&old, NOW + DAY)).await),
         "accepted",
@@ -363,7 +363,7 @@ async fn a_changed_file_is_read_anew_and_an_unchanged_one_stays_good() {
 
     let path = directory.path().join("jwks.json");
     std::fs::write(&path, json!({"keys": [new.jwk]}).to_string()).unwrap();
-    clock.advance(10);
+    clock.forward(10);
     let now = NOW + DAY + 10;
     assert_eq!(
         code(&verifier.caller(&token_at(&new, now)).await),

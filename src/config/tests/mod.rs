@@ -7,6 +7,7 @@ use super::*;
 
 mod brand;
 mod layers;
+mod refused;
 mod values;
 
 type Variables<'a> = &'a [(&'a str, &'a str)];

@@ -5,7 +5,7 @@ mod faults;
 
 use super::*;
 
-use crate::base::{Failure, OsEntropy, Secret, Timestamp, codes};
+use crate::base::{Failure, OsEntropy, Secret, TestClock, codes};
 use crate::mail::smtp_server::{Certificate, Fault, Options, Protection, SmtpServer};
 use crate::mail::{CodeLetter, Purpose, Security};
 use crate::words::Language;
@@ -15,13 +15,6 @@ const AMPLE: Duration = Duration::from_secs(15);
 /// For answers that do not come.
 const SHORT_DEADLINE: Duration = Duration::from_millis(500);
 const PASSWORD: &str = "correct horse battery staple";
-
-struct Noon;
-impl Clock for Noon {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix(1_795_521_600)
-    }
-}
 
 fn letter() -> Letter {
     let content = CodeLetter {
@@ -44,7 +37,7 @@ fn settings(server: &SmtpServer) -> SmtpSettings {
 }
 
 fn mailer(settings: &SmtpSettings) -> Mailer {
-    Mailer::new(settings, Arc::new(Noon)).unwrap()
+    Mailer::new(settings, TestClock::new()).unwrap()
 }
 
 fn with_login() -> Options {
@@ -231,7 +224,7 @@ async fn certificates_that_are_none_are_refused_at_the_start() {
         ..SmtpSettings::new("localhost", 1, "mfa@example.com")
     };
     assert!(matches!(
-        Mailer::new(&settings, Arc::new(Noon)),
+        Mailer::new(&settings, TestClock::new()),
         Err(SettingsError::Certificates(_))
     ));
 }

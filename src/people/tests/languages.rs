@@ -12,7 +12,7 @@ fn spoken(store: &Store, person: PersonKey, wish: Wish) -> Language {
 
 #[tokio::test]
 async fn a_profile_from_before_languages_were_noted_reads_well() {
-    let (_folder, store) = open();
+    let store = TestStore::create();
     let person = Said::new("1").called("Kim").met(&store).await;
     let known = store.read(|read| read.get::<Profile>(&person));
     let known = known.unwrap().unwrap();
@@ -26,7 +26,7 @@ async fn a_profile_from_before_languages_were_noted_reads_well() {
 
 #[tokio::test]
 async fn a_choice_is_kept_against_all_but_another_choice() {
-    let (_folder, store) = open();
+    let store = TestStore::create();
     let person = Said::new("1").met(&store).await;
     // What is chosen, claimed and accepted; what is noted then, and whether as chosen.
     for (chosen, claimed, accepted, noted) in [
@@ -67,7 +67,7 @@ async fn a_choice_is_kept_against_all_but_another_choice() {
 
 #[tokio::test]
 async fn a_choice_is_noted_of_those_who_are_known_and_where_it_is_new() {
-    let (_folder, store) = open();
+    let store = TestStore::create();
     let person = Said::new("1").met(&store).await;
     let chooses = async |who: PersonKey, language: Language| {
         let choosing = store.write(move |tx| choose(tx, who, language));

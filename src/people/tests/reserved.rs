@@ -21,7 +21,7 @@ async fn release(store: &Store, name: &'static str, issuer: Option<&'static str>
 
 #[tokio::test]
 async fn a_name_that_an_enrolled_user_gave_up_means_nobody_for_400_days() {
-    let (_folder, store) = open();
+    let store = TestStore::create();
     let one = Found::One(enrolled("1", "Alice", 0).met(&store).await);
     // Another spelling is no other name.
     enrolled("1", "ＡＬＩＣＥ", 0).met(&store).await;
@@ -40,7 +40,7 @@ async fn a_name_that_an_enrolled_user_gave_up_means_nobody_for_400_days() {
 
 #[tokio::test]
 async fn who_has_no_factor_gives_nothing_up() {
-    let (_folder, store) = open();
+    let store = TestStore::create();
     Said::new("1").called("alice").met(&store).await;
     Said::new("1").called("alicia").met(&store).await;
     assert_eq!(username(&store, "alice"), Found::Nobody);
@@ -50,7 +50,7 @@ async fn who_has_no_factor_gives_nothing_up() {
 
 #[tokio::test]
 async fn who_takes_a_name_back_has_it_again() {
-    let (_folder, store) = open();
+    let store = TestStore::create();
     let one = Found::One(enrolled("1", "alice", 0).met(&store).await);
     enrolled("1", "alicia", 1).met(&store).await;
     enrolled("1", "alice", 2).met(&store).await;
@@ -63,7 +63,7 @@ async fn who_takes_a_name_back_has_it_again() {
 
 #[tokio::test]
 async fn an_address_is_a_name_that_can_be_given_up() {
-    let (_folder, store) = open();
+    let store = TestStore::create();
     let mailed = |subject, address: &str| Said::new(subject).mailed(address, Some(true)).enrolled();
     mailed("1", "alice@example.com").met(&store).await;
     mailed("1", "alicia@example.com").met(&store).await;
@@ -78,7 +78,7 @@ async fn an_address_is_a_name_that_can_be_given_up() {
 
 #[tokio::test]
 async fn the_newest_eight_are_reserved() {
-    let (_folder, store) = open();
+    let store = TestStore::create();
     for n in 0..=9 {
         enrolled("1", &format!("name{n}"), n).met(&store).await;
     }
@@ -90,7 +90,7 @@ async fn the_newest_eight_are_reserved() {
 
 #[tokio::test]
 async fn each_bearer_of_a_reserved_name_is_news_once() {
-    let (_folder, store) = open();
+    let store = TestStore::create();
     let one = enrolled("1", "alice", 0).met(&store).await;
     // Who bore it before is as much a bearer as who comes to it.
     Said::new("2").called("Alice").met(&store).await;
@@ -111,7 +111,7 @@ async fn each_bearer_of_a_reserved_name_is_news_once() {
 
 #[tokio::test]
 async fn an_operator_ends_a_reservation_in_any_spelling_and_at_one_issuer_or_all() {
-    let (_folder, store) = open();
+    let store = TestStore::create();
     let other = "https://other.example";
     for issuer in [ISSUER, other] {
         for name in ["alice", "alicia"] {

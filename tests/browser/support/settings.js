@@ -2,11 +2,13 @@
 
 import assert from "node:assert/strict";
 
-/** Opens the page and signs Alice in at the demo's issuer, if she is not. */
-export async function openSettings(page, origin) {
+import { wordsOf } from "./words.js";
+
+/** Opens the page, in the language of `say`, and signs Alice in at the demo's issuer, if she is not. */
+export async function openSettings(page, origin, say = wordsOf("en")) {
   await page.goto(`${origin}/`);
-  const signIn = page.getByRole("link", { name: "Sign in", exact: true });
-  const ways = page.getByRole("heading", { level: 2, name: "Ways to confirm" });
+  const signIn = page.getByRole("link", { name: say("session.sign_in"), exact: true });
+  const ways = page.getByRole("heading", { level: 2, name: say("page.ways") });
   await signIn.or(ways).waitFor();
   if (await signIn.isVisible()) {
     await enter(page, signIn);

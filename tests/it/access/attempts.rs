@@ -28,6 +28,10 @@ const NONE: Answer = Answer::Out(401, "unauthenticated", "Bearer");
 const BAD: Answer = Answer::Out(401, "invalid_token", r#"Bearer error="invalid_token""#);
 const FORBIDDEN: Answer = Answer::Out(403, "forbidden", "");
 
+/// Where a token stands, and where a key may stand.
+const H: &str = "authorization";
+const X: &str = "x-api-key";
+
 /// The one client that may be a login service by its tokens.
 pub const CLIENT: &str = "portal";
 
@@ -74,22 +78,19 @@ fn query(name: &'static str, query: String) -> Attempt {
 
 /// All of them.
 pub async fn attempts(server: &Server, stranger: &Issuer) -> Vec<Attempt> {
-    let mut attempts = tokens(server, stranger);
+    let good = server.issuer.token(PUBLIC_URL, "alice").sign();
+    let mut attempts = tokens_in_odd_places(&good);
+    attempts.extend(tokens_of_no_use(server, stranger));
+    attempts.extend(forged_tokens(server));
+    attempts.extend(tokens_of_people(server));
     attempts.extend(service_tokens(server, stranger));
     attempts.extend(service_keys(server).await);
     attempts
 }
 
-/// Tokens of people, and what only looks like one.
-fn tokens(server: &Server, stranger: &Issuer) -> Vec<Attempt> {
-    let now = server.clock.unix();
-    let token = || server.issuer.token(PUBLIC_URL, "alice");
-    let good = token().sign();
-    let (head, rest) = good.split_once('.').unwrap();
-    let (claims, signature) = rest.split_once('.').unwrap();
-    let unsigned = data_encoding::BASE64URL_NOPAD.encode(br#"{"alg":"none","typ":"at+jwt"}"#);
-    let twice = bearing(&good);
-    const H: &str = "authorization";
+/// A good token, in places where none belongs.
+fn tokens_in_odd_places(good: &str) -> Vec<Attempt> {
+    let twice = bearing(good);
     vec![
         headers("no token", &[]),
         Attempt {
@@ -97,7 +98,7 @@ fn tokens(server: &Server, stranger: &Issuer) -> Vec<Attempt> {
             of_services: BAD,
             ..headers("another scheme", &[(H, "Basic YWxpY2U6YWxpY2U=")])
         },
-        headers("no scheme", &[(H, &good)]),
+        headers("no scheme", &[(H, good)]),
         headers("two headers", &[(H, &twice), (H, &twice)]),
         headers(
             "two headers, the first of no use",
@@ -109,6 +110,15 @@ fn tokens(server: &Server, stranger: &Issuer) -> Vec<Attempt> {
             format!("?authorization=Bearer%20{good}"),
         ),
         headers("nothing after Bearer", &[(H, "Bearer ")]),
+    ]
+}
+
+/// What only looks like a token for us.
+fn tokens_of_no_use(server: &Server, stranger: &Issuer) -> Vec<Attempt> {
+    let now = server.clock.unix();
+    let token = || server.issuer.token(PUBLIC_URL, "alice");
+    let good = token().sign();
+    vec![
         bearer("garbage", "garbage", BAD),
         bearer("two tokens", format!("{good} {good}"), BAD),
         bearer("two tokens, a comma between", format!("{good},{good}"), BAD),
@@ -178,6 +188,18 @@ fn tokens(server: &Server, stranger: &Issuer) -> Vec<Attempt> {
         ),
         bearer("a logout token", token().of_type("logout+jwt").sign(), BAD),
         bearer("no subject", token().with("sub", "").sign(), BAD),
+    ]
+}
+
+/// Tokens whose signature is not over what they say.
+fn forged_tokens(server: &Server) -> Vec<Attempt> {
+    let good = server.issuer.token(PUBLIC_URL, "alice").sign();
+    let (head, rest) = good.split_once('.').unwrap();
+    let (claims, signature) = rest.split_once('.').unwrap();
+    let unsigned = data_encoding::BASE64URL_NOPAD.encode(br#"{"alg":"none","typ":"at+jwt"}"#);
+    let bob = server.issuer.token(PUBLIC_URL, "bob").sign();
+    let bobs = bob.split('.').nth(1).unwrap();
+    vec![
         bearer("no algorithm", format!("{unsigned}.{claims}."), BAD),
         bearer(
             "no algorithm, but a signature",
@@ -186,14 +208,17 @@ fn tokens(server: &Server, stranger: &Issuer) -> Vec<Attempt> {
         ),
         bearer(
             "another's claims",
-            {
-                let bob = server.issuer.token(PUBLIC_URL, "bob").sign();
-                let claims = bob.split('.').nth(1).unwrap().to_owned();
-                format!("{head}.{claims}.{signature}")
-            },
+            format!("{head}.{bobs}.{signature}"),
             BAD,
         ),
-        two_ways("a person's token", &good, Answer::In, FORBIDDEN),
+    ]
+}
+
+/// Tokens of people, whatever else they may do.
+fn tokens_of_people(server: &Server) -> Vec<Attempt> {
+    let token = || server.issuer.token(PUBLIC_URL, "alice");
+    vec![
+        two_ways("a person's token", token().sign(), Answer::In, FORBIDDEN),
         two_ways(
             "a person's token with a service's scope",
             token().with("scope", "mfa:verify").sign(),
@@ -305,7 +330,18 @@ fn service_tokens(server: &Server, stranger: &Issuer) -> Vec<Attempt> {
     ]
 }
 
-/// Keys of registered services, in every place that one could stand in.
+fn basic(id: &str, key: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{id}:{key}")))
+}
+
+fn to_services(answer: Answer, attempt: Attempt) -> Attempt {
+    Attempt {
+        of_services: answer,
+        ..attempt
+    }
+}
+
+/// Keys of registered services and of others.
 async fn service_keys(server: &Server) -> Vec<Attempt> {
     let key = server.register(registered("radius")).await;
     let other = server.register(registered("vpn")).await;
@@ -313,43 +349,43 @@ async fn service_keys(server: &Server) -> Vec<Attempt> {
     let tools = Tools::from(&server.desk.tools);
     let remove = Order::ServiceRemove { id: "gone".into() };
     console::execute(&tools, remove).await.unwrap();
-    let never = ServiceKey::draw(&OsEntropy).unwrap().into_secret();
     let token = server
         .issuer
         .token(PUBLIC_URL, CLIENT)
         .with("client_id", CLIENT)
         .with("scope", "mfa:verify")
         .sign();
-    let basic = |id: &str, key: &str| format!("Basic {}", STANDARD.encode(format!("{id}:{key}")));
-    const H: &str = "authorization";
-    const X: &str = "x-api-key";
-    let to_services = |answer, attempt| Attempt {
-        of_services: answer,
-        ..attempt
-    };
-    let mut attempts = vec![
-        two_ways("a key", &key, BAD, Answer::In),
+    let mut attempts = places_of_a_key(&key, &token);
+    attempts.extend(pairs_of_proofs(&key, &other, &token));
+    attempts.extend(keys_of_no_use(&key, &removed));
+    attempts
+}
+
+/// A key in every place that one could stand in; `token` is a service's.
+fn places_of_a_key(key: &str, token: &str) -> Vec<Attempt> {
+    vec![
+        two_ways("a key", key, BAD, Answer::In),
         to_services(
             Answer::In,
-            headers("a key and its service", &[(H, &basic("radius", &key))]),
+            headers("a key and its service", &[(H, &basic("radius", key))]),
         ),
-        to_services(Answer::In, headers("an API key", &[(X, &key)])),
+        to_services(Answer::In, headers("an API key", &[(X, key)])),
         to_services(
             BAD,
-            headers("a key and an unknown id", &[(H, &basic("nobody", &key))]),
-        ),
-        to_services(
-            BAD,
-            headers("a key and another's id", &[(H, &basic("vpn", &key))]),
-        ),
-        to_services(BAD, headers("a key and no id", &[(H, &basic("", &key))])),
-        to_services(
-            BAD,
-            headers("an id in another case", &[(H, &basic("Radius", &key))]),
+            headers("a key and an unknown id", &[(H, &basic("nobody", key))]),
         ),
         to_services(
             BAD,
-            headers("a key in the place of an id", &[(H, &basic(&key, ""))]),
+            headers("a key and another's id", &[(H, &basic("vpn", key))]),
+        ),
+        to_services(BAD, headers("a key and no id", &[(H, &basic("", key))])),
+        to_services(
+            BAD,
+            headers("an id in another case", &[(H, &basic("Radius", key))]),
+        ),
+        to_services(
+            BAD,
+            headers("a key in the place of an id", &[(H, &basic(key, ""))]),
         ),
         to_services(BAD, headers("no pair in Basic", &[(H, "Basic cmFkaXVz")])),
         to_services(
@@ -357,13 +393,12 @@ async fn service_keys(server: &Server) -> Vec<Attempt> {
             headers("no Base64 in Basic", &[(H, &format!("Basic {key}"))]),
         ),
         to_services(BAD, headers("an empty API key", &[(X, "")])),
-        to_services(BAD, headers("a token for an API key", &[(X, &token)])),
-        headers("a key without a scheme", &[(H, &key)]),
+        to_services(BAD, headers("a token for an API key", &[(X, token)])),
+        headers("a key without a scheme", &[(H, key)]),
         headers(
             "a key under another scheme",
             &[(H, &format!("Token {key}"))],
         ),
-        headers("two API keys", &[(X, &key), (X, &key)]),
         query(
             "a key in the query",
             format!("?api_key={key}&x-api-key={key}&key={key}"),
@@ -372,29 +407,42 @@ async fn service_keys(server: &Server) -> Vec<Attempt> {
             "a key's header in the query",
             format!("?authorization=Bearer%20{key}"),
         ),
+    ]
+}
+
+/// More than one proof at once.
+fn pairs_of_proofs(key: &str, other: &str, token: &str) -> Vec<Attempt> {
+    vec![
+        headers("two API keys", &[(X, key), (X, key)]),
         Attempt {
             of_people: BAD,
-            ..headers("a key twice", &[(H, &bearing(&key)), (X, &key)])
+            ..headers("a key twice", &[(H, &bearing(key)), (X, key)])
         },
         Attempt {
             of_people: BAD,
-            ..headers("two services' keys", &[(H, &bearing(&key)), (X, &other)])
+            ..headers("two services' keys", &[(H, &bearing(key)), (X, other)])
         },
         headers(
             "a service's own key twice",
-            &[(H, &basic("radius", &key)), (X, &key)],
+            &[(H, &basic("radius", key)), (X, key)],
         ),
         Attempt {
             of_people: FORBIDDEN,
-            ..headers("a token and a key", &[(H, &bearing(&token)), (X, &key)])
+            ..headers("a token and a key", &[(H, &bearing(token)), (X, key)])
         },
         headers(
             "a token and a key in one kind of header",
-            &[(H, &bearing(&token)), (H, &bearing(&key))],
+            &[(H, &bearing(token)), (H, &bearing(key))],
         ),
-    ];
+    ]
+}
+
+/// What is not, or no longer, the key of a service.
+fn keys_of_no_use(key: &str, removed: &str) -> Vec<Attempt> {
+    let never = ServiceKey::draw(&OsEntropy).unwrap().into_secret();
+    let mut attempts = Vec::new();
     for (name, key) in [
-        ("a removed key", removed.clone()),
+        ("a removed key", removed.to_owned()),
         ("a key of nobody", never.expose().clone()),
         ("a key's beginning", key[..key.len() - 1].to_owned()),
         ("a key and more", format!("{key}a")),

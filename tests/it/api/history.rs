@@ -23,167 +23,163 @@ pub async fn all(person: &Client) -> Vec<Value> {
     }
 }
 
-#[tokio::test]
-async fn every_change_and_every_refusal_is_one_line() {
-    let server = Server::start().await;
-    let alice = server.alice();
-    let mut expected = Vec::new();
-    let mut note = |reply: &Reply, action, reason: Option<&str>, factor, device: Value| {
-        expected.insert(
-            0,
-            json!({
-                "at": rfc3339(server.clock.unix()), "action": action, "reason": reason, "factor": factor, "service": null,
-                "outcome": if reason.is_some() { "refused" } else { "done" },
-                "device_id": device, "ip": "127.0.0.1", "request_id": reply.header("x-request-id"),
-            }),
-        );
-    };
-    let (none, totp, backup) = (Value::Null, json!("totp"), json!("backup_code"));
+/// The lines that a test expects of Alice, the newest first.
+struct Expected<'a> {
+    server: &'a Server,
+    alice: Client,
+    lines: Vec<Value>,
+    /// How many lines there were before.
+    before: usize,
+}
 
+impl<'a> Expected<'a> {
+    async fn from_now_on(server: &'a Server) -> Self {
+        let alice = server.alice();
+        Expected {
+            before: all(&alice).await.len(),
+            lines: Vec::new(),
+            server,
+            alice,
+        }
+    }
+
+    /// Expects a line for what `reply` answers: refused for a reason, else done.
+    fn note(
+        &mut self,
+        reply: &Reply,
+        action: &str,
+        reason: Option<&str>,
+        factor: Option<&str>,
+        device: Option<&str>,
+    ) {
+        let line = json!({
+            "at": rfc3339(self.server.clock.unix()), "action": action, "reason": reason, "factor": factor,
+            "service": null, "outcome": if reason.is_some() { "refused" } else { "done" },
+            "device_id": device, "ip": "127.0.0.1", "request_id": reply.header("x-request-id"),
+        });
+        self.lines.insert(0, line);
+    }
+
+    /// Checks that those and no others are in the history, each with a number above that of the one before.
+    async fn check(&self) {
+        let mut events = all(&self.alice).await;
+        let mut last = u64::MAX;
+        for event in &mut events {
+            let id = event.as_object_mut().unwrap().remove("id").unwrap();
+            let id = id.as_u64().unwrap();
+            assert!(id < last);
+            last = id;
+        }
+        events.truncate(events.len() - self.before);
+        assert_eq!(events, self.lines);
+    }
+}
+
+#[tokio::test]
+async fn each_step_to_an_app_and_each_refusal_on_the_way_is_one_line() {
+    let server = Server::start().await;
+    let mut expected = Expected::from_now_on(&server).await;
+    let alice = server.alice();
     let reply = alice.code(CONFIRM, "000000").await;
-    note(
-        &reply,
-        "totp.confirm",
-        Some("not_pending"),
-        none.clone(),
-        none.clone(),
-    );
+    expected.note(&reply, "totp.confirm", Some("not_pending"), None, None);
     let reply = alice.code(DISABLE, "000000").await;
-    note(
-        &reply,
-        "totp.disable",
-        Some("not_enabled"),
-        none.clone(),
-        none.clone(),
-    );
+    expected.note(&reply, "totp.disable", Some("not_enabled"), None, None);
     let reply = alice.post(ENABLE).await;
     let app = App::scan(&reply.ok());
-    let device = json!(app.device_id);
-    note(&reply, "totp.enable", None, none.clone(), device.clone());
-    let reply = alice
-        .code(CONFIRM, &app.wrong_code(server.clock.unix()))
-        .await;
-    note(
-        &reply,
-        "totp.confirm",
-        Some("wrong_code"),
-        none.clone(),
-        device.clone(),
-    );
-    let reply = alice.code(CONFIRM, &app.code(server.clock.unix())).await;
-    let codes: Vec<String> = serde_json::from_value(reply.ok()["backup_codes"].clone()).unwrap();
-    note(&reply, "totp.confirm", None, none.clone(), device.clone());
+    let device = Some(app.device_id.as_str());
+    expected.note(&reply, "totp.enable", None, None, device);
+    let unix = server.clock.unix();
+    let reply = alice.code(CONFIRM, &app.wrong_code(unix)).await;
+    expected.note(&reply, "totp.confirm", Some("wrong_code"), None, device);
+    let reply = alice.code(CONFIRM, &app.code(unix)).await;
+    reply.ok();
+    expected.note(&reply, "totp.confirm", None, None, device);
     let reply = alice.post(ENABLE).await;
-    note(
-        &reply,
-        "totp.enable",
-        Some("already_enabled"),
-        none.clone(),
-        none.clone(),
-    );
-    server.clock.next_step();
+    expected.note(&reply, "totp.enable", Some("already_enabled"), None, None);
+    expected.check().await;
+}
+
+#[tokio::test]
+async fn what_a_code_was_to_prove_is_one_line_that_names_the_factor_if_it_was_known() {
+    let server = Server::start().await;
+    let alice = server.alice();
+    let (app, codes) = enrol(&server, &alice).await;
+    let mut expected = Expected::from_now_on(&server).await;
+    let (totp, backup) = (Some("totp"), Some("backup_code"));
+    let wrong = Some("wrong_code");
+
     let reply = alice.code(REGENERATE, &app.code(server.clock.unix())).await;
     let renewed: Vec<String> = serde_json::from_value(reply.ok()["backup_codes"].clone()).unwrap();
-    note(
-        &reply,
-        "backup_codes.regenerate",
-        None,
-        totp.clone(),
-        none.clone(),
-    );
+    expected.note(&reply, "backup_codes.regenerate", None, totp, None);
     let reply = alice.code(REGENERATE, &codes[0]).await;
-    note(
-        &reply,
-        "backup_codes.regenerate",
-        Some("wrong_code"),
-        none.clone(),
-        none.clone(),
-    );
+    expected.note(&reply, "backup_codes.regenerate", wrong, None, None);
     let reply = alice.code(REPLACE, &codes[0]).await;
-    note(
-        &reply,
-        "totp.replace",
-        Some("wrong_code"),
-        backup.clone(),
-        none.clone(),
-    );
-    for _ in 0..5 {
-        let reply = alice
-            .code(DISABLE, &app.wrong_code(server.clock.unix()))
-            .await;
-        note(
-            &reply,
-            "totp.disable",
-            Some("wrong_code"),
-            totp.clone(),
-            none.clone(),
-        );
-    }
-    let reply = alice.code(DISABLE, &app.code(server.clock.unix())).await;
-    note(
-        &reply,
-        "totp.disable",
-        Some("locked"),
-        totp.clone(),
-        none.clone(),
-    );
-    let body = json!({"type": "totp", "code": renewed[0]});
-    let reply = alice.post_json(UNLOCK, &body).await;
-    reply.ok();
-    note(
-        &reply,
-        "factor.unlock",
-        None,
-        backup.clone(),
-        device.clone(),
-    );
+    expected.note(&reply, "totp.replace", wrong, backup, None);
     server.clock.next_step();
     let reply = alice.code(REPLACE, &app.code(server.clock.unix())).await;
-    let new = App::scan(&reply.ok());
-    note(&reply, "totp.replace", None, totp, json!(new.device_id));
+    let new = App::scan(&reply.ok()).device_id;
+    expected.note(&reply, "totp.replace", None, totp, Some(&new));
     let reply = alice.code(DISABLE, &renewed[1]).await;
     reply.ok();
-    note(&reply, "totp.disable", None, backup, device);
+    let device = Some(app.device_id.as_str());
+    expected.note(&reply, "totp.disable", None, backup, device);
+    expected.check().await;
+}
 
-    // Reading, and what no person is behind or fits no schema, leaves no line.
+#[tokio::test]
+async fn each_miss_the_lock_and_what_ends_it_are_one_line_each() {
+    let server = Server::start().await;
+    let alice = server.alice();
+    let (app, codes) = enrol(&server, &alice).await;
+    let mut expected = Expected::from_now_on(&server).await;
+    let unix = server.clock.unix();
+    let totp = Some("totp");
+    for _ in 0..5 {
+        let reply = alice.code(DISABLE, &app.wrong_code(unix)).await;
+        expected.note(&reply, "totp.disable", Some("wrong_code"), totp, None);
+    }
+    let reply = alice.code(DISABLE, &app.code(unix)).await;
+    expected.note(&reply, "totp.disable", Some("locked"), totp, None);
+    let body = json!({"type": "totp", "code": codes[0]});
+    let reply = alice.post_json(UNLOCK, &body).await;
+    reply.ok();
+    let device = Some(app.device_id.as_str());
+    expected.note(&reply, "factor.unlock", None, Some("backup_code"), device);
+    expected.check().await;
+}
+
+#[tokio::test]
+async fn reading_and_what_fits_no_schema_and_what_no_person_is_behind_leave_no_line() {
+    let server = Server::start().await;
+    let alice = server.alice();
+    enrol(&server, &alice).await;
+    let expected = Expected::from_now_on(&server).await;
     overview(&alice).await;
     alice.post_json(DISABLE, &json!({"code": 1})).await.misfit();
     alice.get(&format!("{EVENTS}?limit=0")).await.misfit();
-    server
-        .stranger()
-        .post(ENABLE)
-        .await
-        .refused(401, "unauthenticated");
-    server
-        .login_service()
-        .post(ENABLE)
-        .await
-        .refused(403, "forbidden");
+    let refused = server.stranger().post(ENABLE).await;
+    refused.refused(401, "unauthenticated");
+    let refused = server.login_service().post(ENABLE).await;
+    refused.refused(403, "forbidden");
+    expected.check().await;
+    assert!(expected.before > 0);
+}
 
-    let mut events = all(&alice).await;
-    let mut last = u64::MAX;
-    for event in &mut events {
-        assert_eq!(
-            names(event),
-            [
-                "action",
-                "at",
-                "device_id",
-                "factor",
-                "id",
-                "ip",
-                "outcome",
-                "reason",
-                "request_id",
-                "service"
-            ]
-        );
-        let id = event.as_object_mut().unwrap().remove("id").unwrap();
-        let id = id.as_u64().unwrap();
-        assert!(id < last);
-        last = id;
-    }
-    assert_eq!(events, expected);
+#[tokio::test]
+async fn no_code_no_secret_and_no_address_stands_in_a_history() {
+    let server = Server::start().await;
+    let alice = server.alice();
+    let (app, codes) = enrol(&server, &alice).await;
+    let reply = alice.code(REGENERATE, &app.code(server.clock.unix())).await;
+    let renewed: Vec<String> = serde_json::from_value(reply.ok()["backup_codes"].clone()).unwrap();
+    alice.code(REGENERATE, &codes[0]).await;
+    server.clock.next_step();
+    let reply = alice.code(REPLACE, &app.code(server.clock.unix())).await;
+    let new = App::scan(&reply.ok());
+    alice.code(DISABLE, &renewed[1]).await.ok();
+
+    let events = all(&alice).await;
+    assert_eq!(events.len(), 6);
     let text = json!(events).to_string();
     let digits = (0..4).map(|n| app.code(server.clock.unix() - 30 * n));
     let secrets = codes

@@ -21,6 +21,8 @@ pub mod smtp;
 mod swarm;
 mod totp;
 
+use mfad::base::{Clock, SystemClock, Timestamp};
+
 pub use authenticator::{Assertion, Authenticator, Registration, UP, UV};
 pub use client::{Client, Reply};
 pub use clock::TestClock;

@@ -259,6 +259,7 @@ async fn accept(
             number,
             tls: false,
             user: None,
+            envelope: Envelope::default(),
         };
         let shared = shared.clone();
         sessions.spawn(async move {
@@ -282,6 +283,14 @@ struct Session {
     number: usize,
     tls: bool,
     user: Option<String>,
+    envelope: Envelope,
+}
+
+/// From whom the next letter is and for whom, as far as it was said.
+#[derive(Default)]
+struct Envelope {
+    from: Option<String>,
+    to: Vec<String>,
 }
 
 impl Session {
@@ -296,7 +305,7 @@ impl Session {
             stream = self.encrypt(stream).await?;
         }
         match self.fault() {
-            Fault::NeverGreet => return wait_for_end(stream).await,
+            Fault::NeverGreet => return wait_for_end(&mut stream).await,
             Fault::RefuseConnection => {
                 return self.say(&mut stream, "554 5.3.2 no service here").await;
             }
@@ -305,78 +314,31 @@ impl Session {
             },
             _ => self.say(&mut stream, "220 localhost ESMTP").await?,
         }
-        let (mut from, mut to) = (None::<String>, Vec::<String>::new());
-        loop {
-            let Some(line) = read_line(&mut stream).await? else {
-                return Ok(());
-            };
+        while let Some(line) = read_line(&mut stream).await? {
             self.shared.commands.lock().unwrap().push(line.clone());
             let verb = line.split(' ').next().unwrap_or_default().to_uppercase();
             match verb.as_str() {
                 "EHLO" => {
-                    (from, to) = (None, Vec::new());
+                    self.envelope = Envelope::default();
                     let reply = self.greeting();
                     self.say(&mut stream, &reply).await?;
                 }
-                "STARTTLS" if self.offers_starttls() => {
-                    match self.fault() {
-                        Fault::StallTls => {
-                            self.say(&mut stream, "220 go ahead").await?;
-                            return wait_for_end(stream).await;
-                        }
-                        Fault::InjectBeforeTls(extra) => {
-                            let both = format!("220 go ahead\r\n{extra}\r\n");
-                            stream.write_all(both.as_bytes()).await?;
-                            stream.flush().await?;
-                        }
-                        _ => self.say(&mut stream, "220 go ahead").await?,
-                    }
-                    stream = self.encrypt(stream).await?;
-                    (from, to) = (None, Vec::new());
-                }
+                "STARTTLS" if self.offers_starttls() => match self.start_tls(stream).await? {
+                    Some(encrypted) => stream = encrypted,
+                    None => return Ok(()),
+                },
                 "AUTH" => self.authenticate(&mut stream, &line).await?,
-                "MAIL" if self.options.login.is_some() && self.user.is_none() => {
-                    self.say(&mut stream, "530 5.7.0 authentication required")
-                        .await?;
+                "MAIL" | "RCPT" => {
+                    let reply = self.address(&verb, &line);
+                    self.say(&mut stream, reply).await?;
                 }
-                "MAIL" => match (self.fault(), path(&line)) {
-                    (Fault::RefuseSender(reply), _) => self.say(&mut stream, reply).await?,
-                    (_, Some(path)) if from.is_none() => {
-                        from = Some(path);
-                        self.say(&mut stream, "250 2.1.0 ok").await?;
-                    }
-                    _ => self.say(&mut stream, "503 5.5.1 not now").await?,
-                },
-                "RCPT" => match (self.fault(), path(&line)) {
-                    (Fault::RefuseRecipient(reply), _) => self.say(&mut stream, reply).await?,
-                    (_, Some(path)) if from.is_some() => {
-                        to.push(path);
-                        self.say(&mut stream, "250 2.1.5 ok").await?;
-                    }
-                    _ => self.say(&mut stream, "503 5.5.1 not now").await?,
-                },
-                "DATA" if !to.is_empty() => {
-                    self.say(&mut stream, "354 end with a dot").await?;
-                    if self.fault() == Fault::DropMidData {
-                        read_line(&mut stream).await?;
+                "DATA" if !self.envelope.to.is_empty() => {
+                    if !self.take_letter(&mut stream).await? {
                         return Ok(());
                     }
-                    let Some(raw) = read_letter(&mut stream).await? else {
-                        return Ok(());
-                    };
-                    if let Fault::RefuseLetter(reply) = self.fault() {
-                        self.say(&mut stream, reply).await?;
-                    } else {
-                        self.keep(from.take().unwrap_or_default(), to, raw);
-                        if self.fault() == Fault::HangAfterData {
-                            return wait_for_end(stream).await;
-                        }
-                        self.say(&mut stream, "250 2.0.0 taken").await?;
-                    }
-                    (from, to) = (None, Vec::new());
                 }
                 "RSET" => {
-                    (from, to) = (None, Vec::new());
+                    self.envelope = Envelope::default();
                     self.say(&mut stream, "250 2.0.0 ok").await?;
                 }
                 "NOOP" => self.say(&mut stream, "250 2.0.0 ok").await?,
@@ -387,6 +349,70 @@ impl Session {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// The encrypted stream; `None` if the client has left, which had no answer.
+    async fn start_tls(&mut self, mut stream: Dialogue) -> io::Result<Option<Dialogue>> {
+        match self.fault() {
+            Fault::StallTls => {
+                self.say(&mut stream, "220 go ahead").await?;
+                wait_for_end(&mut stream).await?;
+                return Ok(None);
+            }
+            Fault::InjectBeforeTls(extra) => {
+                let both = format!("220 go ahead\r\n{extra}\r\n");
+                stream.write_all(both.as_bytes()).await?;
+                stream.flush().await?;
+            }
+            _ => self.say(&mut stream, "220 go ahead").await?,
+        }
+        self.envelope = Envelope::default();
+        self.encrypt(stream).await.map(Some)
+    }
+
+    /// Notes the address of MAIL or RCPT, and gives the reply.
+    fn address(&mut self, verb: &str, line: &str) -> &'static str {
+        if verb == "MAIL" && self.options.login.is_some() && self.user.is_none() {
+            return "530 5.7.0 authentication required";
+        }
+        match (verb, self.fault(), path(line)) {
+            ("MAIL", Fault::RefuseSender(reply), _) => reply,
+            ("RCPT", Fault::RefuseRecipient(reply), _) => reply,
+            ("MAIL", _, Some(path)) if self.envelope.from.is_none() => {
+                self.envelope.from = Some(path);
+                "250 2.1.0 ok"
+            }
+            ("RCPT", _, Some(path)) if self.envelope.from.is_some() => {
+                self.envelope.to.push(path);
+                "250 2.1.5 ok"
+            }
+            _ => "503 5.5.1 not now",
+        }
+    }
+
+    /// Answers DATA and keeps the letter. `false` at the end of the connection.
+    async fn take_letter(&mut self, stream: &mut Dialogue) -> io::Result<bool> {
+        self.say(stream, "354 end with a dot").await?;
+        if self.fault() == Fault::DropMidData {
+            read_line(stream).await?;
+            return Ok(false);
+        }
+        let Some(raw) = read_letter(stream).await? else {
+            return Ok(false);
+        };
+        let envelope = std::mem::take(&mut self.envelope);
+        if let Fault::RefuseLetter(reply) = self.fault() {
+            self.say(stream, reply).await?;
+            return Ok(true);
+        }
+        self.keep(envelope, raw);
+        if self.fault() == Fault::HangAfterData {
+            wait_for_end(stream).await?;
+            return Ok(false);
+        }
+        self.say(stream, "250 2.0.0 taken").await?;
+        Ok(true)
     }
 
     fn offers_starttls(&self) -> bool {
@@ -474,10 +500,10 @@ impl Session {
         stream.flush().await
     }
 
-    fn keep(&self, from: String, to: Vec<String>, raw: Vec<u8>) {
+    fn keep(&self, envelope: Envelope, raw: Vec<u8>) {
         let mail = Received {
-            from,
-            to,
+            from: envelope.from.unwrap_or_default(),
+            to: envelope.to,
             raw,
             tls: self.tls,
             user: self.user.clone(),
@@ -489,7 +515,7 @@ impl Session {
     }
 }
 
-async fn wait_for_end(mut stream: Dialogue) -> io::Result<()> {
+async fn wait_for_end(stream: &mut Dialogue) -> io::Result<()> {
     let mut sink = [0; 1024];
     while stream.read(&mut sink).await? > 0 {}
     Ok(())

@@ -277,105 +277,125 @@ async fn a_page_answers_for_its_own_person_and_challenge_whoever_is_named() {
     back(&code(&server, &token, &right).await.ok(), &opened, None);
 }
 
-#[tokio::test]
-async fn only_a_whole_registered_address_is_returned_to() {
-    let server = Server::start().await;
-    totp::enrol(&server, &server.alice()).await;
-    let registered = [
-        "https://wiki.example.com/cb",
-        "https://wiki.example.com/a?b=c",
-    ];
+const REGISTERED: [&str; 2] = [
+    "https://wiki.example.com/cb",
+    "https://wiki.example.com/a?b=c",
+];
+
+/// Addresses that somebody could take for a registered one.
+const ALMOST_REGISTERED: &[&str] = &[
+    "",
+    "/",
+    "/cb",
+    "cb",
+    "//evil.example",
+    "//wiki.example.com/cb",
+    "///evil.example/cb",
+    "https:evil.example",
+    "https:/wiki.example.com/cb",
+    "https:///wiki.example.com/cb",
+    "https:\\\\wiki.example.com\\cb",
+    "\\\\evil.example",
+    "https://wiki.example.com\\@evil.example/cb",
+    "https://wiki.example.com@evil.example/cb",
+    "https://evil@wiki.example.com/cb",
+    "https://user:pw@wiki.example.com/cb",
+    "https://@wiki.example.com/cb",
+    "http://wiki.example.com/cb",
+    "HTTPS://wiki.example.com/cb",
+    "https://WIKI.example.com/cb",
+    "https://wiki.example.com/CB",
+    "https://wiki.example.com/cb/",
+    "https://wiki.example.com//cb",
+    "https://wiki.example.com/./cb",
+    "https://wiki.example.com/x/../cb",
+    "https://wiki.example.com/cb?",
+    "https://wiki.example.com/cb?x=1",
+    "https://wiki.example.com/cb#x",
+    "https://wiki.example.com/cb#",
+    "https://wiki.example.com/cb;x",
+    "https://wiki.example.com/cb%00",
+    "https://wiki.example.com/c%62",
+    "https://wiki.example.com/cb%2f..%2fevil",
+    "https://wiki.example.com:443/cb",
+    "https://wiki.example.com:8443/cb",
+    "https://wiki.example.com./cb",
+    "https://wiki.example.com.evil.example/cb",
+    "https://evil.example/wiki.example.com/cb",
+    "https://evil.example/?https://wiki.example.com/cb",
+    "https://evil.example#https://wiki.example.com/cb",
+    "https://a.wiki.example.com/cb",
+    "https://wikiexample.com/cb",
+    "https://w\u{456}ki.example.com/cb",
+    "https://wiki.example\u{3002}com/cb",
+    "https://wiki.example.com\u{2044}cb",
+    "https://\u{ff57}iki.example.com/cb",
+    "https://wiki.example.com/cb\u{200b}",
+    "\u{feff}https://wiki.example.com/cb",
+    " https://wiki.example.com/cb",
+    "https://wiki.example.com/cb ",
+    "https://wiki.example.com/cb\n",
+    "https://wiki.example.com/cb\r\nLocation: https://evil.example",
+    "https://wiki.example.com/cb%0d%0aLocation:%20https://evil.example",
+    "ht\ttps://wiki.example.com/cb",
+    "https://wiki.example.com/cb\0",
+    "javascript:alert(1)",
+    "JaVaScRiPt:alert(1)//https://wiki.example.com/cb",
+    "data:text/html,<script>alert(1)</script>",
+    "https://wiki.example.com/a?b=c&b=d",
+    "https://wiki.example.com/a?B=c",
+    "https://[::1]/cb",
+];
+
+/// Registers a service with those addresses, and gives Alice an app to answer it with.
+async fn register_wiki(server: &Server) -> Client {
+    totp::enrol(server, &server.alice()).await;
+    let return_urls = REGISTERED.map(str::to_owned).to_vec();
     let wiki = Service {
-        return_urls: registered.iter().map(|url| (*url).to_owned()).collect(),
+        return_urls,
         ..unregistered("wiki")
     };
-    let wiki = register(&server, wiki).await;
+    register(server, wiki).await
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_registered_letter_by_letter_is_refused_and_not_repeated() {
+    let server = Server::start().await;
+    let wiki = register_wiki(&server).await;
     let long = format!("https://wiki.example.com/cb{}", "a".repeat(20_000));
-    let odd = [
-        "",
-        "/",
-        "/cb",
-        "cb",
-        "//evil.example",
-        "//wiki.example.com/cb",
-        "///evil.example/cb",
-        "https:evil.example",
-        "https:/wiki.example.com/cb",
-        "https:///wiki.example.com/cb",
-        "https:\\\\wiki.example.com\\cb",
-        "\\\\evil.example",
-        "https://wiki.example.com\\@evil.example/cb",
-        "https://wiki.example.com@evil.example/cb",
-        "https://evil@wiki.example.com/cb",
-        "https://user:pw@wiki.example.com/cb",
-        "https://@wiki.example.com/cb",
-        "http://wiki.example.com/cb",
-        "HTTPS://wiki.example.com/cb",
-        "https://WIKI.example.com/cb",
-        "https://wiki.example.com/CB",
-        "https://wiki.example.com/cb/",
-        "https://wiki.example.com//cb",
-        "https://wiki.example.com/./cb",
-        "https://wiki.example.com/x/../cb",
-        "https://wiki.example.com/cb?",
-        "https://wiki.example.com/cb?x=1",
-        "https://wiki.example.com/cb#x",
-        "https://wiki.example.com/cb#",
-        "https://wiki.example.com/cb;x",
-        "https://wiki.example.com/cb%00",
-        "https://wiki.example.com/c%62",
-        "https://wiki.example.com/cb%2f..%2fevil",
-        "https://wiki.example.com:443/cb",
-        "https://wiki.example.com:8443/cb",
-        "https://wiki.example.com./cb",
-        "https://wiki.example.com.evil.example/cb",
-        "https://evil.example/wiki.example.com/cb",
-        "https://evil.example/?https://wiki.example.com/cb",
-        "https://evil.example#https://wiki.example.com/cb",
-        "https://a.wiki.example.com/cb",
-        "https://wikiexample.com/cb",
-        "https://w\u{456}ki.example.com/cb",
-        "https://wiki.example\u{3002}com/cb",
-        "https://wiki.example.com\u{2044}cb",
-        "https://\u{ff57}iki.example.com/cb",
-        "https://wiki.example.com/cb\u{200b}",
-        "\u{feff}https://wiki.example.com/cb",
-        " https://wiki.example.com/cb",
-        "https://wiki.example.com/cb ",
-        "https://wiki.example.com/cb\n",
-        "https://wiki.example.com/cb\r\nLocation: https://evil.example",
-        "https://wiki.example.com/cb%0d%0aLocation:%20https://evil.example",
-        "ht\ttps://wiki.example.com/cb",
-        "https://wiki.example.com/cb\0",
-        "javascript:alert(1)",
-        "JaVaScRiPt:alert(1)//https://wiki.example.com/cb",
-        "data:text/html,<script>alert(1)</script>",
-        "https://wiki.example.com/a?b=c&b=d",
-        "https://wiki.example.com/a?B=c",
-        "https://[::1]/cb",
-        long.as_str(),
-    ];
-    assert!(odd.len() >= 60, "{}", odd.len());
-    for url in odd {
+    let urls = [ALMOST_REGISTERED, &[&long]].concat();
+    assert!(urls.len() >= 60, "{}", urls.len());
+    for url in urls {
         let asking = json!({"subject": "alice", "return_url": url});
         let reply = wiki.post_json(CHALLENGES, &asking).await;
         let misfit = reply.misfit();
         assert_eq!(misfit[0]["loc"], json!(["body", "return_url"]), "{url}");
         assert!(!reply.text.contains("evil"), "{}", reply.text);
     }
-    for url in registered {
+}
+
+#[tokio::test]
+async fn each_registered_address_gets_a_page_and_none_gets_none() {
+    let server = Server::start().await;
+    let wiki = register_wiki(&server).await;
+    for url in REGISTERED {
         let opened = open_with(&wiki, "alice", json!({ "return_url": url })).await;
         assert!(opened["prompt_url"].is_string());
     }
-    // Another service's address is not this one's, and who has none sends nobody anywhere.
-    let other = register(&server, unregistered("other")).await;
-    for service in [&other, &server.login_service()] {
-        let asking = json!({"subject": "alice", "return_url": registered[0]});
-        assert_eq!(service.post_json(CHALLENGES, &asking).await.status, 422);
-    }
-    // Without one there is no page, and its absence is no address.
+    // Its absence is no address.
     let opened = open_with(&wiki, "alice", json!({"return_url": null})).await;
     assert!(opened.get("prompt_url").is_none());
+}
+
+#[tokio::test]
+async fn another_services_address_is_refused_and_so_is_any_of_a_service_that_has_none() {
+    let server = Server::start().await;
+    register_wiki(&server).await;
+    let other = register(&server, unregistered("other")).await;
+    for service in [&other, &server.login_service()] {
+        let asking = json!({"subject": "alice", "return_url": REGISTERED[0]});
+        assert_eq!(service.post_json(CHALLENGES, &asking).await.status, 422);
+    }
 }
 
 #[tokio::test]
