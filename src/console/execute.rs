@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::prelude::{BASE64_STANDARD, Engine};
 
 use crate::audit::{self, Operation};
-use crate::base::{Clock, Entropy, Failure, Timestamp, display_text};
+use crate::base::{Clock, Entropy, Failure, Timestamp};
 use crate::clients::{self, ServiceKey};
 use crate::copies::{self, Schedule};
 use crate::factor::{self, kinds_of};
@@ -25,8 +25,6 @@ const PAGE: usize = 100;
 const OPERATIONS: usize = 1000;
 /// Names of several users that one answer tells of.
 const TWINS: usize = 20;
-/// Characters of a user's name in the record of what was done.
-const LONGEST_NAME: usize = 255;
 /// Letters that are looked at for the oldest.
 const LETTERS: usize = 1000;
 
@@ -141,11 +139,14 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
             let released = tools.store.write(move |tx| {
                 let keys = store.sealer();
                 let released = people::release_name(tx, keys, &name, issuer.as_deref())?;
-                note(tx, now, "user.release_name", display_text(&name, LONGEST_NAME))?;
+                for (subject, issuer) in &released {
+                    let about = format!("{subject} at {issuer}");
+                    note(tx, now, "user.release_name", Some(about))?;
+                }
                 Ok(released)
             });
             let released = released.await?;
-            tracing::info!(users = released, "reserved name released");
+            tracing::info!(users = released.len(), "reserved name released");
             Ok(Answer::Released(released))
         }
         Order::Survey => tools.store.read(|read| {

@@ -114,8 +114,8 @@ pub enum Answer {
         /// Whether there are more beyond the last.
         more: bool,
     },
-    /// For how many users the name was reserved.
-    Released(usize),
+    /// For whom the name was reserved: subjects, each with its issuer.
+    Released(Vec<(String, String)>),
     /// What operators should know of the users.
     Survey(Survey),
     /// The policy that holds now, part by part.

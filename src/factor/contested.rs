@@ -13,12 +13,23 @@ impl Deed<'_, '_> {
     /// # Errors
     /// Those of the store.
     pub(super) fn tell_of_contest(&mut self, contest: &Contest) -> Result<(), Failure> {
-        let Contest { owner, name, until } = contest;
+        let Contest {
+            owner,
+            owner_subject,
+            name,
+            until,
+        } = contest;
         tracing::warn!(
-            until = %until,
-            "reserved name borne by another user, and refused at sign-ins; mfad audit has the name"
+            user = ?self.person,
+            ?owner,
+            %until,
+            "reserved name borne by another user, and refused at sign-ins"
         );
-        let line = Operation::new(self.now, "user.name_contested", Some(name.clone()));
+        let about = self.asker.map(|asker| {
+            let (subject, issuer) = (&asker.subject, &asker.issuer);
+            format!("{subject}, by a name of {owner_subject} at {issuer}")
+        });
+        let line = Operation::new(self.now, "user.name_contested", about);
         audit::note(self.tx, &line)?;
         let letter = |by_former| {
             move |occasion| NameContested {

@@ -31,6 +31,8 @@ pub const NAME_NOT_RESERVED: Code = Code {
 pub struct Contest {
     /// The user who gave it up.
     pub owner: PersonKey,
+    /// Their subject at the issuer, which is that of both.
+    pub owner_subject: String,
     /// The name, in the form that is compared.
     pub name: String,
     /// Until when it means neither of them.
@@ -106,13 +108,15 @@ pub(super) fn contests(
                 true => tx.get::<Profile>(&key.person)?,
                 false => None,
             };
-            let Some(until) = owner.and_then(|owner| owner.reserves(name, now)) else {
+            let until = owner.as_ref().and_then(|it| it.reserves(name, now));
+            let Some((owner, until)) = owner.zip(until) else {
                 continue;
             };
             row.notified.push(person);
             tx.put_until(&key, &row, until)?;
             contests.push(Contest {
                 owner: key.person,
+                owner_subject: owner.subject,
                 name: shown(kind, profile),
                 until,
             });
@@ -130,8 +134,8 @@ fn shown(kind: NameKind, profile: &Profile) -> String {
     form.unwrap_or_default()
 }
 
-/// Ends what reserves `name` at `issuer`, or at all issuers: from now on it means whoever bears it. Gives how many
-/// users it was reserved for.
+/// Ends what reserves `name` at `issuer`, or at all issuers: from now on it means whoever bears it. Gives for whom it
+/// was reserved: their subjects, each with its issuer.
 ///
 /// # Errors
 /// `name_not_reserved` where it is reserved for none; those of the store.
@@ -140,8 +144,8 @@ pub fn release_name(
     keys: &Sealer,
     name: &str,
     issuer: Option<&str>,
-) -> Result<usize, Failure> {
-    let mut ended = 0;
+) -> Result<Vec<(String, String)>, Failure> {
+    let mut ended = Vec::new();
     let mut past: Option<Vec<u8>> = None;
     loop {
         let rows = tx.list::<Reserved>(&Scan {
@@ -168,14 +172,14 @@ pub fn release_name(
             owner.given_up.retain(|it| it.name != hash);
             tx.put(&key.person, &owner)?;
             tx.delete::<Reserved>(&key);
-            ended += 1;
+            ended.push((owner.subject, owner.issuer));
         }
     }
-    match ended {
-        0 => Err(Failure::new(NAME_NOT_RESERVED, "That name is not reserved for anybody").with(
+    match ended.is_empty() {
+        true => Err(Failure::new(NAME_NOT_RESERVED, "That name is not reserved for anybody").with(
             "hint",
             "spelling makes no difference; a name is reserved for 400 days after a user with a second factor gave it up",
         )),
-        ended => Ok(ended),
+        false => Ok(ended),
     }
 }

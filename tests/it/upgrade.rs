@@ -356,6 +356,34 @@ async fn names_that_directories_take_for_one_are_one_after_the_upgrade() {
     answer(&acme, &challenge, "totp", &code).await.ok();
 }
 
+#[tokio::test]
+async fn names_that_were_given_up_and_tenants_are_as_they_were() {
+    let mut tried = 0;
+    for fixture in Fixture::all() {
+        let Some(name) = fixture.facts["given_up"]["name"].as_str() else {
+            continue;
+        };
+        tried += 1;
+        let instead = fixture.facts["given_up"]["instead"].as_str().unwrap();
+        let server = start(&fixture).await;
+        let service = |name: &str| {
+            let key = fixture.facts["services"][name].as_str().unwrap();
+            Client::new(server.address, Some(key.to_owned()))
+        };
+        for (id, user, means) in [
+            ("radius", name, "deny"),
+            ("radius", instead, "challenge"),
+            ("radius", "stranger", "enroll"),
+            ("webmail", "stranger", "deny"),
+            ("acme", "gina", "challenge"),
+            ("acme", "alice", "deny"),
+        ] {
+            assert_eq!(decision(&service(id), user).await, means, "{id} {user}");
+        }
+    }
+    assert!(tried >= 1, "{tried}");
+}
+
 async fn decision_of(service: &Client, user: &str) -> Value {
     let asking = json!({"user": user, "amr": ["pwd"]});
     let reply = service.post_json("/api/v1/mfa/challenges", &asking);

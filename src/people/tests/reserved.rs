@@ -16,7 +16,7 @@ fn on(store: &Store, name: &str, day: u64) -> Found {
 async fn release(store: &Store, name: &'static str, issuer: Option<&'static str>) -> Option<usize> {
     let keys = store.clone();
     let ended = store.write(move |tx| release_name(tx, keys.sealer(), name, issuer));
-    ended.await.ok()
+    ended.await.ok().map(|ended| ended.len())
 }
 
 #[tokio::test]

@@ -53,7 +53,8 @@ async fn a_name_that_was_given_up_lets_nobody_in_until_an_operator_releases_it()
     met(&mallory).await;
     met(&mallory).await;
     assert_eq!(decision("alice").await, "deny");
-    assert_eq!(contests(&server).await, [Some("alice".to_owned())]);
+    let about = format!("s-2, by a name of s-1 at {}", server.issuer.url);
+    assert_eq!(contests(&server).await, [Some(about)]);
     let mut told = Vec::new();
     while told.len() < 2 {
         let mail = server.smtp.next_mail().await;
@@ -75,7 +76,11 @@ async fn a_name_that_was_given_up_lets_nobody_in_until_an_operator_releases_it()
         issuer: None,
     };
     let released = execute(&tools, release()).await.unwrap();
-    assert!(matches!(released, Answer::Released(1)), "{released:?}");
+    let of_alice = ("s-1".to_owned(), server.issuer.url.clone());
+    assert!(
+        matches!(&released, Answer::Released(users) if *users == [of_alice]),
+        "{released:?}"
+    );
     assert_eq!(decision("alice").await, "allow");
     let again = execute(&tools, release()).await.unwrap_err();
     assert_eq!(again.code().name, "name_not_reserved");
