@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Command::Policy(place, command) => {
             logged(BESIDE_WORDS, || commands::policy(&place, command))
         }
+        Command::User(place, command) => logged(BESIDE_WORDS, || commands::user(&place, &command)),
         Command::Clock(place, command) => logged(BESIDE_WORDS, || commands::clock(&place, command)),
         Command::Audit(place, command) => {
             logged(BESIDE_WORDS, || commands::audit(&place, &command))

@@ -79,6 +79,13 @@ pub(super) async fn background(desk: Arc<Desk>, tls: Option<Tls>) {
             async move { factor::tell_of_void_codes(&desk).await }
         }
     });
+    let resets = supervised("notices of resets", {
+        let desk = desk.clone();
+        move || {
+            let desk = desk.clone();
+            async move { factor::tell_of_resets(&desk).await }
+        }
+    });
     let sealing = supervised("data keys", {
         let tools = tools.clone();
         move || {
@@ -108,6 +115,7 @@ pub(super) async fn background(desk: Arc<Desk>, tls: Option<Tls>) {
         sweeping,
         copying,
         restored,
+        resets,
         sealing,
         unfinished,
         keys,

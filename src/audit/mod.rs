@@ -10,6 +10,6 @@ mod operation;
 mod record;
 mod service;
 
-pub use operation::{MOST_OPERATIONS, Operation, note, operations};
+pub use operation::{LONGEST_REASON, MOST_OPERATIONS, Operation, note, operations, reason};
 pub use record::{Actor, Event, Origin, Outcome, RETENTION};
 pub use service::{append, history, prune};

@@ -3,13 +3,23 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Failure, Timestamp};
+use crate::base::{Failure, Timestamp, display_text};
 use crate::store::{Order, Read, Record, Scan, Tx};
 
 /// Lines that are kept at the most; of more the oldest go.
 pub const MOST_OPERATIONS: u64 = 10_000;
 
-/// One line. Never holds a secret, nor anybody's name but a service's.
+/// The most characters of a reason.
+pub const LONGEST_REASON: usize = 200;
+
+/// Returns the reason that an operator gave as it is kept: without control characters, white space folded. `None` if
+/// nothing visible is left, or more than [`LONGEST_REASON`] characters.
+pub fn reason(given: &str) -> Option<String> {
+    display_text(given, LONGEST_REASON + 1).filter(|text| text.chars().count() <= LONGEST_REASON)
+}
+
+/// One line. Never holds a secret, nor a user's name or address: a service's name, and the subject of a user whom an
+/// operator on the machine did something for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {
     /// When, by the server's clock.
@@ -19,6 +29,9 @@ pub struct Operation {
     /// To what: the name of a service, a part of the policy and what it is now; `None` where the action says it all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
+    /// Why, in the words of the operator; `None` if the action asks for no reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl Operation {
@@ -28,6 +41,16 @@ impl Operation {
             at,
             action: action.to_owned(),
             about,
+            reason: None,
+        }
+    }
+
+    /// The same, and why it was done.
+    #[must_use]
+    pub fn because(self, reason: String) -> Self {
+        Operation {
+            reason: Some(reason),
+            ..self
         }
     }
 }
@@ -73,6 +96,28 @@ pub fn operations(
 mod tests {
     use super::*;
     use crate::store::testing::TestStore;
+
+    #[test]
+    fn a_reason_is_one_visible_line_of_at_most_200_characters() {
+        let table = [
+            (
+                "lost phone, INC-4711",
+                Some("lost phone, INC-4711".to_owned()),
+            ),
+            (
+                " lost\nphone\u{1b}[2J\0 ",
+                Some("lost phone [2J".to_owned()),
+            ),
+            ("", None),
+            (" \u{200b}\t", None),
+        ];
+        for (given, kept) in table {
+            assert_eq!(reason(given), kept, "{given:?}");
+        }
+        assert_eq!(reason(&"é".repeat(200)), Some("é".repeat(200)));
+        assert_eq!(reason(&"é".repeat(201)), None);
+        assert_eq!(reason(&"a".repeat(100_000)), None);
+    }
 
     #[tokio::test]
     async fn of_many_lines_the_newest_are_kept_and_told_page_by_page() {

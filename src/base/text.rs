@@ -37,6 +37,11 @@ pub fn display_text(typed: &str, longest: usize) -> Option<String> {
         .then(|| shown.to_owned())
 }
 
+/// `text` as one line of a terminal may show it: what would steer the terminal, or is not seen, stands there as U+FFFD.
+pub fn terminal_text(text: &str) -> String {
+    text.replace(|c: char| c.is_control() || is_invisible(c), "\u{fffd}")
+}
+
 /// What takes up room or changes its neighbours and shows nothing of its own:
 /// no text consists of these alone.
 fn is_blank(character: char) -> bool {
@@ -54,6 +59,12 @@ fn is_invisible(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_terminal_is_not_steered_and_shows_that_something_was_there() {
+        let shown = terminal_text("a\u{1b}[2Jb\nc\u{202e}d\u{200b} é");
+        assert_eq!(shown, "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d\u{fffd} é");
+    }
 
     #[test]
     fn names_lose_what_could_deceive_and_nothing_else() {

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::app::StartError;
 use crate::audit::Operation;
+use crate::base::terminal_text;
 use crate::config::{AuditCommand, Exit, StoreSettings};
 use crate::console::{Answer, Order};
 
@@ -34,11 +35,13 @@ async fn lines(place: &StoreSettings, limit: usize) -> Result<Vec<(u64, Operatio
 
 fn words(lines: &[(u64, Operation)]) -> String {
     let mut text = String::new();
-    for (_, Operation { at, action, about }) in lines {
-        let about = about.as_deref().unwrap_or_default();
-        // What an order named must not steer a terminal. Writing into a text does not fail.
-        let about = about.replace(char::is_control, "\u{fffd}");
-        let _ = writeln!(text, "{}", format!("{at}  {action}  {about}").trim_end());
+    for (_, line) in lines {
+        let _ = write!(text, "{}  {}", line.at, line.action);
+        for more in [&line.about, &line.reason].into_iter().flatten() {
+            // What an order named must not steer a terminal. Writing into a text does not fail.
+            let _ = write!(text, "  {}", terminal_text(more));
+        }
+        text.push('\n');
     }
     text
 }
@@ -53,6 +56,7 @@ fn for_programs(lines: &[(u64, Operation)]) -> String {
                 "at": line.at.to_string(),
                 "action": line.action,
                 "about": line.about,
+                "reason": line.reason,
             })
         })
         .collect();

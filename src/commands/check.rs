@@ -113,6 +113,7 @@ async fn open_store(settings: &Settings) -> Exit {
                 clock: clock(),
                 entropy: Arc::new(OsEntropy),
                 policy: Arc::new(settings.policy.clone()),
+                issuers: Vec::new(),
                 timekeeper: None,
                 copies: None,
                 signer: None,

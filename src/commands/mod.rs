@@ -15,6 +15,7 @@ mod restore;
 mod serve;
 mod service;
 mod signing_key;
+mod user;
 
 use std::future::Future;
 use std::io::{self, Write};
@@ -37,6 +38,7 @@ pub use restore::restore;
 pub use serve::serve;
 pub use service::service;
 pub use signing_key::signing_key;
+pub use user::user;
 
 /// Says what is wrong, and gives what the process ends with.
 fn report(exit: Exit, problem: &Problem) -> Exit {

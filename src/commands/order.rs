@@ -39,6 +39,7 @@ pub(super) async fn carry_out(
         timekeeper: None,
         copies: None,
         policy: Arc::new(place.policy.clone()),
+        issuers: place.issuer.iter().cloned().collect(),
     };
     let outcome = console::execute(&tools, order).await;
     store.close().await;

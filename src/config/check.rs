@@ -134,6 +134,7 @@ impl Check<'_> {
             data_dir: data_dir?,
             master_key: master_key?,
             policy: policy?,
+            issuer: self.layers.args.issuer.clone(),
         })
     }
 

@@ -11,6 +11,7 @@ use super::orders::{
     AuditCommand, BackupCommand, ClockCommand, DataKeyCommand, MasterKeyCommand, PolicyCommand,
     RestoreCommand, ServiceCommand, SigningKeyCommand,
 };
+use super::users::UserCommand;
 
 /// A multi-factor authentication server: one binary, one file.
 #[derive(Parser)]
@@ -52,6 +53,8 @@ pub(super) enum CliCommand {
     Service(ServiceArgs),
     /// Tell who must have which factor, and change it; through the running server, or on its store where none runs
     Policy(PolicyArgs),
+    /// Show users and help those who lost their second factors; through the running server, or on its store where none runs
+    User(UserArgs),
     /// Tell and rotate the keys that sign results; through the running server, or on its store where none runs
     SigningKey(SigningKeyArgs),
     /// Tell of the master key, seal it with a passphrase, and replace it
@@ -136,6 +139,15 @@ pub(super) struct ServiceArgs {
 
     #[command(subcommand)]
     pub(super) command: ServiceCommand,
+}
+
+#[derive(Args)]
+pub(super) struct UserArgs {
+    #[command(flatten, next_help_heading = STORE_HEADING)]
+    pub(super) place: PlaceArgs,
+
+    #[command(subcommand)]
+    pub(super) command: UserCommand,
 }
 
 #[derive(Args)]

@@ -20,6 +20,7 @@ use super::orders::{
 };
 use super::problem::{Exit, Problems};
 use super::settings::Supervision;
+use super::users::UserCommand;
 
 /// What the process finds around itself, so that tests can say what that is.
 pub struct Surroundings<'a> {
@@ -124,6 +125,7 @@ pub(super) enum Asked {
     DataKey(Layers, DataKeyCommand),
     MasterKey(Layers, MasterKeyCommand),
     Policy(Layers, PolicyCommand),
+    User(Layers, UserCommand),
     Backup(Layers, BackupCommand),
     Clock(Layers, ClockCommand),
     Audit(Layers, AuditCommand),
@@ -251,6 +253,7 @@ pub(super) fn read(
             let command = args.command.unwrap_or(PolicyCommand::Show { json: false });
             Asked::Policy(layers(orders(args.place, sources)?), command)
         }
+        CliCommand::User(args) => Asked::User(layers(orders(args.place, sources)?), args.command),
         CliCommand::Backup(args) => {
             Asked::Backup(layers(orders(args.place, sources)?), args.command)
         }

@@ -27,6 +27,7 @@ mod supervision;
 #[cfg(test)]
 mod tests;
 mod ui;
+mod users;
 mod web;
 
 use std::ffi::OsString;
@@ -46,6 +47,8 @@ pub use settings::{
     MasterKeySettings, PamSettings, Settings, SmtpConfig, SmtpSecurity, StoreSettings, Supervision,
     UiAuth,
 };
+
+pub use users::{UserCommand, UserSelector};
 
 use layers::Asked;
 
@@ -73,6 +76,8 @@ pub enum Command {
     Clock(StoreSettings, ClockCommand),
     /// Tell what was done to the server.
     Audit(StoreSettings, AuditCommand),
+    /// Show a user, or remove their second factors.
+    User(StoreSettings, UserCommand),
     /// Write a copy of the store.
     Backup(StoreSettings, BackupCommand),
     /// Bring a copy back.
@@ -119,6 +124,9 @@ pub fn read(
         }
         Asked::Policy(layers, command) => {
             Command::Policy(layers.store().map_err(Refused::Settings)?, command)
+        }
+        Asked::User(layers, command) => {
+            Command::User(layers.store().map_err(Refused::Settings)?, command)
         }
         Asked::Backup(layers, command) => {
             Command::Backup(layers.store().map_err(Refused::Settings)?, command)

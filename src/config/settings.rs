@@ -81,6 +81,8 @@ pub struct StoreSettings {
     pub master_key: MasterKeySettings,
     /// Who must have which factor, as file and variables say.
     pub policy: Policy,
+    /// The issuer that users belong to, if file or variables say it.
+    pub issuer: Option<String>,
 }
 
 /// The master key, as the settings say.

@@ -18,6 +18,7 @@ use crate::store::{Read, Store, Tx};
 use crate::timekeeper::{self, Timekeeper};
 
 use super::order::{Answer, Order, Status};
+use super::user;
 
 /// Services that one answer tells of.
 const PAGE: usize = 100;
@@ -39,6 +40,8 @@ pub struct Tools {
     pub entropy: Arc<dyn Entropy>,
     /// The policy of the settings.
     pub policy: Arc<Policy>,
+    /// The issuers that users are looked for at; with none, those of all users that are known.
+    pub issuers: Vec<String>,
     /// The running server's, which must hear that the clock is believed; `None` where none runs.
     pub timekeeper: Option<Timekeeper>,
     /// The running server's, which knows how the copies go that are due; `None` where none are, or none runs.
@@ -66,6 +69,7 @@ impl From<&Services> for Tools {
             clock: services.clock.clone(),
             entropy: services.entropy.clone(),
             policy: services.policy.clone(),
+            issuers: services.verifier.issuers(),
             signer: Some(services.signer.clone()),
             timekeeper: Some(services.timekeeper.clone()),
             copies: services.copies.clone(),
@@ -243,6 +247,8 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
                 .read(|read| audit::operations(read, None, limit.min(OPERATIONS)))?;
             Ok(Answer::Operations(lines))
         }
+        Order::UserShow { who, issuer } => user::show(tools, &who, issuer.as_deref(), now),
+        Order::UserReset { user, reason } => user::reset(tools, user, &reason, now).await,
         Order::PolicyUnset { key } => {
             let policy = factor::unset_policy(&tools.store, &tools.policy, key, now).await?;
             Ok(Answer::Policy(policy.parts()))

@@ -15,6 +15,7 @@ mod copying;
 mod execute;
 mod order;
 mod socket;
+mod user;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ pub use copying::remember;
 pub use execute::{Tools, execute};
 pub use order::{Answer, Fault, Order, Refusal, Status};
 pub use socket::Console;
+pub use user::{BackupCodesView, FactorView, LockView, UserIdentity, UserReset, UserView};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::audit::Operation;
-use crate::base::{Failure, Kind, Secret, Timestamp};
+use crate::base::{Failure, Kind, PersonKey, Secret, Timestamp};
 use crate::clients::{Registered, Service, Unknown};
 use crate::crypto::{DataKey, KeyId};
 use crate::people::Survey;
 use crate::policy;
 use crate::signing::PublishedKey;
+
+use super::user::{UserIdentity, UserReset, UserView};
 
 /// Something to be done.
 #[derive(Debug, Serialize, Deserialize)]
@@ -86,6 +88,20 @@ pub enum Order {
         /// Lines at the most.
         limit: usize,
     },
+    /// Show a user: [`Answer::User`], or [`Answer::Users`] if it is not exactly one.
+    UserShow {
+        /// Subject, user name, verified email address, or id.
+        who: String,
+        /// The issuer that the user belongs to; `None` for those that the server knows.
+        issuer: Option<String>,
+    },
+    /// Remove all second factors of a user: [`Answer::UserReset`].
+    UserReset {
+        /// The user; not a name, which may be another's by now.
+        user: PersonKey,
+        /// Why.
+        reason: String,
+    },
     /// Let the settings say one part of the policy again: [`Answer::Policy`].
     PolicyUnset {
         /// Which.
@@ -124,6 +140,12 @@ pub enum Answer {
     Status(Status),
     /// What was done to the server, each line with its number.
     Operations(Vec<(u64, Operation)>),
+    /// A user.
+    User(Box<UserView>),
+    /// The users whom a name fits: none, or more than one; of many, the first.
+    Users(Vec<UserIdentity>),
+    /// What was removed from a user.
+    UserReset(Box<UserReset>),
     /// A copy of the store comes behind this line.
     Copy,
     /// The keys that sign results, the signing one first.

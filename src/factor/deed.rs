@@ -419,15 +419,39 @@ impl Deed<'_, '_> {
 
     fn tell_also<'c, C: Content>(
         &mut self,
-        mut addresses: Vec<Address>,
+        addresses: Vec<Address>,
         content: impl FnOnce(Occasion<'c>) -> C,
     ) -> Result<(), Failure>
     where
         Self: 'c,
     {
+        let letters = self.letters(addresses, content)?;
+        if letters.is_empty() {
+            return Ok(());
+        }
+        if !outbox::put(self.tx, self.person, letters, self.now)? {
+            tracing::warn!(
+                "a person was told of too many changes within the hour; this one is in their history alone"
+            );
+        }
+        Ok(())
+    }
+
+    /// Writes a notice to `addresses` and to every address of the person that is known; none where no mail can leave.
+    ///
+    /// # Errors
+    /// Those of the store and the letters.
+    pub(super) fn letters<'c, C: Content>(
+        &self,
+        mut addresses: Vec<Address>,
+        content: impl FnOnce(Occasion<'c>) -> C,
+    ) -> Result<Vec<Letter>, Failure>
+    where
+        Self: 'c,
+    {
         let desk = self.desk;
         if desk.tools.mailer.is_none() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let read: &dyn Read = self.tx;
         addresses.extend(people::addresses(read, self.person, self.now)?);
@@ -437,15 +461,9 @@ impl Deed<'_, '_> {
         addresses.sort();
         addresses.dedup();
         let (content, language) = (content(self.occasion()), self.language()?);
-        let letters = addresses
+        addresses
             .into_iter()
             .map(|address| Letter::compose(address, &content, language, &*desk.tools.entropy))
-            .collect::<Result<_, _>>()?;
-        if !outbox::put(self.tx, self.person, letters, self.now)? {
-            tracing::warn!(
-                "a person was told of too many changes within the hour; this one is in their history alone"
-            );
-        }
-        Ok(())
+            .collect()
     }
 }

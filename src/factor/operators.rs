@@ -33,6 +33,20 @@ pub fn let_hold(read: &dyn Read, policy: &Policy) -> Result<(), Failure> {
     Err(Failure::new(OPERATORS_SHUT_OUT, detail).with("hint", hint))
 }
 
+/// Whether some operator has a second factor that counts under `policy`.
+///
+/// # Errors
+/// Those of the store.
+pub fn some_operator_counts(read: &dyn Read, policy: &Policy) -> Result<bool, Failure> {
+    for person in people::operators(read, MOST_OPERATORS)? {
+        let kinds = kinds_of(read, person)?;
+        if kinds.iter().any(|kind| policy.counts(kind)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Stores one part of the policy over that of the settings. It holds at once. Gives the policy that holds then.
 ///
 /// # Errors

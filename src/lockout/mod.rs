@@ -10,4 +10,4 @@ mod rule;
 mod service;
 
 pub use rule::{DISABLING_MISSES, FIRST_WAIT, FREE_MISSES, LONGEST_WAIT, Standing, Tally};
-pub use service::{clear, heal, miss, miss_in_vain, standing};
+pub use service::{clear, clear_all, heal, miss, miss_in_vain, standing, tallies};

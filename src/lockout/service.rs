@@ -1,11 +1,13 @@
 use crate::base::{Failure, PersonKey, Timestamp};
-use crate::store::{Read, Store, Tx};
+use crate::store::{Order, Read, Scan, Store, Tx};
 
 use super::rule::{IN_VAIN_KEPT, Standing, Tally};
 
 /// Until when the misses of a factor are kept. It is a moment like any other, since a row that expires takes
 /// longer to write than one that does not, and that would tell which misses are in vain.
 const NEVER: Timestamp = Timestamp::MAX;
+/// More kinds of factors than there are.
+const MOST_KINDS: usize = 64;
 
 /// Whether answers of this `kind` of factor may be judged.
 ///
@@ -71,6 +73,35 @@ pub fn clear(tx: &mut Tx<'_>, person: PersonKey, kind: &str) -> Result<(), Failu
     let key = (person, kind.to_owned());
     if tx.get::<Tally>(&key)?.is_some() {
         tx.delete::<Tally>(&key);
+    }
+    Ok(())
+}
+
+/// Returns the failure counter of each kind of factor that `person` has one for.
+///
+/// # Errors
+/// Those of the store.
+pub fn tallies(read: &dyn Read, person: PersonKey) -> Result<Vec<(String, Tally)>, Failure> {
+    let scan = Scan {
+        prefix: person.as_bytes(),
+        past: None,
+        order: Order::Ascending,
+        limit: MOST_KINDS,
+    };
+    let rows = read.list::<Tally>(&scan)?;
+    Ok(rows
+        .into_iter()
+        .map(|((_, kind), tally)| (kind, tally))
+        .collect())
+}
+
+/// Forgets the failures of `person` with every kind of factor.
+///
+/// # Errors
+/// Those of the store.
+pub fn clear_all(tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
+    for (kind, _) in tallies(tx, person)? {
+        tx.delete::<Tally>(&(person, kind));
     }
     Ok(())
 }

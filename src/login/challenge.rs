@@ -9,7 +9,7 @@ use crate::services::Services;
 use crate::store::Tx;
 
 use super::record::{Challenge, Context, PromptToken, State};
-use super::rule::{Decision, RESULT_TTL, UNFINISHED_AFTER};
+use super::rule::{CHALLENGE_TRIES, Decision, RESULT_TTL, UNFINISHED_AFTER};
 use super::{CHALLENGE_CLOSED, CHALLENGE_EXPIRED};
 
 /// Seconds that a challenge is kept beyond its end, so that a late answer hears why it is refused.
@@ -86,6 +86,9 @@ pub fn of_service(
 pub fn closed(challenge: &Challenge, now: Timestamp) -> Option<Failure> {
     let why = match (&challenge.state, challenge.decision) {
         (State::Passed(_), _) => "This sign-in was finished already.",
+        (State::Failed, _) if challenge.misses < CHALLENGE_TRIES => {
+            "The second factors were reset meanwhile. Begin the sign-in again."
+        }
         (State::Failed, _) => "Too many wrong answers: begin the sign-in anew.",
         (State::Cancelled, _) => "This sign-in was given up. Begin it anew.",
         (State::Open, Decision::Challenge) if now < challenge.expires_at => return None,

@@ -20,6 +20,7 @@ mod outcome;
 mod prompt;
 mod record;
 mod request;
+mod reset;
 mod rule;
 mod unfinished;
 mod view;
@@ -33,6 +34,7 @@ use crate::base::{Code, Kind};
 use crate::factor::Desk;
 use crate::store::Record;
 
+pub use reset::{WaitingSignIn, reset, waiting};
 pub use unfinished::tell_of_unfinished;
 
 /// Tables of sign-ins under way: void in a store that was brought back from a copy.

@@ -9,4 +9,4 @@ mod record;
 mod rule;
 mod service;
 
-pub use service::{deliver, oldest, put, waiting};
+pub use service::{deliver, oldest, put, put_always, waiting};

@@ -2,6 +2,7 @@
 //! the names that login services know them by.
 
 mod language;
+mod lookup;
 mod names;
 mod record;
 mod reserved;
@@ -13,10 +14,11 @@ mod tenants;
 mod tests;
 
 pub use language::{Noted, Wish, choose, language};
+pub use lookup::{bearers, issuers};
 pub use names::{Fit, Found, Lookup, MOST_BEARERS, NameKind, find, prepared};
 pub use record::Profile;
 pub use reserved::{Contest, MOST_RESERVED, NAME_NOT_RESERVED, RESERVED_FOR, release_name};
-pub use service::{addresses, meet, operators, profile};
+pub use service::{addresses, is_operator, meet, operators, profile};
 pub use survey::{Survey, Twins, survey};
 pub use tenants::{MOST_TENANTS, TENANT_FOR, seen_again};
 

@@ -117,6 +117,14 @@ pub fn operators(read: &dyn Read, limit: usize) -> Result<Vec<PersonKey>, Failur
     Ok(rows.into_iter().map(|(person, _)| person).collect())
 }
 
+/// Whether a token made `person` an operator within the last 90 days.
+///
+/// # Errors
+/// Those of the store.
+pub fn is_operator(read: &dyn Read, person: PersonKey) -> Result<bool, Failure> {
+    Ok(read.get::<Operator>(&person)?.is_some())
+}
+
 /// Where a person is told of changes at `now`.
 ///
 /// # Errors

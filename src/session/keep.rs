@@ -1,5 +1,7 @@
 //! The rows of sessions: how long they live, and how many a person has.
 
+use serde::{Deserialize, Serialize};
+
 use super::record::{Kept, OfPerson};
 use crate::base::{Failure, PersonKey, Timestamp};
 use crate::crypto::CodeHash;
@@ -57,14 +59,8 @@ pub(super) fn remove(tx: &mut Tx<'_>, id: &CodeHash) -> Result<(), Failure> {
 
 /// Ends the oldest sessions of a person until there is room for one more.
 fn make_room(tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
-    let scan = Scan {
-        prefix: person.as_bytes(),
-        past: None,
-        order: Order::Ascending,
-        limit: MOST_SESSIONS * 8,
-    };
     let mut living = Vec::new();
-    for (at, row) in tx.list::<OfPerson>(&scan)? {
+    for (at, row) in tx.list::<OfPerson>(&of_person(&person))? {
         match tx.get::<Kept>(&at.1)? {
             Some(_) => living.push((row.created_at, at)),
             None => tx.delete::<OfPerson>(&at),
@@ -77,6 +73,66 @@ fn make_room(tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
         tx.delete::<OfPerson>(&at);
     }
     Ok(())
+}
+
+/// A live session of the settings page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveSession {
+    /// When the user signed in.
+    pub created_at: Timestamp,
+    /// When it was last used; noted once a minute.
+    pub used_at: Timestamp,
+    /// When it ends if it is not used before.
+    pub expires_at: Timestamp,
+}
+
+/// Returns the sessions of `person` that are live at `now`.
+///
+/// # Errors
+/// Those of the store.
+pub fn live(
+    read: &dyn Read,
+    person: PersonKey,
+    now: Timestamp,
+) -> Result<Vec<LiveSession>, Failure> {
+    let mut sessions = Vec::new();
+    for ((_, id), _) in read.list::<OfPerson>(&of_person(&person))? {
+        if let Some(kept) = read.get::<Kept>(&id)?.filter(|kept| now < kept.end()) {
+            sessions.push(LiveSession {
+                created_at: kept.created_at,
+                used_at: kept.used_at,
+                expires_at: kept.end(),
+            });
+        }
+    }
+    Ok(sessions)
+}
+
+/// Ends every session of `person` with the transaction.
+///
+/// # Errors
+/// Those of the store.
+pub fn end_all(tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
+    loop {
+        let rows = tx.list::<OfPerson>(&of_person(&person))?;
+        for (at, _) in &rows {
+            tx.delete::<Kept>(&at.1);
+            tx.delete::<OfPerson>(at);
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// The rows of a person's sessions; some may have ended before.
+fn of_person(person: &PersonKey) -> Scan<'_> {
+    Scan {
+        prefix: person.as_bytes(),
+        past: None,
+        order: Order::Ascending,
+        limit: MOST_SESSIONS * 8,
+    }
 }
 
 /// Keeps a session that begins at `now`.

@@ -34,7 +34,7 @@ pub const OPEN_TABLES: &[&str] = &[
 ];
 
 pub use client::{CALLBACK_PATH, Client, LOGIN_PATH, Way};
-pub use keep::{ABSOLUTE_SECONDS, IDLE_SECONDS, MOST_SESSIONS};
+pub use keep::{ABSOLUTE_SECONDS, IDLE_SECONDS, LiveSession, MOST_SESSIONS, end_all, live};
 pub use pending::{MOST_PENDING, MOST_PENDING_OF_BROWSER, PENDING_SECONDS};
 pub use renew::Resumed;
 pub use rule::return_path;

@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use super::record::Kept;
 use super::rule::{FORMER_TOKENS, MOST_DEVICES, Standing, Token, end, standing};
 use crate::base::{Entropy, Failure, PersonKey, Secret, Timestamp, TrustedDeviceId, display_text};
@@ -37,7 +39,7 @@ pub enum Trust {
 }
 
 /// What a person sees of a device that they trust.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrustedDevice {
     /// `trd_…`
     pub id: TrustedDeviceId,

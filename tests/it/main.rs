@@ -30,5 +30,6 @@ mod signing;
 mod supervision;
 mod support;
 mod upgrade;
+mod user;
 mod watch;
 mod words;

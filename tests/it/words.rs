@@ -48,8 +48,9 @@ const STEPS: [&str; 10] = [
 ];
 
 /// What is written only where it was done.
-const NEVER_REFUSED: [&str; 3] = [
+const NEVER_REFUSED: [&str; 4] = [
     "backup_codes.void",
+    "factor.reset",
     "login.unfinished",
     "trusted_device.void",
 ];

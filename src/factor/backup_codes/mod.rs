@@ -18,12 +18,18 @@ use record::CodeSet;
 
 pub use http::routes;
 pub use service::heal;
+pub(super) use service::left;
 
 /// Codes of one set.
 pub const COUNT: usize = 10;
 
 /// Backup codes.
 pub struct BackupCodes;
+
+/// Removes the whole set.
+pub(super) fn forget(tx: &mut Tx<'_>, person: PersonKey) {
+    tx.delete::<CodeSet>(&person);
+}
 
 impl Factor for BackupCodes {
     fn kind(&self) -> &'static str {
@@ -89,7 +95,7 @@ impl Factor for BackupCodes {
     }
 
     fn forget(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
-        tx.delete::<CodeSet>(&person);
+        forget(tx, person);
         Ok(())
     }
 }

@@ -54,6 +54,47 @@ pub(super) fn is_active(read: &dyn Read, person: PersonKey) -> Result<bool, Fail
     Ok(read.get::<Active>(&person)?.is_some())
 }
 
+/// What of it the person has and is setting up.
+pub(super) fn devices(
+    read: &dyn Read,
+    person: PersonKey,
+    now: Timestamp,
+) -> Result<Vec<Device>, Failure> {
+    let active = read.get::<Active>(&person)?.map(|active| active.device());
+    let pending = read
+        .get::<Pending>(&person)?
+        .filter(|pending| now < pending.expires_at);
+    Ok(active
+        .into_iter()
+        .chain(pending.map(|pending| pending.device()))
+        .collect())
+}
+
+/// The mailbox that codes go to, if the person has the factor.
+pub(super) fn addresses(read: &dyn Read, person: PersonKey) -> Result<Vec<Address>, Failure> {
+    Ok(read
+        .get::<Active>(&person)?
+        .map(|active| active.address)
+        .into_iter()
+        .collect())
+}
+
+/// Removes the mailbox, one that is being set up, and every code that was mailed.
+pub(super) fn forget(tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
+    tx.delete::<Active>(&person);
+    tx.delete::<Pending>(&person);
+    let codes = Scan {
+        prefix: person.as_bytes(),
+        past: None,
+        order: Order::Ascending,
+        limit: LIVE_CODES,
+    };
+    for (key, _) in tx.list::<MailedCode>(&codes)? {
+        tx.delete::<MailedCode>(&key);
+    }
+    Ok(())
+}
+
 impl Factor for EmailCodes {
     fn kind(&self) -> &'static str {
         KIND
@@ -81,14 +122,7 @@ impl Factor for EmailCodes {
         person: PersonKey,
         now: Timestamp,
     ) -> Result<Vec<Device>, Failure> {
-        let active = read.get::<Active>(&person)?.map(|active| active.device());
-        let pending = read
-            .get::<Pending>(&person)?
-            .filter(|pending| now < pending.expires_at);
-        Ok(active
-            .into_iter()
-            .chain(pending.map(|pending| pending.device()))
-            .collect())
+        devices(read, person, now)
     }
 
     fn takes(&self, answer: &Answer) -> bool {
@@ -126,25 +160,10 @@ impl Factor for EmailCodes {
     }
 
     fn addresses(&self, read: &dyn Read, person: PersonKey) -> Result<Vec<Address>, Failure> {
-        Ok(read
-            .get::<Active>(&person)?
-            .map(|active| active.address)
-            .into_iter()
-            .collect())
+        addresses(read, person)
     }
 
     fn forget(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
-        tx.delete::<Active>(&person);
-        tx.delete::<Pending>(&person);
-        let codes = Scan {
-            prefix: person.as_bytes(),
-            past: None,
-            order: Order::Ascending,
-            limit: LIVE_CODES,
-        };
-        for (key, _) in tx.list::<MailedCode>(&codes)? {
-            tx.delete::<MailedCode>(&key);
-        }
-        Ok(())
+        forget(tx, person)
     }
 }

@@ -32,6 +32,28 @@ pub(super) fn is_active(read: &dyn Read, person: PersonKey) -> Result<bool, Fail
     Ok(read.get::<Active>(&person)?.is_some())
 }
 
+/// What of it the person has and is setting up.
+pub(super) fn devices(
+    read: &dyn Read,
+    person: PersonKey,
+    now: Timestamp,
+) -> Result<Vec<Device>, Failure> {
+    let active = read.get::<Active>(&person)?.map(|active| active.device());
+    let pending = read
+        .get::<Pending>(&person)?
+        .filter(|pending| now < pending.expires_at);
+    Ok(active
+        .into_iter()
+        .chain(pending.map(|pending| pending.device()))
+        .collect())
+}
+
+/// Removes the app, and one that is being set up.
+pub(super) fn forget(tx: &mut Tx<'_>, person: PersonKey) {
+    tx.delete::<Active>(&person);
+    tx.delete::<Pending>(&person);
+}
+
 impl Factor for Totp {
     fn kind(&self) -> &'static str {
         KIND
@@ -55,14 +77,7 @@ impl Factor for Totp {
         person: PersonKey,
         now: Timestamp,
     ) -> Result<Vec<Device>, Failure> {
-        let active = read.get::<Active>(&person)?.map(|active| active.device());
-        let pending = read
-            .get::<Pending>(&person)?
-            .filter(|pending| now < pending.expires_at);
-        Ok(active
-            .into_iter()
-            .chain(pending.map(|pending| pending.device()))
-            .collect())
+        devices(read, person, now)
     }
 
     fn takes(&self, answer: &Answer) -> bool {
@@ -106,8 +121,7 @@ impl Factor for Totp {
     }
 
     fn forget(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
-        tx.delete::<Active>(&person);
-        tx.delete::<Pending>(&person);
+        forget(tx, person);
         Ok(())
     }
 }

@@ -69,6 +69,47 @@ pub(super) fn is_active(read: &dyn Read, person: PersonKey) -> Result<bool, Fail
         .is_some_and(|keys| !keys.credentials.is_empty()))
 }
 
+/// What of it the person has and is setting up.
+pub(super) fn devices(
+    read: &dyn Read,
+    person: PersonKey,
+    now: Timestamp,
+) -> Result<Vec<Device>, Failure> {
+    let keys = read.get::<Keys>(&person)?.unwrap_or_default();
+    let mut devices: Vec<Device> = keys
+        .credentials
+        .iter()
+        .map(|credential| credential.device())
+        .collect();
+    for (_, ceremony) in ceremonies(read, person)? {
+        if now < ceremony.expires_at {
+            devices.extend(ceremony.pending_device());
+        }
+    }
+    Ok(devices)
+}
+
+/// Removes every key, and every ceremony that waits for an answer. A proof is void with the key that gave it.
+pub(super) fn forget(tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
+    for (key, _) in ceremonies(tx, person)? {
+        tx.delete::<Ceremony>(&key);
+    }
+    let Some(keys) = tx.get::<Keys>(&person)? else {
+        return Ok(());
+    };
+    for credential in &keys.credentials {
+        tx.delete::<Owner>(&credential.id().to_vec());
+    }
+    // The user handle stays: a key that is set up again is the same account to its authenticator.
+    tx.put(
+        &person,
+        &Keys {
+            credentials: Vec::new(),
+            ..keys
+        },
+    )
+}
+
 impl Factor for SecurityKeys {
     fn kind(&self) -> &'static str {
         KIND
@@ -93,18 +134,7 @@ impl Factor for SecurityKeys {
         person: PersonKey,
         now: Timestamp,
     ) -> Result<Vec<Device>, Failure> {
-        let keys = read.get::<Keys>(&person)?.unwrap_or_default();
-        let mut devices: Vec<Device> = keys
-            .credentials
-            .iter()
-            .map(|credential| credential.device())
-            .collect();
-        for (_, ceremony) in ceremonies(read, person)? {
-            if now < ceremony.expires_at {
-                devices.extend(ceremony.pending_device());
-            }
-        }
-        Ok(devices)
+        devices(read, person, now)
     }
 
     fn takes(&self, answer: &Answer) -> bool {
@@ -148,21 +178,7 @@ impl Factor for SecurityKeys {
     }
 
     fn forget(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
-        let keys = tx.get::<Keys>(&person)?.unwrap_or_default();
-        for credential in &keys.credentials {
-            tx.delete::<Owner>(&credential.id().to_vec());
-        }
-        for (key, _) in ceremonies(tx, person)? {
-            tx.delete::<Ceremony>(&key);
-        }
-        // The user handle stays: a key that is set up again is the same account to its authenticator.
-        tx.put(
-            &person,
-            &Keys {
-                credentials: Vec::new(),
-                ..keys
-            },
-        )
+        forget(tx, person)
     }
 }
 
