@@ -82,7 +82,12 @@ mod tests {
 
     fn forms(table: &[(&str, Option<&str>)], of: fn(&str) -> Option<String>) {
         for (name, form) in table {
-            assert_eq!(of(name).as_deref(), *form, "{name:?} {}", name.escape_unicode());
+            assert_eq!(
+                of(name).as_deref(),
+                *form,
+                "{name:?} {}",
+                name.escape_unicode()
+            );
         }
     }
 
@@ -147,8 +152,14 @@ mod tests {
             ("alice@example.com.", Some("alice@example.com")),
             ("alice＠example。com", Some("alice@example.com")),
             ("hugo@Bücher.example", Some("hugo@xn--bcher-kva.example")),
-            ("hugo@BU\u{308}CHER.example.", Some("hugo@xn--bcher-kva.example")),
-            ("hugo@XN--bcher-kva.example", Some("hugo@xn--bcher-kva.example")),
+            (
+                "hugo@BU\u{308}CHER.example.",
+                Some("hugo@xn--bcher-kva.example"),
+            ),
+            (
+                "hugo@XN--bcher-kva.example",
+                Some("hugo@xn--bcher-kva.example"),
+            ),
             ("\"a@b\"@example.com", Some("\"a@b\"@example.com")),
             ("a_b@under_score.example", Some("a_b@under_score.example")),
             ("alice", Some("alice")),
@@ -160,8 +171,16 @@ mod tests {
 
     /// All that is not an ideograph, a composed Hangul syllable or for private use.
     fn characters() -> impl Iterator<Item = char> {
-        let blocks = ['\0'..='\u{33ff}', '\u{a000}'..='\u{abff}', '\u{d7b0}'..='\u{d7ff}'];
-        let beyond = ['\u{f900}'..='\u{16fff}', '\u{1b000}'..='\u{1ffff}', '\u{2f800}'..='\u{2fa1f}'];
+        let blocks = [
+            '\0'..='\u{33ff}',
+            '\u{a000}'..='\u{abff}',
+            '\u{d7b0}'..='\u{d7ff}',
+        ];
+        let beyond = [
+            '\u{f900}'..='\u{16fff}',
+            '\u{1b000}'..='\u{1ffff}',
+            '\u{2f800}'..='\u{2fa1f}',
+        ];
         let tags = ['\u{e0000}'..='\u{e0fff}'];
         blocks.into_iter().chain(beyond).chain(tags).flatten()
     }

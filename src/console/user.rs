@@ -197,7 +197,11 @@ fn identity(user: PersonKey, profile: &Profile, now: Timestamp) -> UserIdentity 
             .email
             .as_ref()
             .map(|email| email.as_str().to_owned()),
-        tenants: profile.tenants(now).into_iter().map(str::to_owned).collect(),
+        tenants: profile
+            .tenants(now)
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
     }
 }
 

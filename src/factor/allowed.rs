@@ -47,7 +47,9 @@ pub fn required_of(
     now: Timestamp,
 ) -> Result<bool, Failure> {
     let known = people::profile(read, key)?;
-    let mut tenants = known.as_ref().map_or(Vec::new(), |known| known.tenants(now));
+    let mut tenants = known
+        .as_ref()
+        .map_or(Vec::new(), |known| known.tenants(now));
     tenants.extend(person.and_then(|person| person.tenant.as_deref()));
     Ok(policy.requires(&Asked {
         tenants: &tenants,
@@ -87,7 +89,9 @@ impl Deed<'_, '_> {
     pub fn lets_remove(&self, factor: &dyn Factor, device: DeviceId) -> Result<(), Refusal> {
         let policy = self.policy()?;
         let asker = self.asker;
-        if !policy.counts(factor.kind()) || !required_of(self.tx, &policy, self.person, asker, self.now)? {
+        if !policy.counts(factor.kind())
+            || !required_of(self.tx, &policy, self.person, asker, self.now)?
+        {
             return Ok(());
         }
         for other in self.desk.factors.all() {

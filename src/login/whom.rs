@@ -65,12 +65,7 @@ const QUALIFIED: [char; 2] = ['@', '\\'];
 ///
 /// # Errors
 /// `ambiguous_name` where several people go by it, a misfit where nobody could; those of the store.
-pub fn find(
-    desk: &Desk,
-    service: &Service,
-    issuer: &str,
-    named: &Named,
-) -> Result<Whom, Failure> {
+pub fn find(desk: &Desk, service: &Service, issuer: &str, named: &Named) -> Result<Whom, Failure> {
     let keys = desk.tools.keys();
     let (kind, name) = match (named, service.sends) {
         (Named::Subject(name), _) | (Named::AsRegistered(name), Sends::Subject) => (None, name),
@@ -150,7 +145,11 @@ pub fn find(
         Ok(match fit(key, &profile)? {
             Fit::Meant => Whom {
                 key,
-                tenants: profile.tenants(now).into_iter().map(str::to_owned).collect(),
+                tenants: profile
+                    .tenants(now)
+                    .into_iter()
+                    .map(str::to_owned)
+                    .collect(),
                 issuer: profile.issuer,
                 subject: Some(profile.subject),
                 acquaintance: Acquaintance::Known,

@@ -83,7 +83,9 @@ pub(super) struct Reservation {
 
 impl fmt::Debug for Reservation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reservation").field("until", &self.until).finish_non_exhaustive()
+        f.debug_struct("Reservation")
+            .field("until", &self.until)
+            .finish_non_exhaustive()
     }
 }
 

@@ -47,11 +47,20 @@ pub(super) fn after(
     enrolled: &dyn Fn(&dyn Read) -> Result<bool, Failure>,
     now: Timestamp,
 ) -> Result<Vec<Reservation>, Failure> {
-    let bears = |name: CodeHash| NameKind::ALL.iter().any(|kind| names.of(*kind) == Some(name));
+    let bears = |name: CodeHash| {
+        NameKind::ALL
+            .iter()
+            .any(|kind| names.of(*kind) == Some(name))
+    };
     // Who takes a name back has it again.
-    let kept = known.given_up.iter().filter(|it| now < it.until && !bears(it.name));
+    let kept = known
+        .given_up
+        .iter()
+        .filter(|it| now < it.until && !bears(it.name));
     let mut reserved: Vec<Reservation> = kept.cloned().collect();
-    let lost = NameKind::ALL.iter().filter_map(|kind| known.names.of(*kind));
+    let lost = NameKind::ALL
+        .iter()
+        .filter_map(|kind| known.names.of(*kind));
     let lost: Vec<CodeHash> = lost.filter(|name| !bears(*name)).collect();
     if lost.is_empty() || !enrolled(read)? {
         return Ok(reserved);

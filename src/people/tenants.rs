@@ -22,11 +22,7 @@ pub(super) fn current(known: &[Membership], now: Timestamp) -> impl Iterator<Ite
 }
 
 /// What is known after a token at `now` that names the tenant `named`, or none, which says nothing.
-pub(super) fn learnt(
-    known: &[Membership],
-    named: Option<&str>,
-    now: Timestamp,
-) -> Vec<Membership> {
+pub(super) fn learnt(known: &[Membership], named: Option<&str>, now: Timestamp) -> Vec<Membership> {
     let mut tenants: Vec<Membership> = current(known, now).cloned().collect();
     let Some(named) = named else {
         return tenants;

@@ -10,8 +10,8 @@ use crate::store::{Record, Store};
 
 use super::record::{Bearer, Operator, Reserved};
 use super::{
-    Contest, Fit, Found, Lookup, MOST_BEARERS, NameKind, Profile, RESERVED_FOR, Wish, find, meet, operators,
-    release_name, survey,
+    Contest, Fit, Found, Lookup, MOST_BEARERS, NameKind, Profile, RESERVED_FOR, Wish, find, meet,
+    operators, release_name, survey,
 };
 
 mod languages;
@@ -93,7 +93,9 @@ impl Said {
     }
 
     async fn met(self, store: &Store) -> PersonKey {
-        let key = store.sealer().person(&self.person.issuer, &self.person.subject);
+        let key = store
+            .sealer()
+            .person(&self.person.issuer, &self.person.subject);
         self.contests(store).await;
         key
     }
@@ -110,7 +112,15 @@ impl Said {
         store
             .write(move |tx| {
                 let enrolled = |_: &dyn crate::store::Read| Ok(enrolled);
-                meet(tx, keys.sealer(), key, &person, Wish::default(), &enrolled, at)
+                meet(
+                    tx,
+                    keys.sealer(),
+                    key,
+                    &person,
+                    Wish::default(),
+                    &enrolled,
+                    at,
+                )
             })
             .await
             .unwrap()
@@ -435,7 +445,12 @@ async fn who_says_nothing_new_costs_no_write() {
         .mailed("kim@example.com", Some(true))
         .operator(true);
     said.clone().met(&store).await;
-    let tables = [Profile::TABLE, Bearer::TABLE, Reserved::TABLE, Operator::TABLE];
+    let tables = [
+        Profile::TABLE,
+        Bearer::TABLE,
+        Reserved::TABLE,
+        Operator::TABLE,
+    ];
     let news = tables.map(|table| store.watch(table));
     said.clone().met(&store).await;
     let mut without = said;

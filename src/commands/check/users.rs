@@ -17,7 +17,9 @@ pub(super) fn services(services: &[Service]) {
         let (id, never_set) = (&service.id, service.unknown.is_none());
         let names = match service.sends {
             Sends::Subject => "",
-            _ => ", and it sends names: a spelling of somebody's name that is not known here is let in",
+            _ => {
+                ", and it sends names: a spelling of somebody's name that is not known here is let in"
+            }
         };
         let since = match never_set {
             true => " since it was registered before --unknown, which is not set",
@@ -60,7 +62,9 @@ pub(super) fn tell(survey: &Survey, services: &[Service]) {
     }
     let alike = survey.twin_names.saturating_sub(survey.were_apart);
     if alike > 0 {
-        println!("note: {alike} names are borne by several users each, whom only tenants tell apart");
+        println!(
+            "note: {alike} names are borne by several users each, whom only tenants tell apart"
+        );
     }
     let confined: Vec<&str> = services
         .iter()

@@ -10,7 +10,14 @@ fn enrolled(subject: &str, name: &str, day: u64) -> Said {
 }
 
 fn on(store: &Store, name: &str, day: u64) -> Found {
-    look_up(store, ISSUER, NameKind::Username, name, &[], NOW.plus(day * DAY))
+    look_up(
+        store,
+        ISSUER,
+        NameKind::Username,
+        name,
+        &[],
+        NOW.plus(day * DAY),
+    )
 }
 
 async fn release(store: &Store, name: &'static str, issuer: Option<&'static str>) -> Option<usize> {
@@ -120,7 +127,10 @@ async fn an_operator_ends_a_reservation_in_any_spelling_and_at_one_issuer_or_all
     }
     assert_eq!(release(&store, "bob", None).await, None);
     assert_eq!(release(&store, "alicia", None).await, None);
-    assert_eq!(release(&store, "ALICE", Some("https://third.example")).await, None);
+    assert_eq!(
+        release(&store, "ALICE", Some("https://third.example")).await,
+        None
+    );
     assert_eq!(release(&store, "Ａlice", Some(other)).await, Some(1));
     let there = at(&store, other, NameKind::Username, "alice", &[]);
     assert_eq!(there, Found::Nobody);

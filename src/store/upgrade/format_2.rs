@@ -132,7 +132,9 @@ impl Names {
             .into_iter()
             .flatten()
             .any(|address| email.is_some() && email == Some(hash(b"email", &form_of_1(&address))));
-        let address = Some(address).filter(|_| was_name).and_then(prepared_address);
+        let address = Some(address)
+            .filter(|_| was_name)
+            .and_then(prepared_address);
         Names {
             username: username.map(|form| hash(b"username", &form)),
             email: address.map(|form| hash(b"email", &form)),

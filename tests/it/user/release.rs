@@ -14,7 +14,9 @@ async fn a_reserved_name_is_released_once_in_any_spelling() {
     let server = Server::start().await;
     totp::enrol(&server, &called(&server, "alice")).await;
     // Refused, and it says how she is called now.
-    let renamed = called(&server, "alicia").code(totp::CONFIRM, "123456").await;
+    let renamed = called(&server, "alicia")
+        .code(totp::CONFIRM, "123456")
+        .await;
     renamed.refused(409, "not_pending");
     for arguments in [
         &["release-name", "bob"][..],
@@ -26,7 +28,10 @@ async fn a_reserved_name_is_released_once_in_any_spelling() {
         assert!(refused.stderr().contains("That name is not reserved"));
     }
     let said = ordered(&server, &["release-name", "ＡＬＩＣＥ"]).await;
-    let line = format!("No longer reserved for subject s-1 of issuer {}.\n", server.issuer.url);
+    let line = format!(
+        "No longer reserved for subject s-1 of issuer {}.\n",
+        server.issuer.url
+    );
     assert_eq!(said, line);
     order(&server, &["release-name", "alice"])
         .ends_with(USAGE)

@@ -157,7 +157,7 @@ impl Rich {
             return_urls: vec![RETURN.to_owned()],
             client_id: Some("portal".to_owned()),
             issuer: None,
-        unknown: Some(Unknown::Enroll),
+            unknown: Some(Unknown::Enroll),
         };
         server.register(service).await;
         let portal = server.login_service();

@@ -3,10 +3,10 @@
 mod answers;
 mod challenges;
 mod decisions;
+mod given_up;
 mod keys;
 mod locks;
 mod mails;
-mod given_up;
 mod names;
 mod oracle;
 mod others;
@@ -16,8 +16,8 @@ mod results;
 mod spellings;
 mod stale;
 mod tenants;
-mod unknown;
 mod trusted;
+mod unknown;
 
 use mfad::base::OsEntropy;
 use mfad::clients::{self, Sends, Service, ServiceKey, Unknown};

@@ -4,7 +4,7 @@ use mfad::policy::Key;
 use serde_json::{Value, json};
 
 use super::super::{email, totp, webauthn};
-use super::{claims, of, open_with, service, met};
+use super::{claims, met, of, open_with, service};
 use crate::support::{App, Authenticator, Client, Server};
 
 const DAY: u64 = 86_400;

@@ -138,7 +138,14 @@ async fn no_spelling_of_an_enrolled_name_is_let_in() {
         }
     }
     // What no directory takes for her is somebody else, of whom nothing is known.
-    for name in ["\u{430}lice", "al\u{131}ce", "alicea", "alice.", "al-ice", "alice\u{301}"] {
+    for name in [
+        "\u{430}lice",
+        "al\u{131}ce",
+        "alicea",
+        "alice.",
+        "al-ice",
+        "alice\u{301}",
+    ] {
         assert_eq!(told(&lax, name).await, "allow", "{name:?}");
         assert_eq!(told(&strict, name).await, "enroll", "{name:?}");
     }
@@ -146,7 +153,10 @@ async fn no_spelling_of_an_enrolled_name_is_let_in() {
     for (name, means) in SPELLINGS.iter().step_by(7) {
         let body = json!({"username": name, "code": "000000"});
         let status = lax.post_json(VERIFY, &body).await.status.as_u16();
-        assert!([400, 422, 429].contains(&status), "{name:?} {means} {status}");
+        assert!(
+            [400, 422, 429].contains(&status),
+            "{name:?} {means} {status}"
+        );
     }
 }
 
