@@ -1,4 +1,4 @@
-//! What every room stands on: time, randomness, identifiers, secrets and failures.
+//! What every room stands on: time, randomness, identifiers, secrets, failures and the form of names.
 //!
 //! This room knows no other.
 

@@ -41,7 +41,7 @@ async fn unlock(person: &Client, code: &str) -> crate::support::Reply {
 fn there_are_stores_of_earlier_programs() {
     let mut names: Vec<String> = Fixture::all().into_iter().map(|it| it.name).collect();
     names.sort();
-    for name in ["first", "services", "witness", "keys", "names"] {
+    for name in ["first", "services", "witness", "keys", "names", "tenants"] {
         assert!(names.iter().any(|it| it == name), "{name}: {names:?}");
     }
 }
@@ -407,6 +407,15 @@ async fn check_announces_what_the_upgrade_asks_of_operators() {
     for words in announced {
         assert!(told.contains(words), "{words}: {told}");
     }
+    let mut server = place.with_settings("serve");
+    server.listening().await;
+    let log = server.stderr();
+    for id in ["portal", "radius", "webmail", "acme"] {
+        let named = format!("\"service\":\"{id}\"");
+        let line = log.lines().find(|line| line.contains(&named)).unwrap();
+        assert!(line.contains("lets unknown users in"), "{line}");
+    }
+    server.stop().await;
     // Also after the upgrade, until it is done.
     for id in ["portal", "radius", "webmail", "acme"] {
         let mut set = place.run(&["service", "set", id, "--unknown", "enroll"]);

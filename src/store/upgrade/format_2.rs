@@ -26,27 +26,55 @@ pub const STEP: Step = Step {
 /// A row as it is, but for what the step looks at.
 type Fields = Map<String, Value>;
 
-macro_rules! records {
-    ($($name:ident of $table:literal, version $version:literal, by $key:ty;)*) => {$(
-        #[derive(Serialize, Deserialize)]
-        #[serde(transparent)]
-        struct $name(Fields);
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct PersonOf1(Fields);
 
-        impl Record for $name {
-            type Key = $key;
-            const TABLE: &'static str = $table;
-            const VERSION: u8 = $version;
-        }
-    )*};
+impl Record for PersonOf1 {
+    type Key = Vec<u8>;
+    const TABLE: &'static str = "people";
+    const VERSION: u8 = 1;
 }
 
-records! {
-    PersonOf1 of "people", version 1, by Vec<u8>;
-    PersonOf2 of "people", version 2, by Vec<u8>;
-    ServiceOf1 of "services", version 1, by Vec<u8>;
-    ServiceOf2 of "services", version 2, by Vec<u8>;
-    // Under the hash of the name and the person's key; the row itself says nothing.
-    Bearer of "people by name", version 1, by Vec<u8>;
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct PersonOf2(Fields);
+
+impl Record for PersonOf2 {
+    type Key = Vec<u8>;
+    const TABLE: &'static str = "people";
+    const VERSION: u8 = 2;
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct ServiceOf1(Fields);
+
+impl Record for ServiceOf1 {
+    type Key = Vec<u8>;
+    const TABLE: &'static str = "services";
+    const VERSION: u8 = 1;
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct ServiceOf2(Fields);
+
+impl Record for ServiceOf2 {
+    type Key = Vec<u8>;
+    const TABLE: &'static str = "services";
+    const VERSION: u8 = 2;
+}
+
+/// Stands under the hash of the name and the person's key; the row itself says nothing.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Bearer(Fields);
+
+impl Record for Bearer {
+    type Key = Vec<u8>;
+    const TABLE: &'static str = "people by name";
+    const VERSION: u8 = 1;
 }
 
 fn page<R: Record<Key = Vec<u8>>>(
