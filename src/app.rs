@@ -2,6 +2,7 @@
 
 mod background;
 mod parts;
+mod periods;
 mod running;
 mod supervision;
 mod terminal;
@@ -37,6 +38,7 @@ use running::{Fixed, Running, watch_over};
 pub use parts::{
     key_file, key_place, mailer, master_key_hint, open_store, rehearse, store_problem, verifier,
 };
+pub use periods::JobPeriods;
 pub use supervision::supervisor;
 pub use terminal::ask;
 
@@ -73,6 +75,7 @@ pub struct App {
     fixed: Fixed,
     reloads: Option<mpsc::Receiver<Box<Settings>>>,
     watched_at: Option<Listener>,
+    periods: JobPeriods,
 }
 
 impl App {
@@ -132,6 +135,7 @@ impl App {
             supervisor: Supervisor::default(),
             watchdog: None,
             watched_at: None,
+            periods: JobPeriods::default(),
         })
     }
 
@@ -152,6 +156,12 @@ impl App {
     /// Serves what is counted on a listener of its own.
     pub fn watched_at(mut self, listener: Option<Listener>) -> Self {
         self.watched_at = listener;
+        self
+    }
+
+    /// Runs the background jobs at these periods instead of the usual ones.
+    pub fn with_periods(mut self, periods: JobPeriods) -> Self {
+        self.periods = periods;
         self
     }
 
@@ -205,6 +215,7 @@ impl App {
             tls: self.tls,
             fixed: self.fixed,
             supervisor: self.supervisor.clone(),
+            periods: self.periods,
         };
         // Whoever connects from now on waits in the kernel's queue for no more than a moment.
         self.supervisor.ready();
@@ -279,6 +290,7 @@ async fn assemble(
         signer: signer.clone(),
         policy: Arc::new(settings.policy.clone()),
         recent_auth: settings.recent_auth,
+        email_resend_after: settings.email_resend_after,
         origin: settings.public_url.origin().ascii_serialization().into(),
         service_name: settings.service_name.as_str().into(),
         language: settings.language,

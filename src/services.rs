@@ -51,6 +51,8 @@ pub struct Services {
     /// How long ago, in seconds, somebody may have signed in who changes their factors without a code; `None`
     /// where it does not matter.
     pub recent_auth: Option<u64>,
+    /// Seconds between two mailed codes to one person.
+    pub email_resend_after: u64,
     /// What browsers see, without a slash at its end; the `iss` of what we sign.
     pub origin: Arc<str>,
     /// The service, as people know it: at most 64 characters, no `:`.

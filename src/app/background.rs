@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use super::JobPeriods;
 use crate::audit;
 use crate::base::Failure;
 use crate::factor::{self, Desk};
@@ -15,33 +16,27 @@ use crate::server::Tls;
 use crate::services::Services;
 use crate::store::Resealed;
 
-/// How often what has expired is removed.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
-/// How often it is looked whether a copy of the store is due.
-const COPY_INTERVAL: Duration = Duration::from_secs(60);
-/// How long after a failure sealing anew is tried again.
-const RESEAL_AGAIN: Duration = Duration::from_secs(10);
-/// How long what broke waits before it begins anew.
-const AFTER_PANIC: Duration = Duration::from_secs(1);
 /// Lines of the audit that one transaction removes.
 const PRUNED: usize = 256;
 
 /// What goes on beside the requests, each by itself, until it is dropped.
-pub(super) async fn background(desk: Arc<Desk>, tls: Option<Tls>) {
+pub(super) async fn background(desk: Arc<Desk>, tls: Option<Tls>, periods: JobPeriods) {
     let tools = desk.tools.clone();
-    let outbox = supervised("outbox", {
+    let outbox = supervised("outbox", periods.restart, {
         let tools = tools.clone();
         move || {
             let tools = tools.clone();
             async move {
                 match &tools.mailer {
-                    Some(mailer) => outbox::deliver(&tools.store, mailer, &*tools.clock).await,
+                    Some(mailer) => {
+                        outbox::deliver(&tools.store, mailer, &*tools.clock, periods.outbox).await
+                    }
                     None => std::future::pending().await,
                 }
             }
         }
     });
-    let sweeping = supervised("sweep", {
+    let sweeping = supervised("sweep", periods.restart, {
         let tools = tools.clone();
         move || {
             let tools = tools.clone();
@@ -50,12 +45,12 @@ pub(super) async fn background(desk: Arc<Desk>, tls: Option<Tls>) {
                     if let Err(failure) = sweep(&tools).await {
                         tracing::warn!(?failure, "what has expired could not be removed");
                     }
-                    tokio::time::sleep(SWEEP_INTERVAL).await;
+                    tokio::time::sleep(periods.sweep).await;
                 }
             }
         }
     });
-    let copying = supervised("copies", {
+    let copying = supervised("copies", periods.restart, {
         let tools = tools.clone();
         move || {
             let tools = tools.clone();
@@ -67,45 +62,49 @@ pub(super) async fn background(desk: Arc<Desk>, tls: Option<Tls>) {
                     if let Err(failure) = copies.make_due(&tools.store, tools.now()).await {
                         tracing::error!(?failure, "the copy of the store that is due was not made");
                     }
-                    tokio::time::sleep(COPY_INTERVAL).await;
+                    tokio::time::sleep(periods.backup).await;
                 }
             }
         }
     });
-    let restored = supervised("void backup codes", {
+    let restored = supervised("void backup codes", periods.restart, {
         let desk = desk.clone();
         move || {
             let desk = desk.clone();
-            async move { factor::tell_of_void_codes(&desk).await }
+            async move { factor::tell_of_void_codes(&desk, periods.retry).await }
         }
     });
-    let resets = supervised("notices of resets", {
+    let resets = supervised("notices of resets", periods.restart, {
         let desk = desk.clone();
         move || {
             let desk = desk.clone();
             async move { factor::tell_of_resets(&desk).await }
         }
     });
-    let sealing = supervised("data keys", {
+    let sealing = supervised("data keys", periods.restart, {
         let tools = tools.clone();
         move || {
             let tools = tools.clone();
-            async move { seal_anew(&tools).await }
+            async move { seal_anew(&tools, periods.retry).await }
         }
     });
-    let unfinished = supervised("unfinished sign-ins", move || {
+    let unfinished = supervised("unfinished sign-ins", periods.restart, move || {
         let desk = desk.clone();
-        async move { login::tell_of_unfinished(&desk).await }
+        async move { login::keep_notifying_of_unfinished(&desk, periods.unfinished_sign_ins).await }
     });
-    let keys = supervised("issuer keys", move || {
+    let keys = supervised("issuer keys", periods.restart, move || {
         let verifier = tools.verifier.clone();
-        async move { verifier.keep_fresh().await }
+        async move {
+            verifier
+                .keep_fresh(periods.issuer_refresh, periods.issuer_retry)
+                .await
+        }
     });
-    let certificate = supervised("TLS certificate", move || {
+    let certificate = supervised("TLS certificate", periods.restart, move || {
         let tls = tls.clone();
         async move {
             match &tls {
-                Some(tls) => tls.keep_fresh().await,
+                Some(tls) => tls.keep_fresh(periods.certificate).await,
                 None => std::future::pending().await,
             }
         }
@@ -123,8 +122,9 @@ pub(super) async fn background(desk: Arc<Desk>, tls: Option<Tls>) {
     );
 }
 
-/// Seals what earlier data keys sealed under the newest, at the start and whenever there is a new one.
-async fn seal_anew(tools: &Services) {
+/// Seals what earlier data keys sealed under the newest, at the start and whenever there is a new one. After a
+/// failure it tries again in `retry`.
+async fn seal_anew(tools: &Services, retry: Duration) {
     loop {
         let sealed = async {
             tools.store.date_data_key(tools.now()).await?;
@@ -154,14 +154,18 @@ async fn seal_anew(tools: &Services) {
                     ?failure,
                     "the store is not yet sealed under its new data key"
                 );
-                tokio::time::sleep(RESEAL_AGAIN).await;
+                tokio::time::sleep(retry).await;
             }
         }
     }
 }
 
-/// Runs what never ends, and begins it anew should it panic.
-async fn supervised<W: Future<Output = ()> + Send + 'static>(name: &str, work: impl Fn() -> W) {
+/// Runs what never ends; if it panics, starts it again in `restart`.
+async fn supervised<W: Future<Output = ()> + Send + 'static>(
+    name: &str,
+    restart: Duration,
+    work: impl Fn() -> W,
+) {
     loop {
         // Dropped with its set, the task ends with whoever waits for it here.
         let mut running = JoinSet::new();
@@ -169,7 +173,7 @@ async fn supervised<W: Future<Output = ()> + Send + 'static>(name: &str, work: i
         if let Some(Err(panic)) = running.join_next().await {
             tracing::error!(name, %panic, "what runs beside the requests broke, and begins anew");
         }
-        tokio::time::sleep(AFTER_PANIC).await;
+        tokio::time::sleep(restart).await;
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::background::background;
 use super::parts::tls_problem;
-use super::{Base, StartError, assemble};
+use super::{Base, JobPeriods, StartError, assemble};
 use crate::audit::{self, Operation};
 use crate::base::ListenAddress;
 use crate::config::{LogConfig, MasterKeySettings, Settings};
@@ -59,6 +59,7 @@ pub(super) struct Running {
     pub(super) tls: Option<Tls>,
     pub(super) fixed: Fixed,
     pub(super) supervisor: Supervisor,
+    pub(super) periods: JobPeriods,
 }
 
 impl Running {
@@ -70,7 +71,7 @@ impl Running {
     ) -> Infallible {
         loop {
             let settings = tokio::select! {
-                () = background(self.desk.clone(), self.tls.clone()) => continue,
+                () = background(self.desk.clone(), self.tls.clone(), self.periods) => continue,
                 Some(settings) = next(&mut reloads) => settings,
             };
             match self.take_up(&settings).await {

@@ -90,8 +90,12 @@ pub(super) async fn discover(outbound: &Outbound, issuer: &str) -> Result<Discov
     let at = Url::parse(&at).map_err(|_| AuthSetupError::NoDiscovery {
         issuer: issuer.to_owned(),
     })?;
-    let whole: Value = get(outbound, &at).await?;
-    let document: Discovery = read(&whole)?;
+    discovered(&at, issuer, &get(outbound, &at).await?)
+}
+
+/// What the discovery document of `issuer`, which was found at `at`, says.
+pub(super) fn discovered(at: &Url, issuer: &str, whole: &Value) -> Result<Discovered, FetchError> {
+    let document: Discovery = read(whole)?;
     match document.issuer.as_deref() {
         Some(theirs) if theirs == issuer => {}
         Some(theirs) => return Err(FetchError::OtherIssuer(quote(theirs))),
@@ -102,12 +106,12 @@ pub(super) async fn discover(outbound: &Outbound, issuer: &str) -> Result<Discov
         .into_iter()
         .flatten()
     {
-        check_named(&at, url)?;
+        check_named(at, url)?;
     }
     Ok(Discovered {
         keys,
         userinfo: document.userinfo_endpoint,
-        provider: Provider::read(&at, &whole),
+        provider: Provider::read(at, whole),
     })
 }
 

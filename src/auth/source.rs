@@ -29,12 +29,6 @@ pub(super) const LONGEST_SILENCE: u64 = 24 * 60 * 60;
 /// How long a request waits for a fetch, its own or another's: discovery and keys, each in its time.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// How often keys are fetched without being asked for, so that removed ones go.
-const REFRESH_EVERY: Duration = Duration::from_secs(5 * 60);
-
-/// How often a file is looked at, and an issuer that did not answer is asked again.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
-
 /// Which set of keys it was, of all that a source has held: no two are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Generation(u64);
@@ -166,21 +160,18 @@ impl Source {
         self.fetch(flight).await
     }
 
-    /// Refreshes for ever.
-    pub async fn keep_fresh(self: Arc<Self>) {
-        self.keep_fresh_every(REFRESH_EVERY, LOOK_EVERY).await;
-    }
-
-    pub(super) async fn keep_fresh_every(self: Arc<Self>, refresh: Duration, look: Duration) {
+    /// Fetches the keys every `refresh`; a file is looked at, and an issuer that did not answer is asked again, every
+    /// `retry`. Never ends.
+    pub async fn keep_fresh(self: Arc<Self>, refresh: Duration, retry: Duration) {
         if matches!(self.settings.keys, KeySource::Hs256(_)) {
             return std::future::pending().await;
         }
         loop {
             let well = self.trouble.load().is_none() && self.held.load().is_some();
             let pause = match self.settings.keys {
-                KeySource::File(_) => look,
+                KeySource::File(_) => retry,
                 _ if well => refresh,
-                _ => look,
+                _ => retry,
             };
             tokio::time::sleep(pause).await;
             // What went wrong has been logged and is kept for `health`.

@@ -63,12 +63,12 @@ impl<'a> Unverified<'a> {
         else {
             return Err(Refusal::Shape);
         };
-        let header = decode(header)?;
-        let claims = decode(claims)?;
+        let header = text(decode(header)?)?;
+        let claims = text(decode(claims)?)?;
         decode(signature)?;
 
         let header: Header =
-            serde_json::from_slice(&header).map_err(|e| Refusal::Header(quote(&e.to_string())))?;
+            serde_json::from_str(&header).map_err(|e| Refusal::Header(quote(&e.to_string())))?;
         for (asked, name) in [
             (header.crit, "crit"),
             (header.b64, "b64"),
@@ -95,7 +95,7 @@ impl<'a> Unverified<'a> {
         let algorithm = SigningAlgorithm::named(&header.alg)
             .ok_or_else(|| Refusal::Algorithm(quote(&header.alg)))?;
         let claims: Issuer =
-            serde_json::from_slice(&claims).map_err(|e| Refusal::Claims(quote(&e.to_string())))?;
+            serde_json::from_str(&claims).map_err(|e| Refusal::Claims(quote(&e.to_string())))?;
         Ok(Unverified {
             compact,
             issuer: claims.iss,
@@ -116,6 +116,11 @@ impl<'a> Unverified<'a> {
                 _ => Refusal::Claims(quote(&e.to_string())),
             })
     }
+}
+
+/// Whole, members that nobody reads included (RFC 7515 section 5.2, RFC 7519 section 7.2).
+fn text(bytes: Vec<u8>) -> Result<String, Refusal> {
+    String::from_utf8(bytes).map_err(|_| Refusal::Shape)
 }
 
 /// Exactly one spelling: no padding, no stray trailing bits, no white space.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::task::JoinSet;
@@ -233,12 +234,12 @@ impl Verifier {
         self.0.sources.values().any(|source| !source.has_keys())
     }
 
-    /// Refreshes all keys every few minutes, so that removed ones are
-    /// forgotten. Runs for ever; dropping it stops it.
-    pub async fn keep_fresh(&self) {
+    /// Fetches all keys again every `refresh`, so that removed ones are forgotten. Files are looked at, and issuers
+    /// that did not answer are asked again, every `retry`. Runs for ever; dropping it stops it.
+    pub async fn keep_fresh(&self, refresh: Duration, retry: Duration) {
         let mut tasks = JoinSet::new();
         for source in self.0.sources.values() {
-            tasks.spawn(Arc::clone(source).keep_fresh());
+            tasks.spawn(Arc::clone(source).keep_fresh(refresh, retry));
         }
         while tasks.join_next().await.is_some() {}
         std::future::pending().await

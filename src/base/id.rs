@@ -139,6 +139,8 @@ impl From<PersonKey> for String {
 mod tests {
     use super::*;
     use crate::base::OsEntropy;
+    use crate::base::fuzz::Target;
+    use proptest::prelude::*;
 
     #[test]
     fn an_identifier_is_read_as_it_was_written_and_in_no_other_way() {
@@ -162,5 +164,25 @@ mod tests {
         let key = PersonKey([0xab; 16]);
         let text = String::from(key);
         assert_eq!(PersonKey::try_from(text), Ok(key));
+    }
+
+    /// An identifier has one spelling and one kind.
+    #[test]
+    fn fuzz_identifiers() {
+        let generated =
+            "(mfa|chl|req|msg|trd|MFA)_[a-z2-7]{25,27}|[0-9a-f]{32}".prop_map(String::into_bytes);
+        let target = Target::new("identifiers").words(&["mfa_", "chl_", "A", "=", "\u{131}"]);
+        target.check(generated, |input| {
+            let text = String::from_utf8_lossy(input).into_owned();
+            let mut spelt: Vec<String> = Vec::new();
+            spelt.extend(text.parse::<DeviceId>().map(String::from));
+            spelt.extend(text.parse::<ChallengeId>().map(String::from));
+            spelt.extend(text.parse::<RequestId>().map(String::from));
+            spelt.extend(text.parse::<MessageId>().map(String::from));
+            spelt.extend(text.parse::<TrustedDeviceId>().map(String::from));
+            spelt.extend(PersonKey::try_from(text.clone()).map(String::from));
+            assert!(spelt.is_empty() || spelt == [text]);
+            !spelt.is_empty()
+        });
     }
 }

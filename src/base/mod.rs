@@ -4,6 +4,8 @@
 
 mod entropy;
 mod failure;
+#[cfg(test)]
+pub(crate) mod fuzz;
 mod id;
 mod listen;
 mod name;

@@ -45,7 +45,8 @@ pub fn prepared_address(address: &str) -> Option<String> {
 }
 
 fn pass(form: &str) -> String {
-    let shown: String = form.chars().filter(|c| !is_ignored(*c)).collect();
+    // Marks in their order first: one of them folds to a letter (U+0345).
+    let shown: String = form.chars().filter(|c| !is_ignored(*c)).nfkd().collect();
     let folded = UniCase::unicode(shown).to_folded_case();
     let mut next = String::with_capacity(folded.len());
     for character in folded.nfkc() {
@@ -114,6 +115,8 @@ mod tests {
             ("anna \u{200b} lee", Some("anna lee")),
             ("e\u{301}va", Some("\u{e9}va")),
             ("E\u{34f}\u{301}VA", Some("\u{e9}va")),
+            ("\u{3b1}\u{345}\u{301}", Some("\u{3ac}\u{3b9}")),
+            ("\u{1fb4}", Some("\u{3ac}\u{3b9}")),
             ("a\u{323}\u{307}", Some("\u{1ea1}\u{307}")),
             ("a\u{307}\u{323}", Some("\u{1ea1}\u{307}")),
             ("ﬁnn", Some("finn")),

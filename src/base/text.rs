@@ -14,15 +14,15 @@ pub fn display_text(typed: &str, longest: usize) -> Option<String> {
         .collect();
     let mut shown = String::new();
     let mut length = 0;
-    for character in head.nfc() {
-        let character = if character.is_whitespace() || character.is_control() {
-            ' '
-        } else {
-            character
-        };
-        if is_invisible(character)
-            || (character == ' ' && (shown.is_empty() || shown.ends_with(' ')))
-        {
+    let spaced = head
+        .chars()
+        .map(|c| match c.is_whitespace() || c.is_control() {
+            true => ' ',
+            false => c,
+        });
+    // First what is taken out: what stood around it may compose.
+    for character in spaced.filter(|c| !is_invisible(*c)).nfc() {
+        if character == ' ' && (shown.is_empty() || shown.ends_with(' ')) {
             continue;
         }
         if length == longest {
@@ -59,6 +59,11 @@ fn is_invisible(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use crate::base::fuzz::Target;
 
     #[test]
     fn a_terminal_is_not_steered_and_shows_that_something_was_there() {
@@ -73,6 +78,7 @@ mod tests {
             ("evil\u{202e}gpj.exe", Some("evilgpj.exe")),
             ("<img onerror=alert(1)>", Some("<img onerror=alert(1)>")),
             ("e\u{301}", Some("é")),
+            ("e\u{200b}\u{301}", Some("é")),
             ("Ключ 🔑", Some("Ключ 🔑")),
             ("\0\u{1b}[31m", Some("[31m")),
             (" \u{200b}\n", None),
@@ -87,5 +93,60 @@ mod tests {
             display_text(&"é".repeat(500), 64).map(|t| t.chars().count()),
             Some(64)
         );
+    }
+
+    /// What is shown is what it says it is, and shown again it stays the same.
+    #[test]
+    fn fuzz_display_text() {
+        let piece = select(
+            &[
+                "a",
+                " ",
+                "e",
+                "\u{301}",
+                "\u{327}",
+                "\u{200b}",
+                "\u{202e}",
+                "\u{3164}",
+                "\u{fe0f}",
+                "\0",
+                "\n",
+                "\u{85}",
+                "\u{2028}",
+                "\u{1100}",
+                "\u{1161}",
+                "\u{11a8}",
+                "\u{1f511}",
+                "\u{212b}",
+                "\u{2000}",
+                "\u{37e}",
+                "\u{345}",
+                "\u{fb01}",
+            ][..],
+        );
+        let generated = vec(piece, 0..20).prop_map(|pieces| pieces.concat().into_bytes());
+        Target::new("display_text").check(generated, |input| {
+            let typed = String::from_utf8_lossy(input);
+            let mut any = false;
+            for longest in [1, 8, 64] {
+                let Some(shown) = display_text(&typed, longest) else {
+                    continue;
+                };
+                any = true;
+                assert!((1..=longest).contains(&shown.chars().count()));
+                assert_eq!(
+                    display_text(&shown, longest).as_deref(),
+                    Some(shown.as_str())
+                );
+                assert_eq!(shown.nfc().collect::<String>(), shown);
+                assert!(
+                    !shown.chars().any(|c| c.is_control()
+                        || is_invisible(c)
+                        || (c != ' ' && c.is_whitespace()))
+                );
+                assert!(shown.trim() == shown && !shown.contains("  "));
+            }
+            any
+        });
     }
 }

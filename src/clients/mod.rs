@@ -12,6 +12,8 @@ mod rule;
 mod service;
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
 
 pub use doorkeeper::{Doorkeeper, not_accepted};

@@ -148,6 +148,24 @@ fn return_url(text: &str) -> Result<(), Failure> {
         .split_once("://")
         .map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
     let this_machine = url.host_str().is_some_and(is_this_machine);
+    // Other spellings of a host or a port, such as `127.1`, are read in one way here and in another elsewhere.
+    let plain = authority.is_some_and(|authority| {
+        let host = url.host_str().unwrap_or_default();
+        let rest = authority.to_ascii_lowercase();
+        match rest.strip_prefix(host) {
+            Some("") => true,
+            Some(port) => port
+                .strip_prefix(':')
+                .and_then(|digits| {
+                    digits
+                        .parse::<u16>()
+                        .ok()
+                        .filter(|n| n.to_string() == digits)
+                })
+                .is_some(),
+            None => false,
+        }
+    });
     match (url.scheme(), authority) {
         (_, Some(authority)) if authority.contains('@') => refused(
             "holds a user or a password",
@@ -156,6 +174,10 @@ fn return_url(text: &str) -> Result<(), Failure> {
         _ if text.contains('#') => refused(
             "holds a fragment",
             "leave out what follows the #; servers do not see it",
+        ),
+        ("https" | "http", Some(authority)) if !authority.is_empty() && !plain => refused(
+            "writes its host or port in an unusual way",
+            "write the host as browsers show it, and the port without leading zeros",
         ),
         ("https", Some(authority)) if !authority.is_empty() => Ok(()),
         ("http", Some(authority)) if !authority.is_empty() && this_machine => Ok(()),

@@ -189,6 +189,12 @@ fn only_a_service_can_be_registered() {
         "https://portal.example.org/\tx",
         "https://pörtal.example.org/",
         "https://",
+        "https://ex%61mple.org/",
+        "https://portal.example.org:0443/",
+        "https://portal.example.org:/",
+        "http://127.1/",
+        "http://0x7f000001/",
+        "http://[0::1]/",
         &long,
     ] {
         let refused = check(&|s| s.return_urls = vec![url.to_owned()]);

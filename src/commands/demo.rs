@@ -198,6 +198,7 @@ fn server_settings(
         ca_file: None,
         policy: Policy::default(),
         recent_auth: None,
+        email_resend_after: settings.email_resend_after,
         copies: None,
         service_name: SERVICE_NAME.to_owned(),
         language: Language::English,

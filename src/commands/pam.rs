@@ -154,6 +154,8 @@ fn in_full(error: &OutboundError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::fuzz::Target;
+    use proptest::prelude::*;
 
     #[test]
     fn one_end_is_taken_off_and_nothing_else() {
@@ -191,5 +193,24 @@ mod tests {
         let typed = read(io::repeat(b'1')).unwrap();
         assert!(typed.len() <= LONGEST_CODE + 2);
         assert!(code(&typed).is_err());
+    }
+
+    /// What is asked about is what was typed, but for one end that PAM or a shell put there.
+    #[test]
+    fn fuzz_pam_input() {
+        let generated = "[0-9A-Za-z -]{0,20}(\0|\n|\r\n|)".prop_map(String::into_bytes);
+        let target =
+            Target::new("pam_input").words(&["\0", "\n", "\r", "\x08", "\u{85}", "\u{7f}"]);
+        target.check(generated, |typed| {
+            let read = read(typed).unwrap();
+            assert!(typed.starts_with(&read) && read.len() <= LONGEST_CODE + 2);
+            let Ok(code) = code(&read) else {
+                return false;
+            };
+            let end = typed.strip_prefix(code.as_bytes()).unwrap();
+            assert!(matches!(end, b"" | b"\0" | b"\n"), "{end:?}");
+            assert!((1..=LONGEST_CODE).contains(&code.len()) && !code.contains(char::is_control));
+            true
+        });
     }
 }

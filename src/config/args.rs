@@ -7,6 +7,7 @@
 use clap::Args;
 
 use super::brand::BrandArgs;
+use super::duration::ResendArgs;
 use super::network::NetworkArgs;
 
 #[derive(Args)]
@@ -227,6 +228,9 @@ pub(super) struct SettingsArgs {
         default_value = "30"
     )]
     pub(super) trusted_device_days: String,
+
+    #[command(flatten)]
+    pub(super) resend: ResendArgs,
 
     /// How long ago, at the most, somebody may have signed in (as the token's auth_time says) who sets up a factor or changes their security keys: 1m to 24h, as in 600s, 10m or 1h. Whoever has a second factor must have signed in with one (amr), and a code in the request will do instead. Needs an issuer that says auth_time; where this is not set, any good token will do
     #[arg(

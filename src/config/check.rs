@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::args::LogArgs;
 use super::brand;
 use super::cli::DemoArgs;
+use super::duration::email_resend_after;
 use super::files;
 use super::layers::{Layers, Source};
 use super::problem::Problems;
@@ -88,6 +89,8 @@ impl Check<'_> {
         let ca_file = self.ca_file();
         self.can_mail_codes(store.as_ref().map(|store| &store.policy));
         let recent_auth = self.recent_auth();
+        let email_resend_after =
+            email_resend_after(&args.resend, |id| subject(layers, id), &mut self.problems);
         let copies = self.copies();
         let service_name = self.service_name(&args.service_name);
         let language = self.language(&args.language);
@@ -116,6 +119,7 @@ impl Check<'_> {
             ca_file,
             policy: store.policy,
             recent_auth,
+            email_resend_after: email_resend_after?,
             copies,
             service_name: service_name?,
             language: language?,
@@ -306,6 +310,7 @@ fn log(
 pub(super) fn demo(args: &DemoArgs, terminal: bool) -> Result<DemoSettings, Problems> {
     let mut problems = Problems::default();
     let flag = |id: &str| id.replace('_', "-");
+    let email_resend_after = email_resend_after(&args.resend, flag, &mut problems);
     let brand = brand::brand(&args.brand, flag, &mut problems);
     let log = log(&args.log, terminal, flag, &mut problems);
     let listen = match args.listen.parse::<ListenAddress>() {
@@ -327,10 +332,11 @@ pub(super) fn demo(args: &DemoArgs, terminal: bool) -> Result<DemoSettings, Prob
             None
         }
     };
-    match (listen, brand, log) {
-        (Some(listen), Some(brand), Some(log)) => Ok(DemoSettings {
+    match (listen, email_resend_after, brand, log) {
+        (Some(listen), Some(email_resend_after), Some(brand), Some(log)) => Ok(DemoSettings {
             listen,
             data_dir: args.data_dir.as_ref().map(PathBuf::from),
+            email_resend_after,
             brand,
             log,
         }),

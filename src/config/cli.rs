@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::args::{LogArgs, PlaceArgs, SettingsArgs};
 use super::brand::BrandArgs;
+use super::duration::ResendArgs;
 use super::manual::Shell;
 use super::orders::{
     AuditCommand, BackupCommand, ClockCommand, DataKeyCommand, MasterKeyCommand, PolicyCommand,
@@ -222,6 +223,9 @@ pub(super) struct DemoArgs {
     /// A folder that keeps what you do; without it a temporary one that goes at the end
     #[arg(long, value_name = "DIR")]
     pub(super) data_dir: Option<String>,
+
+    #[command(flatten)]
+    pub(super) resend: ResendArgs,
 
     #[command(flatten)]
     pub(super) brand: BrandArgs,

@@ -2,9 +2,12 @@
 
 use std::ops::RangeInclusive;
 
+use clap::Args;
+
 use crate::copies::Plan;
 
 use super::check::Check;
+use super::problem::Problems;
 
 /// How recent a sign-in can be asked to be, in seconds: a minute to a day.
 const RECENT: RangeInclusive<u64> = 60..=24 * 60 * 60;
@@ -28,6 +31,41 @@ impl Check<'_> {
             ),
         }
     }
+}
+
+/// How long users can be made to wait for another mailed code, in seconds: no less than a mail takes to arrive, and no
+/// more than a code is good for.
+const RESEND: RangeInclusive<u64> = 5..=10 * 60;
+
+#[derive(Args)]
+pub(super) struct ResendArgs {
+    /// How long somebody waits, after a code was mailed to them, until they can have another one mailed: 5s to 10m
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "MFAD_EMAIL_RESEND_AFTER",
+        hide_env_values = true,
+        default_value = "60s"
+    )]
+    email_resend_after: String,
+}
+
+/// Seconds between two mailed codes to one person; `subject` names a setting by its id.
+pub(super) fn email_resend_after(
+    args: &ResendArgs,
+    subject: impl Fn(&str) -> String,
+    problems: &mut Problems,
+) -> Option<u64> {
+    let text = &args.email_resend_after;
+    let allowed = seconds(text).filter(|seconds| RESEND.contains(seconds));
+    if allowed.is_none() {
+        problems.add(
+            subject("email_resend_after"),
+            format!("{text:?} is no length of time from 5s to 10m"),
+            "write a whole number and s or m, as in 60s",
+        );
+    }
+    allowed
 }
 
 /// How often copies can be made, in seconds: an hour to a month.

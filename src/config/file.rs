@@ -136,12 +136,22 @@ fn has_value_name(arg: &Arg, name: &str) -> bool {
         .is_some_and(|names| names.iter().any(|n| n.as_str() == name))
 }
 
+/// Whether all of it is a number: the reader of TOML passes on what stands right behind one.
+fn is_number(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'_' | b'+' | b'-'))
+}
+
 /// The value as text, or what it should have been.
 fn texts(value: &DeValue<'_>, arg: &Arg) -> Result<Vec<String>, &'static str> {
     match value {
         DeValue::String(text) if !is_bare(arg) => Ok(vec![text.to_string()]),
         DeValue::Boolean(value) if has_value_name(arg, BOOLEAN) => Ok(vec![value.to_string()]),
-        DeValue::Integer(number) if has_value_name(arg, NUMBER) && number.radix() == 10 => {
+        DeValue::Integer(number)
+            if has_value_name(arg, NUMBER)
+                && number.radix() == 10
+                && is_number(number.as_str()) =>
+        {
             Ok(vec![number.as_str().to_owned()])
         }
         DeValue::Array(items) if is_list(arg) => items
@@ -176,4 +186,107 @@ fn example(key: &str, arg: &Arg) -> String {
         "\"...\""
     };
     format!("{key} = {value}")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Args as _;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+    use crate::base::fuzz::Target;
+    use crate::config::args::SettingsArgs;
+
+    /// What a file is read as says the same when it is written anew, and whatever is wrong is said with its line.
+    #[test]
+    fn fuzz_settings_files() {
+        let line = select(
+            &[
+                "public-url = \"https://mfa.example.org\"",
+                "issuer = [\"https://a.example\", \"https://b.example\"]",
+                "issuer = 'https://a.example'",
+                "log-format = \"json\"",
+                "grace-days = 30",
+                "grace-days = 0x1e",
+                "grace-days = \"30\"",
+                "email-factor = \"\"\"on\"\"\"",
+                "trusted-device-days = 1_0",
+                "require-mfa = [\"all\", 1]",
+                "allow-factor = [\"totp\"] # why",
+                "store = \"/var/lib\\u0020mfad\"",
+                "unknown = true",
+                "[table]",
+                "a.b = 1979-05-27",
+                "",
+            ][..],
+        );
+        let generated = vec(line, 0..6).prop_map(|lines| lines.join("\n").into_bytes());
+        let command = SettingsArgs::augment_args(Command::new("settings"));
+        let target = Target::new("settings_files").words(&[
+            " = ",
+            "\"\"\"",
+            "'",
+            "[[",
+            "#",
+            "grace-days",
+            "\\x",
+        ]);
+        target.check(generated, |input| {
+            let Ok(text) = std::str::from_utf8(input) else {
+                return false;
+            };
+            // Every line of a long one can be a problem, which takes long and shows nothing new.
+            if text.len() > 4096 {
+                return false;
+            }
+            let mut problems = Problems::default();
+            let entries = parse(text, Path::new("mfad.toml"), &command, &mut problems);
+            let lines = text.matches('\n').count() + 1;
+            let told = problems.to_string();
+            for problem in &problems.0 {
+                let (_, at) = problem.subject.split_once("mfad.toml:").unwrap();
+                assert!(
+                    (1..=lines).contains(&at.parse::<usize>().unwrap()),
+                    "{told}"
+                );
+            }
+            // A terminal is not steered by what stands in a file.
+            assert!(
+                !told.chars().any(|c| c.is_control() && c != '\n'),
+                "{told:?}"
+            );
+            let mut written = String::new();
+            for (id, entry) in &entries {
+                assert!((1..=lines).contains(&entry.line));
+                let arg = settings(&command).find(|arg| arg.get_id() == id).unwrap();
+                let quoted: Vec<String> = entry
+                    .values
+                    .iter()
+                    .map(|value| toml::Value::from(value.as_str()).to_string())
+                    .collect();
+                let value = match (is_list(arg), is_bare(arg)) {
+                    (true, _) => format!("[{}]", quoted.join(",")),
+                    (_, true) => entry.values[0].clone(),
+                    _ => quoted[0].clone(),
+                };
+                written.push_str(&format!("{} = {value}\n", arg.get_long().unwrap()));
+            }
+            if !problems.0.is_empty() {
+                return false;
+            }
+            let mut none = Problems::default();
+            let again = parse(&written, Path::new("mfad.toml"), &command, &mut none);
+            assert!(none.0.is_empty(), "{none}");
+            let values = |entries: &BTreeMap<String, Entry>| -> Vec<(String, Vec<String>)> {
+                entries
+                    .iter()
+                    .map(|(id, entry)| (id.clone(), entry.values.clone()))
+                    .collect()
+            };
+            assert_eq!(values(&again), values(&entries));
+            true
+        });
+    }
 }

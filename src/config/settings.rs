@@ -47,6 +47,8 @@ pub struct Settings {
     /// How long ago, in seconds, somebody may have signed in who changes their factors without a code, 60 to
     /// 86,400; `None` where it does not matter.
     pub recent_auth: Option<u64>,
+    /// Seconds between two mailed codes to one person, 5 to 600.
+    pub email_resend_after: u64,
     /// 1 to 64 visible characters without a colon.
     pub service_name: String,
     /// The language of pages and mails for whoever asks for none of ours.
@@ -230,6 +232,8 @@ pub struct DemoSettings {
     pub listen: ListenAddress,
     /// A folder to keep; without it a temporary one.
     pub data_dir: Option<PathBuf>,
+    /// Seconds between two mailed codes to one person, 5 to 600.
+    pub email_resend_after: u64,
     /// How the pages look, where they point to for help, and whom mails name.
     pub brand: Brand,
     /// How the log is written.

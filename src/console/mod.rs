@@ -18,6 +18,8 @@ mod socket;
 mod user;
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
 
 pub use client::{Undone, fetch_copy, send};

@@ -179,6 +179,8 @@ pub fn typed_code(typed: &str) -> Option<TypedCode> {
 mod tests {
     use super::*;
     use crate::base::OsEntropy;
+    use crate::base::fuzz::Target;
+    use proptest::prelude::*;
 
     #[test]
     fn a_backup_code_is_read_in_every_way_that_people_type_it() {
@@ -255,5 +257,42 @@ mod tests {
                 Some(TypedCode::Digits(_))
             ));
         }
+    }
+
+    /// A code is read in the same way however it is grouped and in whatever case, and is one code.
+    #[test]
+    fn fuzz_typed_codes() {
+        let generated = "[0-9 -]{6,9}|[0-9A-Za-z]{16}|([0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{4}[ -]?){4}"
+            .prop_map(String::into_bytes);
+        let target =
+            Target::new("typed_codes").words(&["O", "l", "I", "U", "٣", "Ⅰ", "-", "\u{a0}"]);
+        target.check(generated, |input| {
+            let typed = String::from_utf8_lossy(input);
+            let compact = |typed: &str| match typed_code(typed) {
+                Some(TypedCode::Digits(digits)) => Some((true, digits)),
+                Some(TypedCode::Backup(code)) => Some((false, code.compact().to_owned())),
+                None => None,
+            };
+            let Some((is_digits, code)) = compact(&typed) else {
+                return false;
+            };
+            let shape =
+                |byte: u8| byte.is_ascii_digit() || (!is_digits && CROCKFORD.contains(&byte));
+            assert!(code.bytes().all(shape) && code.len() == if is_digits { 6 } else { 16 });
+            let same = Some((is_digits, code.clone()));
+            assert_eq!(compact(&code), same);
+            assert_eq!(compact(&code.to_ascii_lowercase()), same);
+            let spaced: String = code.chars().flat_map(|c| [c, '-', ' ']).collect();
+            assert_eq!(compact(&spaced), same);
+            if let Some(read) = BackupCode::read(&typed) {
+                assert!(
+                    !is_digits
+                        && BackupCode::read(&read.grouped())
+                            .is_some_and(|again| again.compact() == read.compact())
+                );
+                assert_eq!(read.grouped().len(), 19);
+            }
+            true
+        });
     }
 }

@@ -45,7 +45,7 @@ impl OutsideKey {
     /// # Errors
     /// [`SealError`]; a value from any other place does not open here.
     pub fn open(&self, place: &[&[u8]], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        open_under(&self.key, &context(place), sealed)
+        open_under(&self.key, NO_TERM, &context(place), sealed)
     }
 }
 

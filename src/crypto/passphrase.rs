@@ -124,7 +124,7 @@ impl SealedKey {
         let bytes = |text: &str| BASE64_STANDARD.decode(text).map_err(|_| Locked::Layout);
         let (salt, sealed) = (bytes(&self.salt)?, bytes(&self.sealed)?);
         let derived = derive(passphrase, &salt, self.cost).ok_or(Locked::Layout)?;
-        let plain = open_under(&derived, &self.context(), &sealed);
+        let plain = open_under(&derived, NO_TERM, &self.context(), &sealed);
         let plain = plain.map_err(|_| Locked::Passphrase)?;
         let key = plain.as_slice().try_into().map_err(|_| Locked::Layout)?;
         Ok(Secret::new(key))
@@ -166,6 +166,9 @@ fn derive(passphrase: &Secret<Vec<u8>>, salt: &[u8], cost: Cost) -> Option<aead:
 mod tests {
     use super::*;
     use crate::base::OsEntropy;
+    use crate::base::fuzz::{Target, json_object};
+    use proptest::prelude::*;
+    use proptest::sample::select;
 
     fn passphrase(text: &str) -> Secret<Vec<u8>> {
         Secret::new(text.as_bytes().to_vec())
@@ -204,6 +207,12 @@ mod tests {
         );
         assert_eq!(after(|it| it.salt = String::new()), layout);
         assert_eq!(after(|it| it.sealed = String::new()), passphrase);
+        let other_layout = |it: &mut SealedKey| {
+            let mut sealed = BASE64_STANDARD.decode(&it.sealed).unwrap();
+            sealed[0] += 1;
+            it.sealed = BASE64_STANDARD.encode(sealed);
+        };
+        assert_eq!(after(other_layout), passphrase);
         assert_eq!(after(|it| it.layout = 2), layout);
         assert_eq!(after(|it| it.kdf = "none".to_owned()), layout);
         assert_eq!(after(|it| it.cost.memory_kib = u32::MAX), layout);
@@ -211,5 +220,81 @@ mod tests {
         assert_eq!(after(|it| it.cost.passes = 65), layout);
         assert!(SealedKey::read(b"{}").is_none());
         assert!(SealedKey::read(&[7; 32]).is_none());
+    }
+
+    /// Whatever is done to a file, it gives the key that was sealed, or none, and asks for no more than is bearable.
+    #[test]
+    fn fuzz_key_files() {
+        const CHEAP: Cost = Cost {
+            memory_kib: 8,
+            passes: 1,
+            lanes: 1,
+        };
+        let (right, key, salt) = (passphrase("a horse that is correct"), [7; 32], [9; 16]);
+        let mut made = SealedKey {
+            kind: KIND.to_owned(),
+            layout: LAYOUT,
+            key: KeyId([1; 8]).to_string(),
+            kdf: KDF.to_owned(),
+            cost: CHEAP,
+            salt: BASE64_STANDARD.encode(salt),
+            sealed: String::new(),
+        };
+        let derived = derive(&right, &salt, CHEAP).unwrap();
+        let sealed = seal_under(&derived, NO_TERM, &made.context(), &key, &OsEntropy).unwrap();
+        made.sealed = BASE64_STANDARD.encode(sealed);
+        let bytes = made.bytes().unwrap();
+        let members: &[&str] = &[
+            "kind",
+            "layout",
+            "key",
+            "kdf",
+            "memory_kib",
+            "passes",
+            "lanes",
+            "salt",
+            "sealed",
+        ];
+        let values = select(
+            &[
+                "\"mfad master key\"",
+                "1",
+                "8",
+                "\"argon2id\"",
+                "\"AAAA\"",
+                "4294967295",
+                "2",
+            ][..],
+        );
+        let generated =
+            json_object(members, values.prop_map(str::to_owned)).prop_map(String::into_bytes);
+        let target = Target::new("key_files").seed(bytes).words(&[
+            "\"lanes\": 1,",
+            "\"layout\": 1,",
+            "=",
+            "1",
+            "9",
+            " ",
+        ]);
+        target.check(generated, |input| {
+            let Some(read) = SealedKey::read(input) else {
+                return false;
+            };
+            // What would take long is tried in no test.
+            let cost = read.cost;
+            if cost.is_bearable() && (cost.memory_kib > 4096 || cost.passes > 4) {
+                assert!(read.layout != LAYOUT || cost != made.cost);
+                return true;
+            }
+            // Sealed again, the same key has another nonce: all else is what it was.
+            match read.open(&right) {
+                Ok(opened) => {
+                    assert!(opened.expose() == &key && read.context() == made.context());
+                }
+                Err(locked) => assert!(read != made, "{locked:?}"),
+            }
+            assert!(read.open(&passphrase("a horse that is not right")).is_err());
+            true
+        });
     }
 }

@@ -110,7 +110,7 @@ impl Sealer {
         let term = term_of(sealed)?;
         let data = self.data.load();
         let key = data.keys.get(&term).ok_or(SealError::UnknownTerm(term))?;
-        open_under(key, &context(place), sealed)
+        open_under(key, term, &context(place), sealed)
     }
 
     /// How the store names the person whom `issuer` calls `subject`.
@@ -192,11 +192,17 @@ pub fn term_of(sealed: &[u8]) -> Result<u32, SealError> {
     }
 }
 
+/// What [`seal_under`] sealed with the same arguments. A changed header does not open either: nobody vouches for it but
+/// its own value.
 pub(super) fn open_under(
     key: &aead::Key,
+    term: u32,
     aad: &[u8],
     sealed: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    if term_of(sealed)? != term {
+        return Err(SealError::Layout);
+    }
     let body = sealed.get(HEADER_LEN..).ok_or(SealError::Layout)?;
     let (nonce, text) = body
         .split_first_chunk::<{ aead::NONCE_LEN }>()

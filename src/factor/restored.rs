@@ -22,8 +22,6 @@ pub(super) const DISTRUSTED: &str = "trusted_device.void";
 const BATCH: usize = 256;
 /// People who are told in one round.
 const ROUND: usize = 64;
-/// How long what could not be done waits.
-const AFTER_TROUBLE: Duration = Duration::from_secs(10);
 
 /// Somebody who is to be told that their backup codes are void.
 #[derive(Serialize, Deserialize)]
@@ -85,8 +83,9 @@ pub(super) async fn remember(
     Ok(())
 }
 
-/// Tells people that their backup codes became void while no server ran, and then waits for ever.
-pub async fn tell_of_void_codes(desk: &Arc<Desk>) {
+/// Tells people that their backup codes became void while no server ran, and then waits for ever. After a failure it
+/// tries again in `retry`.
+pub async fn tell_of_void_codes(desk: &Arc<Desk>, retry: Duration) {
     loop {
         match round(desk).await {
             Ok(true) => {}
@@ -94,7 +93,7 @@ pub async fn tell_of_void_codes(desk: &Arc<Desk>) {
             Ok(false) => return std::future::pending().await,
             Err(failure) => {
                 tracing::warn!(?failure, "people cannot be told of void backup codes");
-                tokio::time::sleep(AFTER_TROUBLE).await;
+                tokio::time::sleep(retry).await;
             }
         }
     }

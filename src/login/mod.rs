@@ -12,6 +12,8 @@
 
 mod answering;
 mod challenge;
+#[cfg(test)]
+mod fuzz;
 mod http;
 
 mod one_call;
@@ -35,7 +37,7 @@ use crate::factor::Desk;
 use crate::store::Record;
 
 pub use reset::{WaitingSignIn, reset, waiting};
-pub use unfinished::tell_of_unfinished;
+pub use unfinished::{keep_notifying_of_unfinished, notify_of_unfinished};
 
 /// Tables of sign-ins under way: void in a store that was brought back from a copy.
 pub const OPEN_TABLES: &[&str] = &[

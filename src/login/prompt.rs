@@ -23,7 +23,7 @@ use crate::wire::{Asker, Body, ChangeRefusals, Fields, FromBody, Refused};
 use super::answering;
 use super::challenge::{self, Handle, closed};
 use super::http::mail_code;
-use super::record::Challenge;
+use super::record::{Challenge, Return};
 use super::request::{AnswerRequest, method};
 use super::rule::Reason;
 use super::view::{CodeSent, KeyOptions};
@@ -132,6 +132,15 @@ fn way_back(
 ) -> Result<String, Failure> {
     let prompt = challenge.prompt.as_ref();
     let back = prompt.ok_or_else(|| Failure::internal("a prompt without a way back"))?;
+    address(back, id, error)
+}
+
+/// The registered address with what is added to it.
+pub(super) fn address(
+    back: &Return,
+    id: ChallengeId,
+    error: Option<&str>,
+) -> Result<String, Failure> {
     let mut url = Url::parse(&back.url).map_err(Failure::internal)?;
     let mut query = url.query_pairs_mut();
     query.append_pair("challenge_id", &id.to_string());

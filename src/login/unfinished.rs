@@ -13,22 +13,25 @@ use crate::store::{Order, Scan};
 use super::record::{LastFinished, Unfinished};
 use super::rule::UNFINISHED_NEWS;
 
-/// How often what is due is looked for.
-const INTERVAL: Duration = Duration::from_secs(10);
 /// Sign-ins looked at in one round.
 const ROUND: usize = 64;
 
-/// Tells people of sign-ins that were not finished within three minutes, for ever.
-pub async fn tell_of_unfinished(desk: &Arc<Desk>) {
+/// Runs [`notify_of_unfinished`] every `period`. Never ends.
+pub async fn keep_notifying_of_unfinished(desk: &Arc<Desk>, period: Duration) {
     loop {
-        if let Err(failure) = round(desk).await {
+        if let Err(failure) = notify_of_unfinished(desk).await {
             tracing::warn!(?failure, "unfinished sign-ins cannot be told of");
         }
-        tokio::time::sleep(INTERVAL).await;
+        tokio::time::sleep(period).await;
     }
 }
 
-async fn round(desk: &Arc<Desk>) -> Result<(), Failure> {
+/// Puts a notice into the outbox for each sign-in that was not finished within three minutes: one round, of
+/// 64 sign-ins at most.
+///
+/// # Errors
+/// Those of the store.
+pub async fn notify_of_unfinished(desk: &Arc<Desk>) -> Result<(), Failure> {
     let tools = &desk.tools;
     let now = tools.now();
     let scan = Scan {

@@ -137,6 +137,8 @@ impl From<Address> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::fuzz::Target;
+    use proptest::prelude::*;
 
     #[test]
     fn ordinary_addresses_are_taken() {
@@ -222,5 +224,49 @@ mod tests {
         ] {
             assert_eq!(typed.parse::<Address>(), Err(AddressError), "{typed:?}");
         }
+    }
+
+    /// What is taken is one mailbox, in one spelling, and nothing of it can be read as a command or another address.
+    #[test]
+    fn fuzz_email_addresses() {
+        let generated = "[A-Za-z0-9.+_'%!\"-]{0,12}@[a-zA-Z0-9.äßİ。\u{ad}_-]{0,12}\\.(com|example|xn--p1ai|рф|1|0x7f)"
+            .prop_map(String::into_bytes);
+        let target = Target::new("email_addresses").words(&[
+            "@",
+            ".",
+            "xn--",
+            "。",
+            "\u{ad}",
+            "＠",
+            "<",
+            ">",
+            "[127.0.0.1]",
+        ]);
+        target.check(generated, |input| {
+            let text = String::from_utf8_lossy(input);
+            let Ok(address) = text.parse::<Address>() else {
+                return false;
+            };
+            let whole = address.as_str();
+            assert_eq!(whole.parse(), Ok(address.clone()));
+            assert!(whole.len() <= LONGEST && whole.bytes().all(|byte| byte.is_ascii_graphic()));
+            assert!(
+                !whole.contains(['<', '>', '"', ',', ';', ':', '\\', '(', ')'])
+                    && !whole.starts_with('-')
+            );
+            assert_eq!(whole.matches('@').count(), 1);
+            assert_eq!(text.split('@').next(), Some(address.local_part()));
+            assert_eq!(address.domain(), address.domain().to_ascii_lowercase());
+            // The domain alone has another case, the local part is somebody else's in another.
+            let upper = format!(
+                "{}@{}",
+                address.local_part(),
+                address.domain().to_ascii_uppercase()
+            );
+            assert_eq!(upper.parse(), Ok(address.clone()));
+            let masked: Vec<char> = address.masked().chars().collect();
+            assert_eq!(masked[1..4], ['•'; 3]);
+            true
+        });
     }
 }

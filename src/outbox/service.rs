@@ -9,10 +9,6 @@ use super::rule::{HOURLY_NOTICES, LEASE, NOTICE_COUNTS, next_try};
 
 /// Mails looked at in one round.
 const ROUND: usize = 32;
-/// How often the outbox is looked through when nothing was put into it.
-const INTERVAL: Duration = Duration::from_secs(5);
-/// How long to wait before looking again when the store does not answer.
-const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 
 /// Puts one notice to `person`, as a letter to each of their addresses, into the outbox: it leaves if, and
 /// only if, the transaction commits. False where they were told of too much within the hour.
@@ -59,9 +55,9 @@ pub fn put_always(tx: &mut Tx<'_>, letters: Vec<Letter>, now: Timestamp) -> Resu
     Ok(())
 }
 
-/// Sends what waits, for ever. A mail leaves the outbox when the SMTP server took it, refused it for good,
+/// Sends what waits: as soon as something is put into the outbox, and every `period` besides. Never ends. A mail leaves the outbox when the SMTP server took it, refused it for good,
 /// or when it is no longer news.
-pub async fn deliver(store: &Store, mailer: &Mailer, clock: &dyn Clock) {
+pub async fn deliver(store: &Store, mailer: &Mailer, clock: &dyn Clock, period: Duration) {
     let news = store.watch(Waiting::TABLE);
     loop {
         match round(store, mailer, clock).await {
@@ -69,11 +65,13 @@ pub async fn deliver(store: &Store, mailer: &Mailer, clock: &dyn Clock) {
             Ok(false) => {}
             Err(failure) => {
                 tracing::warn!(?failure, "the outbox cannot be read");
-                tokio::time::sleep(AFTER_TROUBLE).await;
+                // Not at once, however much is put into it meanwhile.
+                tokio::time::sleep(period).await;
+                continue;
             }
         }
         // Elapsed or notified: both are a reason to look.
-        let _ = tokio::time::timeout(INTERVAL, news.notified()).await;
+        let _ = tokio::time::timeout(period, news.notified()).await;
     }
 }
 

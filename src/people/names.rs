@@ -227,3 +227,81 @@ pub fn prepared(kind: NameKind, name: &str) -> Option<String> {
         NameKind::Email => prepared_address(name),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::fuzz::Target;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use unicode_normalization::UnicodeNormalization;
+
+    #[test]
+    fn a_name_has_255_characters_at_the_most() {
+        for kind in NameKind::ALL {
+            assert!(prepared(kind, &"é".repeat(255)).is_some());
+            assert!(prepared(kind, &"é".repeat(256)).is_none());
+        }
+    }
+
+    /// A name has one form, in whatever case and composition it is written, and with whatever does not show.
+    #[test]
+    fn fuzz_names() {
+        let piece = select(
+            &[
+                "a",
+                "H",
+                "\u{331}",
+                "\u{301}",
+                "İ",
+                "ı",
+                "Σ",
+                "ς",
+                "σ",
+                "ß",
+                "ẞ",
+                "K",
+                "Å",
+                "ǅ",
+                "@example.com",
+                " ",
+                "\u{345}",
+                "\u{a0}",
+                "\u{390}",
+                "Ⅷ",
+                "ﬁ",
+                "\u{1f88}",
+                "\u{10a0}",
+                "\u{13a0}",
+            ][..],
+        );
+        let generated = vec(piece, 0..8).prop_map(|pieces| pieces.concat().into_bytes());
+        Target::new("names").check(generated, |input| {
+            let name = String::from_utf8_lossy(input);
+            let form_of = |name: &str| prepared(NameKind::Username, name);
+            let Some(form) = form_of(&name) else {
+                return false;
+            };
+            assert_eq!(form.nfkc().collect::<String>(), form);
+            // Written in another way it can be longer than any name.
+            let same = |other: String| {
+                other.chars().count() > LONGEST || form_of(&other).as_ref() == Some(&form)
+            };
+            assert!(same(form.clone()), "{form:?}");
+            assert!(
+                same(name.nfd().collect()) && same(name.nfkc().collect()),
+                "composition of {name:?}"
+            );
+            assert!(same(name.to_lowercase()), "lower case of {name:?}");
+            let spread: String = name.chars().flat_map(|c| [c, '\u{ad}']).collect();
+            assert!(same(spread), "{name:?} with soft hyphens");
+            // Some letters have a capital that is also another's: the dotless i, the long s.
+            let capitals: String = name.chars().flat_map(char::to_uppercase).collect();
+            let back: String = capitals.chars().flat_map(char::to_lowercase).collect();
+            let there: String = name.chars().flat_map(char::to_lowercase).collect();
+            assert!(back != there || same(capitals), "upper case of {name:?}");
+            true
+        });
+    }
+}

@@ -4,6 +4,8 @@
 //! `mfad policy set` stored, which works at once and without a restart. This room knows kinds of
 //! factors by name alone.
 
+#[cfg(test)]
+mod fuzz;
 mod record;
 mod rule;
 mod service;

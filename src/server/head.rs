@@ -105,6 +105,8 @@ pub(super) fn judge(head: &[u8]) -> Result<Body, Refusal> {
     let one_point_one = request.version == Some(1);
     let target: Uri = request
         .path
+        // A request's target has no fragment; hyper leaves out what others may read.
+        .filter(|target| !target.contains('#'))
         .and_then(|target| target.parse().ok())
         .ok_or(Refusal::Bad(
             "The target of the request is not a valid one.",
@@ -235,6 +237,7 @@ mod tests {
             "GET / HTTP/1.1\r\nHost: a\r\nX: \0\r\n",
             "GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n",
             "GET / HTTP/1.1\r\nHost: a\r\nNo colon\r\n",
+            "GET /a#b HTTP/1.1\r\nHost: a\r\n",
             "GET  / HTTP/1.1\r\nHost: a\r\n",
             "GET / HTTP/2.0\r\nHost: a\r\n",
             "PRI * HTTP/2.0\r\n",

@@ -18,8 +18,6 @@ use tokio_rustls::server::TlsStream;
 
 use crate::base::Timestamp;
 
-/// How often the files are looked at.
-const INTERVAL: Duration = Duration::from_secs(30);
 /// The one protocol that is spoken (RFC 7301).
 const HTTP_1_1: &[u8] = b"http/1.1";
 
@@ -70,13 +68,23 @@ pub struct Tls(Arc<ArcSwap<Pair>>);
 /// What is used, and where it was read.
 struct Pair {
     files: TlsFiles,
+    /// Of the files before they were read: whatever is written later is noticed.
+    stamps: Stamps,
     config: Arc<ServerConfig>,
 }
 
+/// What tells both files from their next versions.
+type Stamps = [Option<(SystemTime, u64, u64)>; 2];
+
 impl Pair {
     fn read(files: TlsFiles) -> Result<Self, TlsError> {
+        let stamps = stamps(&files);
         let config = Arc::new(config(&files)?);
-        Ok(Pair { files, config })
+        Ok(Pair {
+            files,
+            stamps,
+            config,
+        })
     }
 }
 
@@ -94,11 +102,11 @@ impl Tls {
         self.0.store(other.0.load_full());
     }
 
-    /// Reads certificate and key again whenever either file changes, for ever.
-    pub async fn keep_fresh(&self) {
-        let mut seen = stamps(&self.0.load().files);
+    /// Looks every `period` whether either file has changed, and then reads certificate and key again. Never ends.
+    pub async fn keep_fresh(&self, period: Duration) {
+        let mut seen = self.0.load().stamps;
         loop {
-            tokio::time::sleep(INTERVAL).await;
+            tokio::time::sleep(period).await;
             let files = self.0.load().files.clone();
             let now = stamps(&files);
             if now == seen {
@@ -216,7 +224,7 @@ fn read(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, TlsError> {
 }
 
 /// What tells a file from its next version, also where it is a link that was set anew.
-fn stamps(files: &TlsFiles) -> [Option<(SystemTime, u64, u64)>; 2] {
+fn stamps(files: &TlsFiles) -> Stamps {
     use std::os::unix::fs::MetadataExt;
     [&files.certificate, &files.key].map(|path| {
         let metadata = fs::metadata(path).ok()?;

@@ -83,6 +83,7 @@ impl TestContextBuilder {
             signer: signer.await.unwrap(),
             policy: Arc::default(),
             recent_auth: None,
+            email_resend_after: 60,
             origin: "https://mfa.example.com".into(),
             service_name: "Example".into(),
             language: Language::English,

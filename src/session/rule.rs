@@ -56,8 +56,8 @@ pub fn return_path(asked: &str) -> &str {
 fn is_path(asked: &str) -> bool {
     let path = asked.split(['?', '#']).next().unwrap_or_default();
     let encoded = path.to_ascii_lowercase();
-    let plain =
-        |b: u8| b.is_ascii_graphic() && !matches!(b, b'\\' | b'"' | b'<' | b'>' | b'^' | b'`');
+    // What RFC 3986 leaves out, browsers write in another way, or as another character.
+    let plain = |b: u8| b.is_ascii_graphic() && !b"\\\"<>^`{|}".contains(&b);
     asked.len() <= LONGEST_RETURN
         && asked.bytes().all(plain)
         && path.starts_with('/')
@@ -128,6 +128,11 @@ pub fn error_word(error: &str) -> &str {
 mod tests {
     use super::*;
     use crate::base::OsEntropy;
+    use crate::base::fuzz::Target;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use url::Url;
 
     #[test]
     fn a_sign_in_leads_back_to_a_path_of_this_origin_and_nowhere_else() {
@@ -179,6 +184,8 @@ mod tests {
             "http:/evil.example",
             "?x",
             "#x",
+            "/{a}",
+            "/a?b|c",
             "/auth",
             "/auth/login",
             "/auth/login?fresh=1",
@@ -241,5 +248,144 @@ mod tests {
         for text in ["", "<b>", "Access denied", "a\nb", &"a".repeat(65)] {
             assert_eq!(error_word(text), "(unreadable)");
         }
+    }
+
+    /// A sign-in leads to a page of this origin, which every reader of the address takes for the same.
+    #[test]
+    fn fuzz_return_paths() {
+        let piece = select(
+            &[
+                "/",
+                "a",
+                "settings",
+                "?",
+                "#",
+                "=",
+                "&",
+                "..",
+                ".",
+                ";",
+                ":",
+                "@",
+                "%41",
+                "%2F",
+                "//evil.example",
+                "auth",
+                "https:",
+            ][..],
+        );
+        let generated =
+            vec(piece, 0..6).prop_map(|pieces| format!("/{}", pieces.concat()).into_bytes());
+        let target = Target::new("return_paths").words(&[
+            "/",
+            "//",
+            "\\",
+            "/.",
+            "%2e",
+            "%5C",
+            "/auth",
+            "@evil.example",
+            "\t",
+        ]);
+        target.check(generated, |input| {
+            let asked = String::from_utf8_lossy(input);
+            let path = return_path(&asked);
+            assert!(path == asked || path == HOME);
+            let base = Url::parse("https://mfa.example/auth/callback?x#y").unwrap();
+            let url = base.join(path).unwrap();
+            assert_eq!(url.origin(), base.origin());
+            // Nothing in it is left out or written in another way.
+            let whole = url.as_str().strip_prefix("https://mfa.example").unwrap();
+            assert_eq!(whole.replace("%27", "'"), path.replace("%27", "'"));
+            assert!(
+                !url.path().starts_with("/auth/")
+                    && url.path() != "/auth"
+                    && !url.path().contains("//")
+            );
+            path == asked && path != HOME
+        });
+    }
+
+    /// What an issuer sends back says each thing once.
+    #[test]
+    fn fuzz_returned() {
+        let name = select(
+            &[
+                "state",
+                "code",
+                "iss",
+                "error",
+                "session_state",
+                "%63ode",
+                "CODE",
+            ][..],
+        );
+        let value = select(
+            &[
+                "",
+                "abc",
+                "a+b",
+                "%26code=x",
+                "%ff",
+                "https%3A%2F%2Fissuer.example",
+            ][..],
+        );
+        let generated = vec((name, value), 0..6).prop_map(|pairs| {
+            let pairs: Vec<String> = pairs
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            pairs.join("&").into_bytes()
+        });
+        Target::new("returned")
+            .words(&["&", "code=", "state=", "=", "+"])
+            .check(generated, |input| {
+                let query = String::from_utf8_lossy(input);
+                let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+                let of = |name: &str| {
+                    pairs
+                        .iter()
+                        .filter(|(one, _)| one == name)
+                        .map(|(_, value)| value.to_string())
+                        .collect()
+                };
+                let Some(read) = Returned::read(&query) else {
+                    return false;
+                };
+                let all: [(&str, Option<String>); 4] = [
+                    ("state", read.state),
+                    ("code", read.code.map(|code| code.0)),
+                    ("iss", read.iss),
+                    ("error", read.error),
+                ];
+                for (name, value) in all {
+                    let sent: Vec<String> = of(name);
+                    assert_eq!(sent, value.iter().cloned().collect::<Vec<_>>());
+                    let word = value.as_deref().map_or("(unreadable)", error_word);
+                    assert!(
+                        word == "(unreadable)"
+                            || word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+                    );
+                }
+                true
+            });
+    }
+
+    /// What a browser holds has one spelling.
+    #[test]
+    fn fuzz_handles() {
+        let generated = "[A-Za-z0-9_-]{42,44}".prop_map(String::into_bytes);
+        Target::new("handles")
+            .words(&["A", "=", "+", "B"])
+            .check(generated, |input| {
+                let text = String::from_utf8_lossy(input);
+                let Some(handle) = Handle::read(&text) else {
+                    return false;
+                };
+                let bits = BASE64URL_NOPAD.decode(text.as_bytes()).unwrap();
+                assert_eq!(*handle.text().expose(), BASE64URL_NOPAD.encode(&bits));
+                assert!(handle.text().expose() == &*text && bits.len() == 32);
+                true
+            });
     }
 }

@@ -262,7 +262,10 @@ impl Writer {
 
     fn adopt(&mut self, compactor: &mut Compactor, built: Built) {
         let (before, after) = (built.before, built.after);
-        if let Err(why) = self.put_in_place(compactor, &built) {
+        let placed = self.put_in_place(compactor, &built);
+        #[cfg(test)]
+        self.shared.compacted.fetch_add(1, Ordering::SeqCst);
+        if let Err(why) = placed {
             compactor.cannot(&why);
             discard(Some(built));
             return;

@@ -192,14 +192,20 @@ async fn a_file_that_is_not_ours_any_more_is_left_alone() {
     let path = folder.path().join("mfad.redb");
     let moved = folder.path().join("moved.redb");
     let mut store = open_at_once(folder.path());
-    // Whatever had been done until here: from now on another file has the name.
+    // Another file has the name, large enough to be worth it.
+    let others = vec![b'x'; fs::metadata(&path).unwrap().len() as usize];
     fs::rename(&path, &moved).unwrap();
-    fs::write(&path, b"somebody else's").unwrap();
-    for n in 0..3 {
-        tokio::time::sleep(Duration::from_millis(700)).await;
-        assert_eq!(fs::read(&path).unwrap(), b"somebody else's");
-        store.write(move |tx| tx.put(&1, &row(n))).await.unwrap();
-    }
+    fs::write(&path, &others).unwrap();
+    let ready = async {
+        while store.compacted() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let ready = tokio::time::timeout(Duration::from_secs(60), ready).await;
+    ready.expect("a compacted file is ready");
+    assert!(fs::read(&path).unwrap() == others);
+    store.write(|tx| tx.put(&1, &row(1))).await.unwrap();
+    assert!(fs::read(&path).unwrap() == others);
     store.close().await;
     fs::rename(&moved, &path).unwrap();
     store = open_at_once(folder.path());
@@ -229,6 +235,7 @@ async fn a_kill_at_any_moment_loses_nothing() {
                 .await
                 .unwrap();
             println!("wrote {n}");
+            // Nobody writes for a while, so that there is something to kill in the middle of a compaction.
             tokio::time::sleep(Duration::from_millis(1200)).await;
         }
     }
@@ -247,7 +254,8 @@ async fn a_kill_at_any_moment_loses_nothing() {
             .spawn()
             .unwrap();
         let out = child.stdout.take().unwrap();
-        // The file comes to its new name about half a second after a write.
+        // Time is what this is about: the child is killed at another moment each time, and the file comes to its new name
+        // about half a second after a write.
         tokio::time::sleep(Duration::from_millis(300 + kill * 130)).await;
         child.kill().unwrap();
         child.wait().unwrap();

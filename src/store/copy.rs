@@ -441,3 +441,6 @@ impl Passing {
         }
     }
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -70,6 +70,9 @@ pub(super) struct Shared {
     pub metrics: OnceLock<Metrics>,
     /// The file.
     pub path: PathBuf,
+    /// How many compacted files were ready to take the place of the store's, whether or not they did.
+    #[cfg(test)]
+    pub compacted: std::sync::atomic::AtomicU64,
 }
 
 pub(super) enum Message {
@@ -147,6 +150,8 @@ impl Store {
             watchers: Mutex::default(),
             metrics: OnceLock::new(),
             path,
+            #[cfg(test)]
+            compacted: Default::default(),
         });
         let (queue, waiting) = sync_channel(QUEUE);
         let mut writer = Writer {
@@ -355,6 +360,14 @@ impl Store {
     pub fn file_size(&self) -> Option<u64> {
         let metadata = std::fs::metadata(&self.shared.path).ok()?;
         Some(metadata.len())
+    }
+
+    /// How many compacted files were ready so far, whether or not they took the place of the store's.
+    #[cfg(test)]
+    pub(super) fn compacted(&self) -> u64 {
+        self.shared
+            .compacted
+            .load(std::sync::atomic::Ordering::SeqCst)
     }
 
     /// Commits what waits, closes the file and releases its lock. Later calls are refused.

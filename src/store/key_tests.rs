@@ -8,7 +8,7 @@ use crate::base::{OsEntropy, Timestamp};
 use crate::crypto::{MasterKey, term_of};
 
 use super::testing::TestStore;
-use super::tests::{Disk, all, note, open_on, until_healthy};
+use super::tests::{Disk, all, note, open_on, recover};
 use super::{Store, engine};
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
@@ -139,7 +139,7 @@ async fn a_disk_that_fails_during_the_change_loses_no_key() {
         let hit = disk.calls.load(Ordering::SeqCst) > begun + call;
         disk.fail_at.store(0, Ordering::SeqCst);
         failed += u64::from(rotated.is_err() || resealed.is_err());
-        until_healthy(&store).await;
+        recover(&store).await;
         if rotated.is_ok() {
             assert_eq!(*terms(&store).last().unwrap(), 2, "call {call}");
         }

@@ -316,3 +316,29 @@ async fn devices_are_shown_with_what_they_call_themselves_and_can_be_taken_back(
     let outcome = devices.check_as(BOB, "shop", &bobs, DAYS, START).await;
     assert_eq!(outcome.0, "trusted");
 }
+
+/// A token has one spelling.
+#[test]
+fn fuzz_device_tokens() {
+    use proptest::prelude::*;
+    let generated = "mfad_(td|sk)_[a-z2-7]{51,53}".prop_map(String::into_bytes);
+    let target =
+        crate::base::fuzz::Target::new("device_tokens").words(&["mfad_td_", "a", "A", "1", "="]);
+    let token = Token::draw(
+        crate::base::TrustedDeviceId::from_bytes([3; 16]),
+        &OsEntropy,
+    )
+    .unwrap();
+    target
+        .seed(token.to_text().expose().as_str())
+        .check(generated, |input| {
+            let text = String::from_utf8_lossy(input);
+            let Some(read) = Token::read(&text) else {
+                return false;
+            };
+            assert_eq!(*read.to_text().expose(), text);
+            let again = Token::read(&text).unwrap();
+            assert!(again.device == read.device && *again.secret_text() == *read.secret_text());
+            true
+        });
+}

@@ -38,7 +38,7 @@ pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 /// Lax: Strict would not be there on the way back from the issuer.
 ///
 /// # Errors
-/// `internal` where the value could not stand in a header.
+/// `internal` where the value could not stand in a cookie.
 pub fn set_cookie(
     name: &str,
     value: &Secret<String>,
@@ -56,6 +56,13 @@ pub fn clear_cookie(name: &str) -> Result<HeaderValue, Failure> {
 }
 
 fn written(name: &str, value: &str, seconds: Option<u64>) -> Result<HeaderValue, Failure> {
+    // RFC 6265 section 4.1.1: anything else could end the value and begin an attribute.
+    let fits = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b',' | b';' | b'\\');
+    if !value.bytes().all(fits) {
+        return Err(Failure::internal(
+            "a cookie's value has characters that none may have",
+        ));
+    }
     let age = seconds.map_or_else(String::new, |seconds| format!("; Max-Age={seconds}"));
     let text = Secret::new(format!(
         "{name}={value}; Path=/{age}; Secure; HttpOnly; SameSite=Lax"

@@ -11,6 +11,8 @@ mod language;
 mod problem;
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use body::code_requests;

@@ -89,8 +89,13 @@ impl Language {
         let ranges = accept_language.split(',').filter_map(|range| {
             let mut parts = range.split(';');
             let language = Self::of_tag(parts.next()?)?;
-            let weight = parts.find_map(|part| part.trim().strip_prefix("q="));
-            let weight: f32 = weight.and_then(|q| q.trim().parse().ok()).unwrap_or(1.0);
+            let weight = parts.find_map(|part| match part.trim().split_once('=') {
+                Some((name, weight)) if name.eq_ignore_ascii_case("q") => Some(weight),
+                _ => None,
+            });
+            let weight: Option<f32> = weight.and_then(|q| q.trim().parse().ok());
+            // `inf` and `nan` can be read as numbers, and are no weights.
+            let weight = weight.filter(|q| (0.0..=1.0).contains(q)).unwrap_or(1.0);
             (weight > 0.0).then_some((language, weight))
         });
         // The first of equals.

@@ -160,4 +160,6 @@ pub fn fill<V: AsRef<str>>(sentence: &str, mut value: impl FnMut(&str) -> Option
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -169,7 +169,7 @@ story("with an issuer that others wrote, on another site: signed in, renewed, ou
   assert.deepEqual(await seen(page), nothing);
   assert.deepEqual(Object.keys(await cookies(context)), [SESSION]);
 
-  // The tokens are good for twelve seconds, and are renewed ten before their end.
+  // Time is what this is about: the tokens are good for twelve seconds, and are renewed ten before their end.
   for (const turn of [1, 2]) {
     await page.waitForTimeout(2_500);
     const statuses = await page.evaluate(() => Promise.all(Array.from({ length: 20 }, () => fetch("/api/v1/me/mfa").then(({ status }) => status))));

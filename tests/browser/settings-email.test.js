@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 
 import { overview } from "./support/account.js";
+import { SOON_RESENT } from "./support/demo.js";
 import { story } from "./support/story.js";
 import { card, isFocused, mail, newestCode, openSettings, press, saveCodes } from "./support/settings.js";
 
@@ -12,7 +13,7 @@ const sent = (page) => mail(page).getByText("A mail was sent to");
 /** Waits until another mail may leave, as the button's clock says. */
 async function sendAnother(page) {
   const again = mail(page).getByRole("button", { name: "Send another mail", exact: true });
-  await again.waitFor({ timeout: 65_000 });
+  await again.waitFor({ timeout: SOON_RESENT.ms });
   await again.focus();
   await page.keyboard.press("Enter");
 }
@@ -43,7 +44,7 @@ story("email is set up by keyboard alone, with a second mail where the first is 
   assert.equal((await saveCodes(page)).length, 10);
   await mail(page).getByText("Codes by mail are set up.").waitFor();
   await page.getByRole("heading", { level: 1, name: "Your account is protected, but only by email" }).waitFor();
-});
+}, { start: SOON_RESENT.start });
 
 story("email is turned off by a mailed code, which is sent when it is asked for", async ({ page, origin, ear }) => {
   await openSettings(page, origin);
@@ -64,7 +65,7 @@ story("email is turned off by a mailed code, which is sent when it is asked for"
   await page.keyboard.type(await newestCode(page, origin, first));
   await mail(page).getByText("Codes by mail are turned off.").waitFor();
   assert.equal((await overview(page)).enabled, false);
-});
+}, { start: SOON_RESENT.start });
 
 for (const [code, words] of [
   ["email_unknown", "No email address of yours is known."],

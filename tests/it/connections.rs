@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mfad::app::JobPeriods;
+use mfad::server::TlsFiles;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustix::process::Signal;
 use rustls::crypto::aws_lc_rs;
@@ -19,7 +21,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::support::process::{log_lines, write_secret};
-use crate::support::{PUBLIC_URL, Process, Site};
+use crate::support::{Options, PUBLIC_URL, Process, Server, Site, periods, until};
 
 const HOST: &str = "mfa.example.com";
 const ENABLE: &str = "/api/v1/me/mfa/totp/enable";
@@ -38,11 +40,19 @@ impl Authority {
 
     /// Writes a certificate for `host` and its key where the site's settings say.
     fn certify(&self, site: &Site, host: &str) {
+        let files = TlsFiles {
+            certificate: site.path("tls.pem"),
+            key: site.path("tls.key"),
+        };
+        self.write(&files, host);
+    }
+
+    fn write(&self, files: &TlsFiles, host: &str) {
         let key = KeyPair::generate().unwrap();
         let leaf = CertificateParams::new(vec![host.to_owned()]).unwrap();
         let leaf = leaf.signed_by(&key, &self.0).unwrap();
-        fs::write(site.path("tls.pem"), leaf.pem()).unwrap();
-        write_secret(&site.path("tls.key"), key.serialize_pem().as_bytes());
+        fs::write(&files.certificate, leaf.pem()).unwrap();
+        write_secret(&files.key, key.serialize_pem().as_bytes());
     }
 
     fn client(&self, versions: &[&'static SupportedProtocolVersion]) -> TlsConnector {
@@ -152,6 +162,33 @@ async fn a_renewed_certificate_is_shown_from_sighup_on_and_a_broken_one_never() 
     );
     drop(open);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_renewed_is_read_again_without_being_asked() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let folder = tempfile::tempdir().unwrap();
+    let files = TlsFiles {
+        certificate: folder.path().join("tls.pem"),
+        key: folder.path().join("tls.key"),
+    };
+    old.write(&files, HOST);
+    let server = Server::start_with(Options {
+        tls: Some(files.clone()),
+        periods: Some(JobPeriods {
+            certificate: Duration::from_millis(20),
+            ..periods()
+        }),
+        ..Options::default()
+    })
+    .await;
+    old.connect(server.address).await.unwrap();
+    new.write(&files, HOST);
+    until("the new certificate is shown", async || {
+        new.connect(server.address).await.is_ok()
+    })
+    .await;
+    old.connect(server.address).await.expect_err("the old one");
 }
 
 /// Waits until so many sets of new settings hold.

@@ -294,6 +294,7 @@ async fn what_was_answered_before_a_kill_is_there_after_it_and_nothing_is_good_t
             clients.spawn(load(site.clone(), server.address(), name));
         }
         let pause = LOAD.start + entropy.below(LOAD.end - LOAD.start).unwrap();
+        // Time is what this is about: the server is killed at any moment.
         tokio::time::sleep(Duration::from_millis(pause.into())).await;
         server.kill().await;
         let ledgers = clients.join_all().await.into_iter().flatten();

@@ -14,6 +14,7 @@ mod crash;
 mod dependencies;
 mod disk;
 mod house;
+mod jobs;
 mod keys;
 mod openapi;
 mod packaged;

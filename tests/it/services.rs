@@ -479,8 +479,8 @@ async fn what_an_unknown_user_means_is_changed_on_the_server_and_on_its_store() 
         site.ordered(&["add", &id, "--sends", "username"]).await;
         let unknown = async || {
             let services = listed(&site.ordered(&["list", "--json"]).await);
-            let mut services = services.as_array().unwrap().iter();
-            services.find(|it| it["id"] == id.as_str()).unwrap()["unknown"].clone()
+            let service = services.iter().find(|it| it["id"] == id.as_str());
+            service.unwrap()["unknown"].clone()
         };
         assert_eq!(unknown().await, "enroll");
         for word in ["deny", "allow", "enroll"] {

@@ -5,9 +5,6 @@ import { errorLine, h } from "./dom.js";
 import { explain } from "./trouble.js";
 import { say } from "./words.js";
 
-/** Up to this many seconds it is the mail before that keeps another from leaving, and that one may be here by now. */
-const BETWEEN_MAILS_S = 60;
-
 /** When another mail may leave, whatever it is for: the server counts by person. */
 let nextAt = 0;
 
@@ -16,9 +13,10 @@ export async function mailed(send) {
   try {
     return await send();
   } catch (problem) {
-    const wait = problem.code === "rate_limited" ? problem.body?.retry_after : null;
-    if (!wait) throw problem;
-    return { sent_to: null, resend_after: wait, unsent: true };
+    const { retry_after: wait, resend_after: apart } = problem.code === "rate_limited" ? problem.body ?? {} : {};
+    if (!wait || !apart) throw problem;
+    // If it is only the mail before that keeps another from leaving, that one may be here by now.
+    return { sent_to: null, resend_after: wait, unsent: true, often: wait > apart };
   }
 }
 
@@ -42,7 +40,7 @@ export function mailer({ send, box, sent = null }) {
     });
   }
 
-  function tell({ sent_to: to, resend_after: seconds, unsent = false }) {
+  function tell({ sent_to: to, resend_after: seconds, unsent = false, often = false }) {
     nextAt = Date.now() + seconds * 1000;
     if (!form) {
       form = box();
@@ -51,7 +49,7 @@ export function mailer({ send, box, sent = null }) {
       element.replaceChildren(said, form, error, h("div", { class: "actions" }, ask),
         h("details", {}, h("summary", {}, say("email.missing")), h("ul", { class: "tips" }, tips)));
     }
-    said.textContent = unsent ? say(seconds <= BETWEEN_MAILS_S ? "email.recent" : "email.often") : say("email.sent", { email: to });
+    said.textContent = unsent ? say(often ? "email.often" : "email.recent") : say("email.sent", { email: to });
     wait();
   }
 

@@ -2,6 +2,7 @@
 //! the spot, and an issuer on this machine that can be told to misbehave.
 
 mod accepted;
+mod fuzz;
 mod known;
 mod lines;
 mod refused_claims;
@@ -135,7 +136,11 @@ impl Signer {
     }
 
     /// Signs the very bytes: what no library would make.
-    pub fn sign_raw(&self, header: &str, claims: &str) -> String {
+    pub fn sign_raw(
+        &self,
+        header: &(impl AsRef<[u8]> + ?Sized),
+        claims: &(impl AsRef<[u8]> + ?Sized),
+    ) -> String {
         let message = format!("{}.{}", b64(header), b64(claims));
         let signature =
             jsonwebtoken::crypto::sign(message.as_bytes(), &self.encoding, self.algorithm).unwrap();

@@ -111,6 +111,13 @@ async fn a_header_that_asks_for_more_is_refused() {
             ),
         ),
         (
+            "a member that is no text",
+            key.sign_raw(
+                b"{\"alg\":\"ES256\",\"kid\":\"1\",\"x\":\"\xff\"}",
+                &claims(ISSUER).to_string(),
+            ),
+        ),
+        (
             "two alg",
             key.sign_raw(
                 r#"{"alg":"none","alg":"ES256","kid":"1"}"#,
@@ -179,14 +186,5 @@ async fn a_type_of_access_tokens_is_accepted_and_strictness_asks_for_it() {
             in_strict,
             "{typ}"
         );
-    }
-}
-
-proptest::proptest! {
-    #[test]
-    fn no_text_makes_the_reader_panic(text in "\\PC{0,200}", json in "[\\[\\]{}\",:a-z0-9\\\\]{0,80}") {
-        let _ = crate::auth::token::Unverified::read(&text);
-        let built = format!("{}.{}.{}", b64(&json), b64(&json), b64("s"));
-        let _ = crate::auth::token::Unverified::read(&built);
     }
 }

@@ -331,7 +331,7 @@ async fn a_removed_key_is_forgotten_without_anybody_asking() {
     verifier.prime().await.unwrap();
     issuer.publish(&[&new]);
     let fast = Duration::from_millis(1);
-    let keeper = tokio::spawn(verifier.source(&issuer.url).keep_fresh_every(fast, fast));
+    let keeper = tokio::spawn(verifier.source(&issuer.url).keep_fresh(fast, fast));
     // The third fetch begins when the second has been taken in.
     while issuer.fetches() < 3 {
         issuer.fetched.notified().await;

@@ -167,6 +167,10 @@ fn a_policy_that_names_something_unknown_or_lets_nobody_in_is_refused_by_its_set
         ("require-recent-auth", "0m"),
         ("require-recent-auth", "25h"),
         ("require-recent-auth", ""),
+        ("email-resend-after", "60"),
+        ("email-resend-after", "4s"),
+        ("email-resend-after", "11m"),
+        ("email-resend-after", ""),
     ]);
     for [flag, one, more, other] in [
         ["--allow-factor", "totp", "--allow-factor", "all"],

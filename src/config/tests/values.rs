@@ -35,6 +35,8 @@ fn all_that_is_wrong_is_told_at_once() {
         "x",
         "--trusted-device-days",
         "x",
+        "--email-resend-after",
+        "x",
         "--require-recent-auth",
         "x",
         "--max-connections",
@@ -72,6 +74,7 @@ fn all_that_is_wrong_is_told_at_once() {
         "email-factor",
         "grace-days",
         "trusted-device-days",
+        "email-resend-after",
         "require-recent-auth",
         "log",
         "log-format",
@@ -329,6 +332,27 @@ fn a_recent_sign_in_is_asked_for_where_it_is_said_how_recent() {
         let by_file = serve(&[ENOUGH, &["--config", &file]].concat()).unwrap();
         assert_eq!(by_file.recent_auth, Some(seconds));
     }
+}
+
+#[test]
+fn the_wait_for_another_mailed_code_is_a_minute_unless_it_is_set() {
+    assert_eq!(serve(ENOUGH).unwrap().email_resend_after, 60);
+    for (text, seconds) in [("5s", 5), ("90s", 90), ("10m", 600)] {
+        let by_flag = [ENOUGH, &["--email-resend-after", text]].concat();
+        assert_eq!(serve(&by_flag).unwrap().email_resend_after, seconds);
+        let variables: Variables<'_> = &[("MFAD_EMAIL_RESEND_AFTER", text)];
+        let by_variable = serve_with(ENOUGH, variables).unwrap();
+        assert_eq!(by_variable.email_resend_after, seconds);
+    }
+    let demo = |arguments: &[&str]| run(&[&["demo"], arguments].concat(), &[]);
+    let Ok(Command::Demo(settings)) = demo(&["--email-resend-after", "5s"]) else {
+        panic!("no demo");
+    };
+    assert_eq!(settings.email_resend_after, 5);
+    assert!(matches!(
+        demo(&["--email-resend-after", "1s"]),
+        Err(Refused::Settings(_))
+    ));
 }
 
 #[test]

@@ -36,11 +36,12 @@ pub fn reserve(deed: &mut Deed<'_, '_>, address: &Address) -> Result<Ticket, Ref
     );
     let mut quota = deed.tx.get::<Quota>(&person)?.unwrap_or_default();
     let at_address = deed.tx.get::<Quota>(&to)?.unwrap_or_default();
+    let resend_after = deed.desk.tools.email_resend_after;
     let waits = [
-        rule::wait(&quota, Counted::Person, deed.now),
-        rule::wait(&at_address, Counted::Address, deed.now),
+        rule::wait(&quota, Counted::Person, resend_after, deed.now),
+        rule::wait(&at_address, Counted::Address, resend_after, deed.now),
     ];
-    admit(waits.into_iter().flatten().max())?;
+    admit(waits.into_iter().flatten().max(), resend_after)?;
     let id = MessageId::draw(&*deed.desk.tools.entropy)?;
     quota.sending = Some((id, deed.now.plus(SENDING)));
     put_quota(deed.tx, person, &quota, deed.now)?;
@@ -58,15 +59,22 @@ pub fn check(deed: &Deed<'_, '_>) -> Result<(), Refusal> {
         .tx
         .get::<Quota>(&person_key(deed.person))?
         .unwrap_or_default();
-    admit(rule::wait(&quota, Counted::Person, deed.now))
+    let resend_after = deed.desk.tools.email_resend_after;
+    admit(
+        rule::wait(&quota, Counted::Person, resend_after, deed.now),
+        resend_after,
+    )
 }
 
-fn admit(wait: Option<u64>) -> Result<(), Refusal> {
+/// Refuses where there is something to wait for. Callers are told how far two mails are apart, too: who waits longer
+/// than that has asked for too many.
+fn admit(wait: Option<u64>, resend_after: u64) -> Result<(), Refusal> {
     match wait {
         None => Ok(()),
         Some(seconds) => {
             let detail = "A code was mailed a short while ago, or too many were. Wait before you ask for another.";
-            refuse(Failure::new(RATE_LIMITED, detail).retry_after(seconds))
+            let limited = Failure::new(RATE_LIMITED, detail).retry_after(seconds);
+            refuse(limited.with("resend_after", resend_after))
         }
     }
 }

@@ -10,8 +10,6 @@ pub const CODE_TTL: u64 = 10 * 60;
 pub const PENDING_TTL: u64 = CODE_TTL;
 /// Wrong answers that void a code.
 pub const CODE_TRIES: u32 = 5;
-/// Seconds between two mails to one person.
-pub const RESEND_AFTER: u64 = 60;
 /// Mails an hour to one person.
 pub const PERSON_HOURLY: usize = 5;
 /// Mails a day to one person.
@@ -33,8 +31,9 @@ pub enum Counted {
     Address,
 }
 
-/// How many seconds until another mail may leave; `None` where it may now.
-pub fn wait(quota: &Quota, counted: Counted, now: Timestamp) -> Option<u64> {
+/// How many seconds until another mail may leave; `None` where it may now. Two mails to one person are at least
+/// `resend_after` seconds apart.
+pub fn wait(quota: &Quota, counted: Counted, resend_after: u64, now: Timestamp) -> Option<u64> {
     let sending = match (counted, quota.sending) {
         // A clock that stepped back must not hold the place for longer.
         (Counted::Person, Some((_, until))) => now.until(until).min(SENDING),
@@ -48,9 +47,9 @@ pub fn wait(quota: &Quota, counted: Counted, now: Timestamp) -> Option<u64> {
         moments.iter().copied().filter(|at| *at <= now).collect()
     };
     let sent = past(&quota.sent);
-    // Nobody is made to wait a minute for a mail that they were told had not left.
+    // Nobody is made to wait for another mail who was told that the one before had not left.
     let gap = match (counted, sent.last()) {
-        (Counted::Person, Some(at)) => now.until(at.plus(RESEND_AFTER)),
+        (Counted::Person, Some(at)) => now.until(at.plus(resend_after)),
         _ => 0,
     };
     let mut all = [sent, past(&quota.doubtful)].concat();
@@ -91,12 +90,14 @@ fn forget_old(quota: &mut Quota, now: Timestamp) {
 mod tests {
     use super::*;
 
+    const RESEND_AFTER: u64 = 60;
+
     #[test]
     fn a_person_gets_one_mail_a_minute_five_an_hour_and_twenty_a_day() {
         let start = Timestamp::from_unix(1_800_000_000);
         let (mut now, mut quota, mut moments) = (start, Quota::default(), Vec::new());
         while now < start.plus(2 * DAY) {
-            match wait(&quota, Counted::Person, now) {
+            match wait(&quota, Counted::Person, RESEND_AFTER, now) {
                 Some(seconds) => now = now.plus(seconds),
                 None => {
                     quota = sent(quota, now);
@@ -132,17 +133,18 @@ mod tests {
         let now = Timestamp::from_unix(1_800_000_000);
         let mut quota = Quota::default();
         for _ in 0..PERSON_HOURLY {
-            assert_eq!(wait(&quota, Counted::Person, now), None);
+            assert_eq!(wait(&quota, Counted::Person, RESEND_AFTER, now), None);
             quota = doubtful(quota, now);
         }
-        assert_eq!(wait(&quota, Counted::Person, now), Some(HOUR));
+        assert_eq!(wait(&quota, Counted::Person, RESEND_AFTER, now), Some(HOUR));
     }
 
     #[test]
     fn an_address_gets_ten_an_hour_from_all_together() {
         let now = Timestamp::from_unix(1_800_000_000);
         let quota = (0..10).fold(Quota::default(), |quota, n| sent(quota, now.plus(n)));
-        assert_eq!(wait(&quota, Counted::Address, now.plus(10)), Some(3590));
-        assert_eq!(wait(&quota, Counted::Address, now.plus(3600)), None);
+        let wait = |at| wait(&quota, Counted::Address, RESEND_AFTER, at);
+        assert_eq!(wait(now.plus(10)), Some(3590));
+        assert_eq!(wait(now.plus(3600)), None);
     }
 }

@@ -22,7 +22,7 @@ use crate::words::Language;
 
 use super::quota::{self, Ticket, count, give_back, reserve};
 use super::record::{Active, MailedCode, Pending, Purpose};
-use super::rule::{CODE_TRIES, CODE_TTL, PENDING_TTL, RESEND_AFTER};
+use super::rule::{CODE_TRIES, CODE_TTL, PENDING_TTL};
 use super::{EMAIL_UNKNOWN, EMAIL_UNVERIFIED};
 
 /// A code is on its way.
@@ -125,7 +125,7 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me, code: Option<Answer>) -> Result<S
     .map(|(device_id, expires_at)| Sent {
         to,
         expires_at,
-        resend_after: RESEND_AFTER,
+        resend_after: desk.tools.email_resend_after,
         device_id,
     })
 }
@@ -177,7 +177,7 @@ pub async fn send_code(
     .map(|expires_at| Sent {
         to,
         expires_at,
-        resend_after: RESEND_AFTER,
+        resend_after: desk.tools.email_resend_after,
         device_id,
     })
 }

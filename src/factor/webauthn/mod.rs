@@ -6,6 +6,8 @@
 //! the owner of a credential, and counters under parallel use.
 
 mod assertion;
+#[cfg(test)]
+mod fuzz;
 mod http;
 mod models;
 mod record;

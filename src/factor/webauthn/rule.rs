@@ -67,7 +67,9 @@ pub enum Purpose {
 /// # Errors
 /// [`Misfit`].
 pub fn check_client_data(json: &[u8], purpose: Purpose, origins: &[String]) -> Result<(), Misfit> {
-    let data: ClientData = serde_json::from_slice(json).map_err(|_| Misfit::Unreadable)?;
+    // The parser does not look into what nobody reads.
+    let json = std::str::from_utf8(json).map_err(|_| Misfit::Unreadable)?;
+    let data: ClientData = serde_json::from_str(json).map_err(|_| Misfit::Unreadable)?;
     let expected = match purpose {
         Purpose::Create => "webauthn.create",
         Purpose::Get => "webauthn.get",
@@ -178,6 +180,12 @@ mod tests {
         let origins = ["https://mfa.example.com".to_owned()];
         assert_eq!(
             check_client_data(twice, Purpose::Get, &origins),
+            Err(Misfit::Unreadable)
+        );
+        let no_text =
+            b"{\"type\":\"webauthn.get\",\"origin\":\"https://mfa.example.com\",\"x\":\"\xff\"}";
+        assert_eq!(
+            check_client_data(no_text, Purpose::Get, &origins),
             Err(Misfit::Unreadable)
         );
     }

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 mod content;
 mod faults;
+mod fuzz;
 
 use super::*;
 

@@ -1,8 +1,9 @@
-//! Nobody gets more time, room or places than they are due.
+//! Nobody gets more time, room or places than they are due. Time is what these tests are about, and the clock is Tokio's: it
+//! stands still while anything can happen, and jumps to the next timer when nothing else can.
 
 use super::*;
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_half_sent_head_is_closed_and_a_trickle_does_not_help() {
     let server = Server::start(quick()).await;
     let mut silent = server.connect().await;
@@ -28,7 +29,7 @@ async fn a_half_sent_head_is_closed_and_a_trickle_does_not_help() {
     assert_eq!(server.calls(), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_idle_connection_outlives_the_head_limit_and_not_the_idle_limit() {
     let server = Server::start(quick()).await;
     let mut fresh = server.connect().await;
@@ -51,7 +52,7 @@ async fn an_idle_connection_outlives_the_head_limit_and_not_the_idle_limit() {
     assert!(took >= IDLE && took < IDLE * 3, "{took:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn waiting_for_a_slow_answer_is_not_idleness() {
     let server = Server::start(quick()).await;
     let mut stream = server.connect().await;
@@ -66,7 +67,7 @@ async fn waiting_for_a_slow_answer_is_not_idleness() {
     response(&mut stream, "hello").await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_that_never_reads_is_dropped() {
     let limits = Limits {
         connections: 1,
@@ -81,7 +82,7 @@ async fn a_client_that_never_reads_is_dropped() {
     response(&mut next, "hello").await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn connections_beyond_the_bound_wait_their_turn() {
     let limits = Limits {
         connections: 4,
@@ -104,7 +105,7 @@ async fn connections_beyond_the_bound_wait_their_turn() {
     response(&mut fifth, "hello").await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn idle_connections_make_room_for_those_that_wait() {
     let limits = Limits {
         connections: 4,
@@ -126,7 +127,7 @@ async fn idle_connections_make_room_for_those_that_wait() {
     assert!(began.elapsed() < HANG / 2);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_stop_finishes_what_is_under_way_and_closes_what_is_idle() {
     let limits = Limits {
         idle: HANG,
@@ -158,7 +159,7 @@ async fn a_stop_finishes_what_is_under_way_and_closes_what_is_idle() {
     timeout(HANG, server.done).await.unwrap().unwrap().unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_stuck_request_does_not_hold_the_stop() {
     let server = Server::start(quick()).await;
     let mut busy = server.connect().await;

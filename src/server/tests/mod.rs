@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use super::*;
 
+mod fuzz;
 mod limits;
 mod messages;
 

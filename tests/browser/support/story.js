@@ -61,6 +61,16 @@ class Ear {
     return this.#heard;
   }
 
+  /** Waits until something that begins with `start` was heard, and for what `page` says together with it. */
+  async hears(start, page) {
+    for (const end = Date.now() + WAIT_MS; !this.#heard.some((complaint) => complaint.startsWith(start));) {
+      if (Date.now() > end) throw new Error(`no ${start} was heard:\n${this.#heard.join("\n")}`);
+      await page.evaluate(() => new Promise((go) => { setTimeout(go, 10); }));
+    }
+    // What the page has said before it answers this arrives before the answer.
+    await page.evaluate(() => new Promise((go) => { requestAnimationFrame(() => setTimeout(go)); }));
+  }
+
   /** What was heard so far, which fails nothing any more. */
   forget() {
     return this.#heard.splice(0);

@@ -31,6 +31,28 @@ pub use fixture::Fixture;
 pub use issuer::{Issuer, Token};
 pub use process::{Process, Site};
 pub use routes::{Field, Route, routes};
-pub use server::{Options, PUBLIC_URL, Server};
+pub use server::{Options, PUBLIC_URL, Server, periods};
 pub use swarm::{at_once, tally};
 pub use totp::{App, code_at};
+
+use std::time::Duration;
+
+/// How long [`until`] waits.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long it pauses between two looks.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Looks again and again whether something has come about; `what` says what, if it does not.
+///
+/// # Panics
+/// If it has not come about within 20 seconds.
+pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let search = async {
+        while !is_so().await {
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, search).await.is_err() {
+        panic!("waited in vain: {what}");
+    }
+}

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use mfad::app::{App, StartError};
+use mfad::app::{App, JobPeriods, StartError};
 use mfad::base::{Failure, ListenAddress, OsEntropy, Secret};
 use mfad::brand::Brand;
 use mfad::clients::Service;
@@ -16,7 +17,7 @@ use mfad::config::{
 use mfad::console::{self, Answer, Order, Tools};
 use mfad::factor::{Desk, set_policy, unset_policy};
 use mfad::policy::{self, Key, Policy};
-use mfad::server::Listener;
+use mfad::server::{Listener, TlsFiles};
 use mfad::words::Language;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -44,6 +45,8 @@ pub struct Options {
     pub extra: Option<Extra>,
     /// How many seconds ago somebody may have signed in who makes a change.
     pub recent_auth: Option<u64>,
+    /// Seconds between two mailed codes to one person, if not 60.
+    pub email_resend_after: Option<u64>,
     /// The clients that may be login services; any where there is none.
     pub verify_clients: Vec<String>,
     /// How people come to the settings page, if not with a token to paste.
@@ -54,8 +57,22 @@ pub struct Options {
     pub service_name: Option<String>,
     /// How the pages look.
     pub brand: Brand,
+    /// How often the background jobs run, if not as [`periods`] says.
+    pub periods: Option<JobPeriods>,
+    /// Certificate and key, where it speaks TLS itself.
+    pub tls: Option<TlsFiles>,
     /// What an earlier program left, where the server is to begin with that: the store, its moment, its issuer.
     pub begins_with: Option<Fixture>,
+}
+
+/// A notice that has to be sent again is not waited for. The search for unfinished sign-ins runs only at the start: tests
+/// run it when the clock stands where they want it.
+pub fn periods() -> JobPeriods {
+    JobPeriods {
+        outbox: Duration::from_millis(20),
+        unfinished_sign_ins: Duration::from_secs(3600),
+        ..JobPeriods::default()
+    }
 }
 
 /// Makes routes that are served beside the server's own.
@@ -68,6 +85,8 @@ pub struct Server {
     pub address: SocketAddr,
     /// The running server's insides, for looking at what it keeps.
     pub desk: Arc<Desk>,
+    /// How often the background jobs run from the next start on.
+    pub periods: JobPeriods,
     settings: Settings,
     extra: Option<Extra>,
     folder: TempDir,
@@ -113,7 +132,7 @@ impl Server {
                 port: 0,
             },
             metrics_listen: None,
-            tls: None,
+            tls: options.tls,
             trusted_proxies: Vec::new(),
             public_url: url.clone(),
             rp_id: "mfa.example.com".to_owned(),
@@ -149,6 +168,7 @@ impl Server {
             ca_file: None,
             policy: options.policy,
             recent_auth: options.recent_auth,
+            email_resend_after: options.email_resend_after.unwrap_or(60),
             copies: None,
             service_name: options.service_name.unwrap_or_else(|| "Example".to_owned()),
             language: options.language,
@@ -160,13 +180,15 @@ impl Server {
             },
             supervision: Supervision::default(),
         };
-        let (address, desk, running) = run(&settings, &clock, options.extra).await;
+        let periods = options.periods.unwrap_or_else(periods);
+        let (address, desk, running) = run(&settings, &clock, periods, options.extra).await;
         Server {
             clock,
             issuer,
             smtp,
             address,
             desk,
+            periods,
             settings,
             extra: options.extra,
             folder,
@@ -185,7 +207,8 @@ impl Server {
     /// Ends it and starts another on the same store.
     pub async fn restart(&mut self) {
         self.stop().await;
-        let (address, desk, running) = run(&self.settings, &self.clock, self.extra).await;
+        let started = run(&self.settings, &self.clock, self.periods, self.extra);
+        let (address, desk, running) = started.await;
         (self.address, self.desk, self.running) = (address, desk, Some(running));
     }
 
@@ -290,11 +313,13 @@ impl Server {
 async fn run(
     settings: &Settings,
     clock: &Arc<TestClock>,
+    periods: JobPeriods,
     extra: Option<Extra>,
 ) -> (SocketAddr, Arc<Desk>, Running) {
     let app = App::open(settings, clock.clone(), Arc::new(OsEntropy))
         .await
-        .unwrap();
+        .unwrap()
+        .with_periods(periods);
     let listener = Listener::bind(&settings.listen).await.unwrap();
     let ListenAddress::Tcp { host, port } = listener.local_addr().unwrap() else {
         panic!("not a TCP listener")

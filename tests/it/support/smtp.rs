@@ -490,6 +490,7 @@ impl Session {
         let reply = format!("{reply}\r\n");
         if let Fault::Slow(pause) = self.fault() {
             for byte in reply.bytes() {
+                // Slowness is the fault that was asked for.
                 tokio::time::sleep(pause).await;
                 stream.write_all(&[byte]).await?;
                 stream.flush().await?;

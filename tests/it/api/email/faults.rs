@@ -153,9 +153,10 @@ async fn a_client_that_hangs_up_while_the_mail_leaves_can_still_use_its_code() {
     server.smtp.misbehave(Fault::None);
     let code = code_mail(&server).await.code().unwrap();
     // The mail server has the letter a moment before its answer arrives.
-    while overview(&alice).await["devices"] == json!([]) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    crate::support::until("the mailbox is set up", async || {
+        overview(&alice).await["devices"] != json!([])
+    })
+    .await;
     alice.post(ENABLE).await.refused(429, "rate_limited");
     alice.code(CONFIRM, &code).await.ok();
 }

@@ -2,7 +2,7 @@ use super::{
     CONFIRM, DISABLE, ENABLE, SEND, code_mail, enrol, mailed_code, overview, with_address,
 };
 use crate::support::smtp::Fault;
-use crate::support::{Reply, Server};
+use crate::support::{Options, Reply, Server};
 
 fn wait(reply: &Reply) -> u64 {
     reply.refused(429, "rate_limited")["retry_after"]
@@ -29,6 +29,29 @@ async fn another_code_waits_a_minute_keeps_the_device_and_voids_the_first() {
     }
     let confirmed = alice.code(CONFIRM, &second).await.ok();
     assert_eq!(confirmed["device"]["device_id"], device);
+}
+
+#[tokio::test]
+async fn the_wait_is_what_the_settings_say_and_both_answers_tell_it() {
+    let server = Server::start_with(Options {
+        email_resend_after: Some(5),
+        ..Options::default()
+    })
+    .await;
+    let alice = server.alice();
+    for _ in 0..5 {
+        assert_eq!(alice.post(ENABLE).await.ok()["resend_after"], 5);
+        let early = alice.post(ENABLE).await;
+        assert_eq!(early.refused(429, "rate_limited")["resend_after"], 5);
+        if server.smtp.mails().len() < 5 {
+            assert_eq!(wait(&early), 5);
+        }
+        server.clock.forward(5);
+    }
+    // Who waits longer than that has asked for too many.
+    let sixth = alice.post(ENABLE).await;
+    assert_eq!(sixth.refused(429, "rate_limited")["resend_after"], 5);
+    assert_eq!(wait(&sixth), 3600 - 5 * 5);
 }
 
 #[tokio::test]

@@ -6,8 +6,6 @@ mod limits;
 mod notices;
 mod set_up;
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use crate::support::smtp::Received;
@@ -21,14 +19,7 @@ const REGENERATE: &str = "/api/v1/me/mfa/backup-codes/regenerate";
 
 /// Looks until `there` is so.
 async fn until(mut there: impl FnMut() -> bool) {
-    let search = async {
-        while !there() {
-            tokio::time::sleep(Duration::from_millis(3)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), search)
-        .await
-        .expect("what was waited for did not come");
+    crate::support::until("what is looked for is there", async || there()).await;
 }
 
 /// How many letters the mail server has been offered.
