@@ -115,7 +115,7 @@ fn twins(read: &dyn Read, take: &mut dyn FnMut(Twins)) -> Result<(), Failure> {
         // The end closes the last group.
         for key in keys.chain(is_last.then_some(None)) {
             let same = key.as_ref().zip(group.name.as_ref());
-            if !same.is_some_and(|(key, name)| key.name() == name) {
+            if same.is_none_or(|(key, name)| key.name() != name) {
                 if let Some(twins) = std::mem::take(&mut group).twins() {
                     take(twins);
                 }
@@ -161,11 +161,12 @@ impl Group {
     fn twins(self) -> Option<Twins> {
         let before = |name: &String| name.nfc().collect::<String>().to_lowercase();
         let apart: BTreeSet<String> = self.spellings.iter().map(before).collect();
-        (self.bearers > 1).then(|| Twins {
+        let twins = Twins {
             issuer: self.issuer,
             bearers: self.bearers,
             were_apart: apart.len() > 1,
             spellings: self.spellings,
-        })
+        };
+        (twins.bearers > 1).then_some(twins)
     }
 }
