@@ -67,7 +67,7 @@ async fn open(
     let prompt = way_back(service, &request)?;
     let issuer = issuer(&desk, service, request.issuer)?;
     let asking = Asking {
-        whom: whom::find(&desk, service, &issuer, &request.named)?,
+        whom: whom::find(&desk.tools, service, &issuer, &request.named)?,
         reason: request.reason,
         first: request.amr,
         scopes: request.scope,

@@ -121,7 +121,7 @@ async fn judge(
     request: OneCallRequest,
 ) -> Result<VerifiedNow, Failure> {
     let service = &calling.service;
-    let whom = whom::find(desk, service, &issuer, &request.named)?;
+    let whom = whom::find(&desk.tools, service, &issuer, &request.named)?;
     let kind = match request.answer {
         Answer::Backup(_) => "backup_code",
         _ => "totp",

@@ -2,8 +2,9 @@
 
 use crate::base::{Failure, PersonKey, Violation};
 use crate::clients::{Sends, Service};
-use crate::factor::Desk;
+use crate::factor::kinds_of;
 use crate::people::{self, Fit, Found, Lookup, NameKind, Profile};
+use crate::services::Services;
 
 use super::AMBIGUOUS_NAME;
 
@@ -65,8 +66,13 @@ const QUALIFIED: [char; 2] = ['@', '\\'];
 ///
 /// # Errors
 /// `ambiguous_name` where several people go by it, a misfit where nobody could; those of the store.
-pub fn find(desk: &Desk, service: &Service, issuer: &str, named: &Named) -> Result<Whom, Failure> {
-    let keys = desk.tools.keys();
+pub fn find(
+    tools: &Services,
+    service: &Service,
+    issuer: &str,
+    named: &Named,
+) -> Result<Whom, Failure> {
+    let keys = tools.keys();
     let (kind, name) = match (named, service.sends) {
         (Named::Subject(name), _) | (Named::AsRegistered(name), Sends::Subject) => (None, name),
         (Named::Username(name) | Named::AsRegistered(name), Sends::Email) => {
@@ -98,13 +104,13 @@ pub fn find(desk: &Desk, service: &Service, issuer: &str, named: &Named) -> Resu
         tenants: service.tenants.clone(),
         acquaintance,
     };
-    let now = desk.tools.now();
-    desk.tools.store.read(|read| {
+    let now = tools.now();
+    tools.store.read(|read| {
         let fit = |key: PersonKey, profile: &Profile| {
             let tenants = profile.tenants(now);
             Ok(if service.may_ask_about(&tenants) {
                 Fit::Meant
-            } else if !tenants.is_empty() || desk.factors.any_active(read, key)? {
+            } else if !tenants.is_empty() || !kinds_of(read, key)?.is_empty() {
                 Fit::Barred
             } else {
                 Fit::Ignored
