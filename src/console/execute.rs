@@ -153,11 +153,19 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
             tracing::info!(users = released.len(), "reserved name released");
             Ok(Answer::Released(released))
         }
-        Order::Survey => tools.store.read(|read| {
-            let enrolled = |read: &dyn Read, person| Ok(!kinds_of(read, person)?.is_empty());
-            let survey = people::survey(read, TWINS, &enrolled, now)?;
+        Order::Survey => {
+            let store = tools.store.clone();
+            // It reads every user, which takes seconds where there are many.
+            let survey = tokio::task::spawn_blocking(move || {
+                store.read(|read| {
+                    let enrolled =
+                        |read: &dyn Read, person| Ok(!kinds_of(read, person)?.is_empty());
+                    people::survey(read, TWINS, &enrolled, now)
+                })
+            });
+            let survey = survey.await.map_err(Failure::internal)??;
             Ok(Answer::Survey(survey))
-        }),
+        }
         Order::ServiceRemove { id } => {
             let service = id.clone();
             tools
