@@ -292,8 +292,8 @@ async fn stored_policy(
             match ask(Order::Survey).await {
                 Ok(Answer::Survey(survey)) => users::tell(&survey, &known),
                 _ => println!(
-                    "note: a server of another version runs, so the names of users were not looked through; \
-                     stop it to see which of them become ambiguous"
+                    "note: the running server did not look through the names of users; with it stopped, this says \
+                     which of them are ambiguous"
                 ),
             }
             let known = known.into_iter().map(|service| service.id).collect();
