@@ -78,7 +78,7 @@ pub(super) async fn background(desk: Arc<Desk>, tls: Option<Tls>, periods: JobPe
         let desk = desk.clone();
         move || {
             let desk = desk.clone();
-            async move { factor::tell_of_resets(&desk).await }
+            async move { factor::keep_notifying_of_resets(&desk, periods.retry).await }
         }
     });
     let sealing = supervised("data keys", periods.restart, {

@@ -48,7 +48,7 @@ pub use healing::{Healing, Voided, heal, open_tables};
 pub use held::{backup_codes_left, devices};
 pub use operators::{let_hold, set_policy, some_operator_counts, unset_policy};
 pub use proof::Answer;
-pub use reset::{reset, tell_of_resets};
+pub use reset::{keep_notifying_of_resets, reset};
 pub use restored::tell_of_void_codes;
 pub use sign_in::{Given, Methods, Passed};
 pub use webauthn::{AssertionResponse, RelyingParty, RelyingPartyError, WEBAUTHN_FAILED};

@@ -20,8 +20,6 @@ use super::{By, Desk, held};
 const RESET: &str = "factor.reset";
 /// Users who are told in one round.
 const ROUND: usize = 64;
-/// How long what could not be done waits.
-const AFTER_TROUBLE: Duration = Duration::from_secs(10);
 
 /// A user who is to be told that their factors were removed.
 #[derive(Serialize, Deserialize)]
@@ -75,7 +73,7 @@ pub fn reset(
 }
 
 /// Tells users by mail that an operator removed their factors, for ever.
-pub async fn tell_of_resets(desk: &Arc<Desk>) {
+pub async fn keep_notifying_of_resets(desk: &Arc<Desk>, retry: Duration) {
     let news = desk.tools.store.watch(PendingNotice::TABLE);
     loop {
         match round(desk).await {
@@ -83,7 +81,7 @@ pub async fn tell_of_resets(desk: &Arc<Desk>) {
             Ok(false) => news.notified().await,
             Err(failure) => {
                 tracing::warn!(?failure, "users cannot be notified of a reset");
-                tokio::time::sleep(AFTER_TROUBLE).await;
+                tokio::time::sleep(retry).await;
             }
         }
     }
