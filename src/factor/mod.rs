@@ -5,6 +5,7 @@
 mod allowed;
 pub mod backup_codes;
 mod budget;
+mod contested;
 mod deed;
 mod device;
 pub mod email;
@@ -39,7 +40,7 @@ use email::EmailCodes;
 use totp::Totp;
 use webauthn::SecurityKeys;
 
-pub use allowed::required_of;
+pub use allowed::{kinds_of, required_of};
 pub use deed::{By, Deed, Refusal, Remembered, refuse};
 pub use device::{Device, Status};
 pub use email::Sent as MailSent;

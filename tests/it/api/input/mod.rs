@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use axum::body::Bytes;
 use axum::http::Method;
-use mfad::clients::{Sends, Service};
+use mfad::clients::{Sends, Service, Unknown};
 use serde_json::{Map, Value, json};
 
 use super::history;
@@ -157,6 +157,7 @@ impl Rich {
             return_urls: vec![RETURN.to_owned()],
             client_id: Some("portal".to_owned()),
             issuer: None,
+            unknown: Some(Unknown::Enroll),
         };
         server.register(service).await;
         let portal = server.login_service();

@@ -4,7 +4,7 @@ use mfad::policy::Key;
 use serde_json::{Value, json};
 
 use super::super::{email, totp, webauthn};
-use super::{claims, of, open_with, service};
+use super::{claims, met, of, open_with, service};
 use crate::support::{App, Authenticator, Client, Server};
 
 const DAY: u64 = 86_400;
@@ -127,6 +127,7 @@ async fn a_token_is_good_for_its_person_and_service_and_for_signing_in() {
     let verified = portal.post_json(&of(&opened, "/verify"), &body).await.ok();
     assert!(verified.get("device_token").is_none());
     // Whoever has no factor has nothing that it could stand in for.
+    met(&server.person("nobody")).await;
     let opened = bring(&portal, "nobody", &token).await;
     assert_eq!(opened["decision"], "allow");
     assert!(opened.get("token").is_none() && opened.get("device_token").is_none());
