@@ -6,6 +6,7 @@ mod decisions;
 mod keys;
 mod locks;
 mod mails;
+mod named;
 mod names;
 mod oracle;
 mod others;
