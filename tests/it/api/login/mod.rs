@@ -16,6 +16,7 @@ mod results;
 mod spellings;
 mod stale;
 mod trusted;
+mod used_codes;
 
 use mfad::base::OsEntropy;
 use mfad::clients::{self, Sends, Service, ServiceKey};
