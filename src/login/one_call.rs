@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::base::Failure;
-use crate::factor::{Answer, Desk, Given, Place};
+use crate::factor::{Answer, CODE_USED, Desk, Given, Place, wrong};
 use crate::people;
 use crate::policy;
 use crate::wire::{
@@ -147,4 +147,14 @@ async fn judge(
         })
     })
     .await
+    .map_err(as_wrong)
+}
+
+/// A used code is refused here in the words of a wrong one, because clients of this call show none of ours. The history
+/// and the metrics tell the two apart.
+fn as_wrong(failure: Failure) -> Failure {
+    match failure.code() == CODE_USED {
+        true => wrong(None),
+        false => failure,
+    }
 }

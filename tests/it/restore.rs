@@ -274,7 +274,7 @@ async fn sessions_end_with_a_restore_and_the_next_codes_are_good() {
     let disable = "/api/v1/me/mfa/totp/disable";
     for ahead in [0, 30] {
         let code = app.code(server.clock.unix() + ahead);
-        alice.code(disable, &code).await.refused(400, "wrong_code");
+        alice.code(disable, &code).await.refused(400, "code_used");
     }
     server.clock.forward(60);
     let code = app.code(server.clock.unix());
@@ -308,7 +308,7 @@ async fn what_the_replaced_store_knows_to_be_used_is_void_and_the_rest_stays_goo
     let portal = Client::new(server.address(), Some(key));
     at_a_new_challenge(&portal, "backup_code", &codes[0])
         .await
-        .refused(400, "wrong_code");
+        .refused(400, "code_used");
     at_a_new_challenge(&portal, "backup_code", &codes[1])
         .await
         .ok();

@@ -96,11 +96,11 @@ async fn people_find_everything_of_theirs_as_it_was() {
         let app = fixture.app("alice");
         unlock(&alice, &app.code(at))
             .await
-            .refused(400, "wrong_code");
+            .refused(400, "code_used");
         let (spent, unspent) = fixture.backup_codes();
-        unlock(&alice, &spent).await.refused(400, "wrong_code");
+        unlock(&alice, &spent).await.refused(400, "code_used");
         unlock(&alice, &unspent[0]).await.ok();
-        unlock(&alice, &unspent[0]).await.refused(400, "wrong_code");
+        unlock(&alice, &unspent[0]).await.refused(400, "code_used");
 
         // Carol ends what she began.
         let carol = server.person("carol");
@@ -116,7 +116,7 @@ async fn people_find_everything_of_theirs_as_it_was() {
         alice
             .code(REPLACE, &app.code(now))
             .await
-            .refused(400, "wrong_code");
+            .refused(400, "code_used");
         let proof = prove(&alice, &mut fixture.security_key()).await;
         alice.code(REPLACE, &proof).await.ok();
         let dora = server.person("dora");
@@ -153,10 +153,10 @@ async fn login_services_go_on_where_they_were() {
         // A sign-in that waited, with a code of a step that was used there and with one that was not.
         let waiting = &json!({"challenge_id": of_portal["waiting"]});
         let used = answer(&portal, waiting, "totp", &app.code(at + 30)).await;
-        used.refused(400, "wrong_code");
+        used.refused(400, "code_used");
         let (spent, unspent) = fixture.backup_codes();
         let used = answer(&portal, waiting, "backup_code", &spent).await;
-        used.refused(400, "wrong_code");
+        used.refused(400, "code_used");
         let verified = answer(&portal, waiting, "backup_code", &unspent[3])
             .await
             .ok();
@@ -178,7 +178,7 @@ async fn login_services_go_on_where_they_were() {
         let challenge = open_with(&portal, "alice", json!({})).await;
         answer(&portal, &challenge, "totp", &code)
             .await
-            .refused(400, "wrong_code");
+            .refused(400, "code_used");
         answer(&portal, &challenge, "backup_code", &unspent[4])
             .await
             .ok();
@@ -463,7 +463,7 @@ async fn the_backup_of_an_earlier_program_comes_back() {
         let alice = server.alice();
         let (spent, unspent) = fixture.backup_codes();
         let app = fixture.app("alice");
-        unlock(&alice, &spent).await.refused(400, "wrong_code");
+        unlock(&alice, &spent).await.refused(400, "code_used");
         unlock(&alice, &unspent[0]).await.ok();
         alice
             .code(REPLACE, &app.code(server.clock.unix()))

@@ -126,12 +126,9 @@ impl Reader {
         let fields = self.route.fields.iter();
         let required = fields.filter(|field| field.required);
         let mut names: HashSet<String> = required.map(|field| field.name.clone()).collect();
-        // A person, by whichever name.
-        if self
-            .route
-            .fields
-            .iter()
-            .any(|field| field.name == "subject")
+        // A person, by whichever name. An answer to a challenge may name one, and need not.
+        let names_person = |field: &Field| field.name == "subject";
+        if self.route.fields.iter().any(names_person) && !self.route.path.contains("{challenge_id}")
         {
             names.insert("subject".to_owned());
         }

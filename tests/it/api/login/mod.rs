@@ -7,6 +7,7 @@ mod given_up;
 mod keys;
 mod locks;
 mod mails;
+mod named;
 mod names;
 mod oracle;
 mod others;
@@ -18,6 +19,7 @@ mod stale;
 mod tenants;
 mod trusted;
 mod unknown;
+mod used_codes;
 
 use mfad::base::OsEntropy;
 use mfad::clients::{self, Sends, Service, ServiceKey, Unknown};
