@@ -32,7 +32,7 @@ use crate::signing::Signer;
 use crate::store::Store;
 use crate::timekeeper::Timekeeper;
 
-use parts::{check_policy, signer, tls_problem, unreadable, way};
+use parts::{check_policy, signer, tls_problem, unreadable, warn_of_unset_services, way};
 use running::{Fixed, Running, watch_over};
 
 pub use parts::{
@@ -118,6 +118,9 @@ impl App {
                 return Err(refused);
             }
         };
+        if let Err(failure) = warn_of_unset_services(&base.store, base.clock.now()) {
+            tracing::warn!(?failure, "login services could not be read");
+        }
         Ok(App {
             desk,
             limits: Limits {

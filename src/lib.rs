@@ -37,7 +37,8 @@
 //! - `auth` says who is calling, `mail` writes and sends letters, `store` keeps records, `server`
 //!   takes connections.
 //! - `crypto` seals and hashes. `words` holds what is said to people, in their languages. `metrics` counts.
-//!   `brand` knows which logos and colours pages can wear. `base` knows nobody: time, randomness, identifiers, secrets, failures.
+//!   `brand` knows which logos and colours pages can wear. `base` knows nobody: time, randomness, identifiers, secrets, failures, and the form
+//!   in which names are compared.
 //!
 //! Rooms have the same shelves, where they need them: `rule.rs` (what is true: pure, the time an
 //! argument), `service.rs` (what is done, within a transaction), `record.rs` (what is kept),

@@ -98,7 +98,8 @@ function choose(challenge) {
 }
 
 async function verify(challenge, proof) {
-  const outcome = await post(`/challenges/${challenge.challenge_id}/verify`, proof);
+  // Whoever is let in by the answer is named with it, so that it cannot be another's.
+  const outcome = await post(`/challenges/${challenge.challenge_id}/verify`, { subject: person, ...proof });
   const again = button("Once more", () => { idle(); step.querySelector("button").focus(); }, { kind: "second" });
   show(h("p", { class: "pill on", role: "status" }, "Signed in"), members(outcome), await result(outcome.token, challenge.challenge_id),
     h("div", { class: "actions" }, again));

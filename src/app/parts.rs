@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::StartError;
 use super::terminal::{PASSPHRASE_HINT, ask};
 use crate::auth::{self, IssuerSettings, Outbound, Verifier};
-use crate::base::{Clock, Entropy, Failure};
+use crate::base::{Clock, Entropy, Failure, Timestamp};
+use crate::clients;
 use crate::config::{
     Exit, IssuerConfig, KeySource, MasterKeyFile, MasterKeySettings, Settings, SmtpConfig,
     SmtpSecurity, UiAuth,
@@ -23,6 +24,8 @@ use crate::session::{Client, Way};
 use crate::signing::Signer;
 use crate::store::{self, MasterKeyPlace, OpenError, Rehearsal, Store};
 
+/// Services that are read at once.
+const SERVICES: usize = 100;
 /// The name of the master key in the data folder.
 const MASTER_KEY: &str = "master.key";
 
@@ -310,4 +313,22 @@ fn smtp(config: &SmtpConfig) -> SmtpSettings {
     smtp.username = config.username.clone();
     smtp.password = config.password.clone();
     smtp
+}
+
+/// Names the services in the log that were registered before it could be said what an unknown user means to them.
+pub(super) fn warn_of_unset_services(store: &Store, now: Timestamp) -> Result<(), Failure> {
+    let mut past: Option<String> = None;
+    loop {
+        let services = store.read(|read| clients::list(read, past.as_deref(), SERVICES, now))?;
+        let Some(last) = services.last() else {
+            return Ok(());
+        };
+        past = Some(last.service.id.clone());
+        for registered in services.iter().filter(|it| it.service.unknown.is_none()) {
+            tracing::warn!(
+                service = registered.service.id,
+                "login service lets unknown users in until mfad service set --unknown says otherwise"
+            );
+        }
+    }
 }

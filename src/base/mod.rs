@@ -1,4 +1,4 @@
-//! What every room stands on: time, randomness, identifiers, secrets and failures.
+//! What every room stands on: time, randomness, identifiers, secrets, failures and the form of names.
 //!
 //! This room knows no other.
 
@@ -8,6 +8,7 @@ mod failure;
 pub(crate) mod fuzz;
 mod id;
 mod listen;
+mod name;
 mod peer;
 mod secret;
 mod text;
@@ -23,6 +24,7 @@ pub use entropy::{Entropy, OsEntropy};
 pub use failure::{Code, Failure, Kind, Violation, codes};
 pub use id::{ChallengeId, DeviceId, IdError, MessageId, PersonKey, RequestId, TrustedDeviceId};
 pub use listen::{ListenAddress, ListenAddressError, is_this_machine};
+pub use name::{prepared_address, prepared_name};
 pub use peer::PeerAddr;
 pub use secret::Secret;
 pub use text::{display_text, terminal_text};

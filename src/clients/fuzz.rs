@@ -95,6 +95,7 @@ fn fuzz_return_urls() {
             return_urls: vec![text.clone()],
             client_id: None,
             issuer: None,
+            unknown: None,
         };
         if let Err(failure) = service.check() {
             assert_eq!(failure.code(), BAD_SERVICE);

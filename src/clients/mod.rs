@@ -18,9 +18,9 @@ mod tests;
 
 pub use doorkeeper::{Doorkeeper, not_accepted};
 pub use key::{KEY_PREFIX, ServiceKey};
-pub use record::{Registered, RegisteredKey, Sends, Service};
+pub use record::{Registered, RegisteredKey, Sends, Service, Unknown};
 pub use rule::{LONGEST_ID, LONGEST_OVERLAP, LONGEST_URL, MOST_TENANTS, MOST_URLS};
-pub use service::{add, get, list, remove, rotate};
+pub use service::{add, get, list, remove, rotate, set_unknown};
 
 use crate::base::{Code, Kind};
 

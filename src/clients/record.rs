@@ -57,6 +57,54 @@ impl FromStr for Sends {
     }
 }
 
+/// What a user is to a service whom this server has never met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unknown {
+    /// Is sent to the settings page, to set up a factor.
+    #[default]
+    Enroll,
+    /// Is turned away.
+    Deny,
+    /// Is let in, unless policy requires a factor.
+    Allow,
+}
+
+impl Unknown {
+    const ALL: [Unknown; 3] = [Unknown::Enroll, Unknown::Deny, Unknown::Allow];
+
+    /// The word for it on the command line and in the store.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Unknown::Enroll => "enroll",
+            Unknown::Deny => "deny",
+            Unknown::Allow => "allow",
+        }
+    }
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// A word that does not say what an unknown user is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("neither enroll, deny nor allow")]
+pub struct UnknownError;
+
+impl FromStr for Unknown {
+    type Err = UnknownError;
+
+    fn from_str(word: &str) -> Result<Self, UnknownError> {
+        Self::ALL
+            .into_iter()
+            .find(|unknown| unknown.word() == word)
+            .ok_or(UnknownError)
+    }
+}
+
 /// A login service: what it may ask, and how it is answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
@@ -72,6 +120,10 @@ pub struct Service {
     pub client_id: Option<String>,
     /// The issuer that the names belong to; `None` for the one of the settings.
     pub issuer: Option<String>,
+    /// What a user is to it whom this server has never met; `None` where it was registered before that could be said,
+    /// which means [`Unknown::Allow`] until it is.
+    #[serde(default)]
+    pub unknown: Option<Unknown>,
 }
 
 /// A service as the register has it, for whoever looks after it.
@@ -146,6 +198,8 @@ impl Record for Kept {
     /// The service's name.
     type Key = String;
     const TABLE: &'static str = "services";
+    /// The second since the format 2, with which every row was written in this shape.
+    const VERSION: u8 = 2;
 }
 
 /// Whose a key is.

@@ -6,7 +6,7 @@ use crate::auth::LoginService;
 use crate::base::{Failure, Timestamp, is_this_machine};
 
 use super::BAD_SERVICE;
-use super::record::{KeptKey, Sends, Service};
+use super::record::{KeptKey, Sends, Service, Unknown};
 
 /// Characters of a service's name at the most.
 pub const LONGEST_ID: usize = 63;
@@ -32,13 +32,24 @@ impl Service {
             return_urls: Vec::new(),
             client_id: Some(token.client.clone()),
             issuer: Some(token.issuer.clone()),
+            unknown: Some(Unknown::Enroll),
         }
     }
 
-    /// Whether it may ask about people of `tenant`, or about somebody who has none.
-    pub fn may_ask_about(&self, tenant: Option<&str>) -> bool {
-        self.tenants.is_empty()
-            || tenant.is_some_and(|tenant| self.tenants.iter().any(|own| own == tenant))
+    /// What a user is to it whom this server has never met.
+    pub fn unknown(&self) -> Unknown {
+        self.unknown.unwrap_or(Unknown::Allow)
+    }
+
+    /// Whether it asks about people of some tenants alone.
+    pub fn is_confined(&self) -> bool {
+        !self.tenants.is_empty()
+    }
+
+    /// Whether it may ask about somebody who is of these `tenants`.
+    pub fn may_ask_about(&self, tenants: &[&str]) -> bool {
+        let is_own = |tenant: &&str| self.tenants.iter().any(|own| own == tenant);
+        !self.is_confined() || tenants.iter().any(is_own)
     }
 
     /// Whether people may be sent back to `url`: one that is registered, to the letter.

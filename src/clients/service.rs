@@ -2,7 +2,7 @@ use crate::base::{Failure, Timestamp};
 use crate::crypto::CodeHash;
 use crate::store::{Order, Read, Scan, Tx};
 
-use super::record::{ClientOwner, Kept, KeptKey, KeyOwner, Registered, Service};
+use super::record::{ClientOwner, Kept, KeptKey, KeyOwner, Registered, Service, Unknown};
 use super::rule::{LONGEST_OVERLAP, retire};
 use super::{BAD_SERVICE, SERVICE_KNOWN, SERVICE_UNKNOWN};
 
@@ -120,6 +120,16 @@ pub fn rotate(
     kept.keys = std::iter::once(fresh(key, now)).chain(staying).collect();
     tx.put(&kept.service.id, &kept)?;
     Ok(until)
+}
+
+/// Says what an unknown user is to a service, from now on.
+///
+/// # Errors
+/// `service_unknown`; those of the store.
+pub fn set_unknown(tx: &mut Tx<'_>, id: &str, unknown: Unknown) -> Result<(), Failure> {
+    let mut kept = known(tx, id)?;
+    kept.service.unknown = Some(unknown);
+    tx.put(&kept.service.id, &kept)
 }
 
 /// Strikes a service off. Its keys and tokens are not good from now on.

@@ -79,6 +79,7 @@ fn service(id: &str) -> Service {
         return_urls: Vec::new(),
         client_id: None,
         issuer: None,
+        unknown: Some(Unknown::Enroll),
     }
 }
 
@@ -214,14 +215,14 @@ fn only_a_service_can_be_registered() {
 #[test]
 fn a_service_asks_about_its_tenants_and_returns_to_its_own_pages_alone() {
     let mut portal = service("portal");
-    assert!(portal.may_ask_about(None) && portal.may_ask_about(Some("t1")));
+    assert!(portal.may_ask_about(&[]) && portal.may_ask_about(&["t1"]));
     assert!(!portal.returns_to(""));
     portal.tenants = vec!["t1".to_owned(), "t2".to_owned()];
     portal.return_urls = vec!["https://a.org/back".to_owned()];
-    assert!(portal.may_ask_about(Some("t2")));
-    assert!(!portal.may_ask_about(Some("T2")) && !portal.may_ask_about(Some("")));
+    assert!(portal.may_ask_about(&["t2"]) && portal.may_ask_about(&["t3", "t1"]));
+    assert!(!portal.may_ask_about(&["T2", "t3"]) && !portal.may_ask_about(&[""]));
     assert!(
-        !portal.may_ask_about(None),
+        !portal.may_ask_about(&[]),
         "somebody without a tenant is nobody's of t1"
     );
     assert!(portal.returns_to("https://a.org/back"));

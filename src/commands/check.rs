@@ -1,5 +1,6 @@
 mod machine;
 mod policy;
+mod users;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -273,21 +274,32 @@ async fn stored_policy(
         let Answer::Policy(parts) = ask(Order::PolicyShow).await? else {
             return Err(STRANGE.to_owned());
         };
-        let (mut known, mut past) = (BTreeSet::new(), None);
+        let (mut known, mut past) = (Vec::new(), None);
         loop {
             let Answer::Services { services, more } = ask(Order::ServiceList { past }).await?
             else {
                 return Err(STRANGE.to_owned());
             };
             past = services.last().map(|one| one.service.id.clone());
-            known.extend(services.into_iter().map(|one| one.service.id));
+            known.extend(services.into_iter().map(|one| one.service));
             if !more || past.is_none() {
                 return Ok((parts, known));
             }
         }
     };
     match told.await {
-        Ok((parts, known)) => policy_of(settings, &parts, &known),
+        Ok((parts, known)) => {
+            users::services(&known);
+            match ask(Order::Survey).await {
+                Ok(Answer::Survey(survey)) => users::tell(&survey, &known),
+                _ => println!(
+                    "note: the running server did not look through the names of users; with it stopped, this says \
+                     which of them are ambiguous"
+                ),
+            }
+            let known = known.into_iter().map(|service| service.id).collect();
+            policy_of(settings, &parts, &known)
+        }
         Err(cause) => failed(
             Exit::Temporary,
             "the policy",

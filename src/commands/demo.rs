@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::app::App;
 use crate::base::{Clock, Entropy, Failure, ListenAddress, OsEntropy, SystemClock};
-use crate::clients::{Sends, Service};
+use crate::clients::{Sends, Service, Unknown};
 use crate::config::{
     self, Exit, IssuerConfig, KeySource, MasterKeySettings, Settings, SmtpConfig, SmtpSecurity,
     Supervision, UiAuth,
@@ -135,6 +135,7 @@ async fn register_service(app: &App, origin: &str) -> Result<(), Failure> {
         id: id.clone(),
         sends: Sends::Subject,
         tenants: Vec::new(),
+        unknown: Some(Unknown::Allow),
         return_urls: vec![format!("{origin}/demo/returned")],
         client_id: Some(id),
         issuer: None,

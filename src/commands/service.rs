@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::app::StartError;
 use crate::base::{Failure, Secret, Timestamp};
-use crate::clients::{Registered, RegisteredKey, Sends, Service};
+use crate::clients::{Registered, RegisteredKey, Sends, Service, Unknown};
 use crate::config::{Exit, NewService, ServiceCommand, StoreSettings};
 use crate::console::{Answer, Order};
 
@@ -22,6 +22,7 @@ pub fn service(place: &StoreSettings, command: ServiceCommand) -> Exit {
             ServiceCommand::Add(new) => add(place, new).await,
             ServiceCommand::List { json } => list(place, json).await,
             ServiceCommand::Rotate { id, overlap } => rotate(place, id, overlap).await,
+            ServiceCommand::Set { id, unknown } => set(place, id, &unknown).await,
             ServiceCommand::Remove { id } => remove(place, id).await,
         };
         done.unwrap_or_else(|refused| report(refused.exit, &refused.problem))
@@ -33,7 +34,9 @@ async fn add(place: &StoreSettings, new: NewService) -> Result<Exit, StartError>
         exit: Exit::Usage,
         problem: problem("sends", e, "use sub, username or email"),
     })?;
+    let unknown = unknown(&new.unknown)?;
     let service = Service {
+        unknown: Some(unknown),
         id: new.id,
         sends,
         tenants: new.tenants,
@@ -49,6 +52,24 @@ async fn add(place: &StoreSettings, new: NewService) -> Result<Exit, StartError>
             &format!("The service {id} is registered."),
         )),
         _ => Err(another_answer(SUBJECT, "a key")),
+    }
+}
+
+fn unknown(word: &str) -> Result<Unknown, StartError> {
+    word.parse::<Unknown>().map_err(|e| StartError {
+        exit: Exit::Usage,
+        problem: problem("unknown", e, "use enroll, deny or allow"),
+    })
+}
+
+async fn set(place: &StoreSettings, id: String, word: &str) -> Result<Exit, StartError> {
+    let (named, unknown) = (id.clone(), unknown(word)?);
+    match carry_out(SUBJECT, place, Order::ServiceSet { id, unknown }).await? {
+        Answer::Done => {
+            eprintln!("To the service {named}, an unknown user means {unknown} from now on.");
+            Ok(Exit::Ok)
+        }
+        _ => Err(another_answer(SUBJECT, "that it is done")),
     }
 }
 
@@ -174,6 +195,10 @@ fn words(registered: &Registered) -> String {
         let _ = writeln!(text, "  {name:<12}{value}");
     };
     row("sends", service.sends.word());
+    match service.unknown {
+        Some(unknown) => row("unknown", unknown.word()),
+        None => row("unknown", "allow (never set)"),
+    }
     match service.tenants.as_slice() {
         [] => row("tenants", "all"),
         tenants => row("tenants", &tenants.join(", ")),

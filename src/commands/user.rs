@@ -27,6 +27,7 @@ pub fn user(place: &StoreSettings, command: &UserCommand) -> Exit {
                 let reason = reason.as_deref().filter(|_| !dry_run);
                 reset(place, user, reason, *yes).await
             }
+            UserCommand::ReleaseName { name, issuer } => release(place, name, issuer).await,
         };
         done.unwrap_or_else(|refused| report(refused.exit, &refused.problem))
     })
@@ -108,6 +109,28 @@ async fn reset(
     match carry_out(SUBJECT, place, order).await? {
         Answer::UserReset(done) => Ok(print(told(&done))),
         _ => Err(another_answer(SUBJECT, "what was removed")),
+    }
+}
+
+/// Ends what reserves a name.
+async fn release(
+    place: &StoreSettings,
+    name: &str,
+    issuer: &Option<String>,
+) -> Result<Exit, StartError> {
+    let order = Order::ReleaseName {
+        name: name.to_owned(),
+        issuer: issuer.clone(),
+    };
+    match carry_out(SUBJECT, place, order).await? {
+        Answer::Released(users) => {
+            let lines = users.iter().map(|(subject, issuer)| {
+                let (subject, issuer) = (terminal_text(subject), terminal_text(issuer));
+                format!("No longer reserved for subject {subject} of issuer {issuer}.\n")
+            });
+            Ok(print(lines.collect::<String>()))
+        }
+        _ => Err(another_answer(SUBJECT, "for whom it was reserved")),
     }
 }
 

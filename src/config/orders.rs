@@ -35,6 +35,24 @@ pub enum ServiceCommand {
         #[arg(long, value_name = "TIME", default_value = "24h", value_parser = seconds)]
         overlap: u64,
     },
+    /// Change what an unknown user means to a login service
+    #[command(
+        after_help = "An unknown user is one whom this server has never met, under no spelling of the name:\n  \
+        mfad service set portal --unknown enroll"
+    )]
+    Set {
+        /// The name of the service
+        #[arg(value_name = "ID")]
+        id: String,
+        /// What an unknown user is told to do
+        #[arg(
+            long,
+            value_name = "enroll|deny|allow",
+            hide_possible_values = true,
+            value_parser = ["enroll", "deny", "allow"]
+        )]
+        unknown: String,
+    },
     /// Strike a login service off: its keys and tokens are refused at once
     Remove {
         /// The name of the service
@@ -209,6 +227,15 @@ pub struct NewService {
     /// The issuer that the names it sends belong to, where that is not the one of the settings
     #[arg(long, value_name = "URL")]
     pub issuer: Option<String>,
+    /// What it does with a user whom this server has never met: send them to set up a factor, turn them away, or let them in
+    #[arg(
+        long,
+        value_name = "enroll|deny|allow",
+        default_value = "enroll",
+        hide_possible_values = true,
+        value_parser = ["enroll", "deny", "allow"]
+    )]
+    pub unknown: String,
 }
 
 /// A number of lines.

@@ -43,6 +43,20 @@ pub enum UserCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// End what reserves a name that a user gave up: it means its next user from now on
+    #[command(
+        after_help = "A name is reserved for 400 days after a user with a second factor is called otherwise at the issuer, and \
+        lets nobody in meanwhile. Make sure first that the next user has it rightly:\n  \
+        mfad user release-name alice"
+    )]
+    ReleaseName {
+        /// The user name or email address; spelling makes no difference
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// The issuer where it was given up; all issuers if not set
+        #[arg(long, value_name = "URL")]
+        issuer: Option<String>,
+    },
 }
 
 /// Which user is meant.

@@ -8,12 +8,13 @@ use crate::audit::{self, Operation};
 use crate::base::{Clock, Entropy, Failure, Timestamp};
 use crate::clients::{self, ServiceKey};
 use crate::copies::{self, Schedule};
-use crate::factor;
+use crate::factor::{self, kinds_of};
 use crate::outbox;
+use crate::people;
 use crate::policy::{self, Policy};
 use crate::services::Services;
 use crate::signing::Signer;
-use crate::store::{Store, Tx};
+use crate::store::{Read, Store, Tx};
 use crate::timekeeper::{self, Timekeeper};
 
 use super::order::{Answer, Order, Status};
@@ -23,6 +24,8 @@ use super::user;
 const PAGE: usize = 100;
 /// Lines of what was done that one answer tells of.
 const OPERATIONS: usize = 1000;
+/// Names of several users that one answer tells of.
+const TWINS: usize = 20;
 /// Letters that are looked at for the oldest.
 const LETTERS: usize = 1000;
 
@@ -121,6 +124,47 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
                 key: key.into_secret(),
                 old_until,
             })
+        }
+        Order::ServiceSet { id, unknown } => {
+            let service = id.clone();
+            tools
+                .store
+                .write(move |tx| {
+                    clients::set_unknown(tx, &service, unknown)?;
+                    let about = format!("{service} unknown={unknown}");
+                    note(tx, now, "service.set", Some(about))
+                })
+                .await?;
+            tracing::info!(service = id, %unknown, "login service changed");
+            Ok(Answer::Done)
+        }
+        Order::ReleaseName { name, issuer } => {
+            let store = tools.store.clone();
+            let released = tools.store.write(move |tx| {
+                let keys = store.sealer();
+                let released = people::release_name(tx, keys, &name, issuer.as_deref())?;
+                for (subject, issuer) in &released {
+                    let about = format!("{subject} at {issuer}");
+                    note(tx, now, "user.release_name", Some(about))?;
+                }
+                Ok(released)
+            });
+            let released = released.await?;
+            tracing::info!(users = released.len(), "reserved name released");
+            Ok(Answer::Released(released))
+        }
+        Order::Survey => {
+            let store = tools.store.clone();
+            // It reads every user, which takes seconds where there are many.
+            let survey = tokio::task::spawn_blocking(move || {
+                store.read(|read| {
+                    let enrolled =
+                        |read: &dyn Read, person| Ok(!kinds_of(read, person)?.is_empty());
+                    people::survey(read, TWINS, &enrolled, now)
+                })
+            });
+            let survey = survey.await.map_err(Failure::internal)??;
+            Ok(Answer::Survey(survey))
         }
         Order::ServiceRemove { id } => {
             let service = id.clone();

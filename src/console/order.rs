@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::Operation;
 use crate::base::{Failure, Kind, PersonKey, Secret, Timestamp};
-use crate::clients::{Registered, Service};
+use crate::clients::{Registered, Service, Unknown};
 use crate::crypto::{DataKey, KeyId};
+use crate::people::Survey;
 use crate::policy;
 use crate::signing::PublishedKey;
 
@@ -17,6 +18,22 @@ use super::user::{UserIdentity, UserReset, UserView};
 pub enum Order {
     /// Register a login service: [`Answer::Key`].
     ServiceAdd(Service),
+    /// Say what an unknown user is to a login service: [`Answer::Done`].
+    ServiceSet {
+        /// Which.
+        id: String,
+        /// What.
+        unknown: Unknown,
+    },
+    /// End what reserves a name that somebody gave up: [`Answer::Released`].
+    ReleaseName {
+        /// The name, however it is spelled.
+        name: String,
+        /// At which issuer; at all where none is named.
+        issuer: Option<String>,
+    },
+    /// Look through the users: [`Answer::Survey`].
+    Survey,
     /// Tell of the services beyond a name: [`Answer::Services`].
     ServiceList {
         /// The last one that is known already.
@@ -113,6 +130,10 @@ pub enum Answer {
         /// Whether there are more beyond the last.
         more: bool,
     },
+    /// For whom the name was reserved: subjects, each with its issuer.
+    Released(Vec<(String, String)>),
+    /// What operators should know of the users.
+    Survey(Survey),
     /// The policy that holds now, part by part.
     Policy(Vec<policy::Part>),
     /// How the store is.

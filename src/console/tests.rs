@@ -65,6 +65,7 @@ fn portal() -> Service {
         return_urls: vec!["https://portal.example.org/".to_owned()],
         client_id: Some("client".to_owned()),
         issuer: None,
+        unknown: None,
     }
 }
 

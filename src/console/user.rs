@@ -147,7 +147,7 @@ pub(super) fn show(
             }
             several => {
                 let several = several.iter().take(MOST_LISTED);
-                let identities = several.map(|(user, profile)| identity(*user, profile));
+                let identities = several.map(|(user, profile)| identity(*user, profile, now));
                 Ok(Answer::Users(identities.collect()))
             }
         }
@@ -187,7 +187,7 @@ fn find(
     Ok(found)
 }
 
-fn identity(user: PersonKey, profile: &Profile) -> UserIdentity {
+fn identity(user: PersonKey, profile: &Profile, now: Timestamp) -> UserIdentity {
     UserIdentity {
         id: user,
         issuer: profile.issuer.clone(),
@@ -197,7 +197,11 @@ fn identity(user: PersonKey, profile: &Profile) -> UserIdentity {
             .email
             .as_ref()
             .map(|email| email.as_str().to_owned()),
-        tenants: profile.tenant.iter().cloned().collect(),
+        tenants: profile
+            .tenants(now)
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
     }
 }
 
@@ -235,10 +239,10 @@ fn view(
     let trusted = trust::list(read, user, now)?.into_iter();
     let trusted = trusted.filter(|device| now < device.end(policy.trusted_device_days));
     Ok(UserView {
-        identity: identity(user, profile),
+        identity: identity(user, profile, now),
         met_at: profile.met_at,
         is_operator: people::is_operator(read, user)?,
-        required: factor::required_of(read, policy, user, None)?,
+        required: factor::required_of(read, policy, user, None, now)?,
         factors: factors.collect(),
         locks: locks.collect(),
         backup_codes: backup_codes.map(|left| BackupCodesView {

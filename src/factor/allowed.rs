@@ -1,7 +1,7 @@
 //! What policy lets a person set up, and what it lets them remove.
 
 use crate::auth::Person;
-use crate::base::{DeviceId, Failure, PersonKey};
+use crate::base::{DeviceId, Failure, PersonKey, Timestamp};
 use crate::lockout::{self, Standing};
 use crate::people;
 use crate::policy::{self, Asked, Policy};
@@ -33,8 +33,8 @@ pub fn kinds_of(read: &dyn Read, person: PersonKey) -> Result<Vec<&'static str>,
     Ok(kinds)
 }
 
-/// Whether a second factor is required of somebody on the settings page: as their token says, else as far as
-/// they are known. Rules of the form `service:ID` do not look here, since nobody knows where somebody will
+/// Whether a second factor is required of somebody on the settings page: of one of the tenants that their token
+/// names or that they were seen in, or as its scopes say. Rules of the form `service:ID` do not look here, since nobody knows where somebody will
 /// sign in next.
 ///
 /// # Errors
@@ -44,17 +44,15 @@ pub fn required_of(
     policy: &Policy,
     key: PersonKey,
     person: Option<&Person>,
+    now: Timestamp,
 ) -> Result<bool, Failure> {
-    let known = match person {
-        Some(_) => None,
-        None => people::profile(read, key)?,
-    };
-    let tenant = match person {
-        Some(person) => person.tenant.as_deref(),
-        None => known.as_ref().and_then(|known| known.tenant.as_deref()),
-    };
+    let known = people::profile(read, key)?;
+    let mut tenants = known
+        .as_ref()
+        .map_or(Vec::new(), |known| known.tenants(now));
+    tenants.extend(person.and_then(|person| person.tenant.as_deref()));
     Ok(policy.requires(&Asked {
-        tenant,
+        tenants: &tenants,
         scopes: person.map_or(&[], |person| &person.scopes),
         service: None,
     }))
@@ -91,7 +89,9 @@ impl Deed<'_, '_> {
     pub fn lets_remove(&self, factor: &dyn Factor, device: DeviceId) -> Result<(), Refusal> {
         let policy = self.policy()?;
         let asker = self.asker;
-        if !policy.counts(factor.kind()) || !required_of(self.tx, &policy, self.person, asker)? {
+        if !policy.counts(factor.kind())
+            || !required_of(self.tx, &policy, self.person, asker, self.now)?
+        {
             return Ok(());
         }
         for other in self.desk.factors.all() {

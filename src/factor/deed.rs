@@ -198,9 +198,14 @@ impl Desk {
             .tools
             .store
             .write(move |tx| {
-                if let Some(person) = &by.person {
-                    people::meet(tx, desk.tools.keys(), by.key, person, by.wish, now)?;
-                }
+                let contests = match &by.person {
+                    Some(person) => {
+                        let enrolled = |read: &dyn Read| desk.factors.any_active(read, by.key);
+                        let keys = desk.tools.keys();
+                        people::meet(tx, keys, by.key, person, by.wish, &enrolled, now)?
+                    }
+                    None => Vec::new(),
+                };
                 let mut deed = Deed {
                     desk: &desk,
                     tx,
@@ -214,6 +219,9 @@ impl Desk {
                     proved_with: None,
                     device: None,
                 };
+                for contest in &contests {
+                    deed.tell_of_contest(contest)?;
+                }
                 let outcome = match work(&mut deed) {
                     Ok(value) => Ok(value),
                     Err(Refusal::Refused(failure)) => Err(failure),
@@ -233,6 +241,27 @@ impl Desk {
             Ok(_) => {}
         }
         outcome
+    }
+}
+
+impl<'tx> Deed<'_, 'tx> {
+    /// The same moment for another user, whom it does not concern from where and in which language it was asked for.
+    pub(super) fn for_another(&mut self, person: PersonKey) -> Deed<'_, 'tx> {
+        Deed {
+            desk: self.desk,
+            tx: self.tx,
+            person,
+            asker: None,
+            actor: Actor::System,
+            origin: Origin {
+                ip: None,
+                ..self.origin
+            },
+            wish: Wish::default(),
+            now: self.now,
+            proved_with: None,
+            device: None,
+        }
     }
 }
 

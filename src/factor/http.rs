@@ -87,7 +87,7 @@ impl Desk {
         now: Timestamp,
     ) -> Result<Policy, Failure> {
         let policy = policy::in_effect(read, &self.tools.policy)?;
-        let required = required_of(read, &policy, key, Some(person))?;
+        let required = required_of(read, &policy, key, Some(person), now)?;
         let has_one = kinds_of(read, key)?;
         let grace_until = match required && !has_one.iter().any(|kind| policy.counts(kind)) {
             true => policy::grace(read, key, &policy, now)?,

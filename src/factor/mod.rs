@@ -5,6 +5,7 @@
 mod allowed;
 pub mod backup_codes;
 mod budget;
+mod contested;
 mod deed;
 mod device;
 pub mod email;
@@ -40,14 +41,14 @@ use email::EmailCodes;
 use totp::Totp;
 use webauthn::SecurityKeys;
 
-pub use allowed::required_of;
+pub use allowed::{kinds_of, required_of};
 pub use deed::{By, Deed, Refusal, Remembered, refuse};
 pub use device::{Device, Status};
 pub use email::Sent as MailSent;
 pub use healing::{Healing, Voided, heal, open_tables};
 pub use held::{backup_codes_left, devices};
 pub use operators::{let_hold, set_policy, some_operator_counts, unset_policy};
-pub use proof::Answer;
+pub use proof::{Answer, wrong};
 pub use reset::{keep_notifying_of_resets, reset};
 pub use restored::tell_of_void_codes;
 pub use sign_in::{Given, Methods, Passed};
@@ -82,6 +83,12 @@ pub const WRONG_CODE: Code = Code {
     name: "wrong_code",
     kind: Kind::BadProof,
     title: "The code is not right",
+};
+/// The code was right, and works no second time.
+pub const CODE_USED: Code = Code {
+    name: "code_used",
+    kind: Kind::BadProof,
+    title: "The code was already used",
 };
 /// The code came too late.
 pub const CODE_EXPIRED: Code = Code {
@@ -123,6 +130,7 @@ pub const CODES: &[Code] = &[
     NOT_PENDING,
     NOT_OFFERED,
     WRONG_CODE,
+    CODE_USED,
     CODE_EXPIRED,
     LOCKED,
     FACTOR_DISABLED,
@@ -236,6 +244,9 @@ pub enum Place {
 pub enum Verdict {
     /// Right, and from now on used up.
     Right,
+    /// It was right, and works no second time: no miss. Whoever guesses gains nothing from it, because a used code lets
+    /// no one in and every other guess counts. Seconds until a new code appears, if one does by itself.
+    Used(Option<u64>),
     /// Wrong: a miss.
     Wrong,
     /// Its time was up, whatever it was: no miss.

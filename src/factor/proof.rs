@@ -9,8 +9,8 @@ use crate::mail::{BackupCodeUsed, FactorDisabled, FactorLocked, Thing};
 
 use super::deed::{Deed, Refusal, refuse};
 use super::{
-    CODE_EXPIRED, FACTOR_DISABLED, Factor, LOCKED, NOT_ENABLED, NOT_PENDING, Place, Verdict,
-    WRONG_CODE,
+    CODE_EXPIRED, CODE_USED, FACTOR_DISABLED, Factor, LOCKED, NOT_ENABLED, NOT_PENDING, Place,
+    Verdict, WRONG_CODE,
 };
 
 /// What proofs made by a security key start with.
@@ -125,6 +125,7 @@ impl Deed<'_, '_> {
                 self.note_proof(factor.kind())?;
                 Ok(self.tell_of_spent_code(factor)?)
             }
+            Verdict::Used(wait) => refuse(used(wait)),
             Verdict::Wrong => refuse(self.missed(factor)?),
             Verdict::Expired => refuse(expired()),
             Verdict::NothingSent => refuse(Failure::new(
@@ -226,11 +227,26 @@ impl Deed<'_, '_> {
 }
 
 /// The refusal of a wrong code, with the number of tries that cost no wait.
-pub(super) fn wrong(tries_left: Option<u32>) -> Failure {
+pub fn wrong(tries_left: Option<u32>) -> Failure {
     let failure = Failure::new(WRONG_CODE, "That code is not right.");
     match tries_left {
         Some(tries) => failure.with("tries_left", tries),
         None => failure,
+    }
+}
+
+/// The refusal of a code that was right and is used up. `wait` is how many seconds it takes until there is a new one, if
+/// one appears by itself.
+pub(super) fn used(wait: Option<u64>) -> Failure {
+    match wait {
+        Some(seconds) => {
+            let detail = "That code was already used. Wait for the next one.";
+            Failure::new(CODE_USED, detail).retry_after(seconds)
+        }
+        None => Failure::new(
+            CODE_USED,
+            "That code was already used. Each one works once.",
+        ),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::store::Read;
 
 use super::deed::{By, Deed, Refusal, refuse};
 use super::email::{self, Sent};
-use super::proof::{expired, wrong};
+use super::proof::{expired, used, wrong};
 use super::webauthn::{self, AssertionResponse, CheckedAssertion};
 use super::{Answer, Desk, Factor, Factors, NOT_OFFERED, Place, Verdict};
 
@@ -171,6 +171,7 @@ impl Deed<'_, '_> {
                     user_verified: false,
                 })
             }
+            Verdict::Used(wait) => refuse(used(wait)),
             Verdict::Wrong | Verdict::NothingSent => {
                 self.missed(factor)?;
                 refuse(wrong(None))

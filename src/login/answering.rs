@@ -7,6 +7,7 @@ use crate::factor::{
     Answer, AssertionResponse, Deed, Desk, Given, MailSent, NOT_OFFERED, Passed, Place, Refusal,
     WEBAUTHN_FAILED, WRONG_CODE, refuse,
 };
+use crate::people;
 use crate::policy::{self, Policy};
 use crate::trust;
 
@@ -107,6 +108,7 @@ fn pass(
 ) -> Result<Outcome, Refusal> {
     let desk = deed.desk;
     deed.note_choice()?;
+    people::seen_again(deed.tx, deed.person, &challenge.tenants, deed.now)?;
     let device_token = if remember && challenge.reason == Reason::Login {
         remember_browser(deed, challenge, policy)?
     } else {

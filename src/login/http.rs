@@ -17,8 +17,8 @@ use crate::wire::{
 
 use super::challenge::{self, Handle};
 use super::opening::{self, Asking};
-use super::record::Return;
-use super::request::{AnswerRequest, ChallengeRequest, OpenRequest, VerifyRequest};
+use super::record::{Challenge, Return};
+use super::request::{ChallengeRequest, OpenRequest, ServiceAnswer, VerifyRequest};
 use super::view::{ChallengeView, CodeSent, KeyOptions, NotVerified, VerifiedView};
 use super::{answering, one_call, whom};
 
@@ -163,20 +163,48 @@ async fn begin_key(
 }
 
 #[utoipa::path(post, path = "/api/v1/mfa/challenges/{challenge_id}/verify", operation_id = "verify_challenge", summary = "Verify Challenge",
-    description = "Answer a challenge. It is verified once; five wrong answers close it.", tag = "login",
+    description = "Answer a challenge. It is verified once; five wrong answers close it. With `subject`, `username` or `user`, only if the challenge is about that person.", tag = "login",
     params(ServiceHeaders, ("challenge_id" = String, Path)), request_body = VerifyRequest,
     responses((status = 200, description = "The answer was right", body = VerifiedView), ChangeRefusals))]
 async fn answer(
     Route(desk): Route<Arc<Desk>>,
     calling: Result<CallingService, Refused>,
     id: Result<Path<String>, PathRejection>,
-    request: Result<Body<AnswerRequest>, Refused>,
+    request: Result<Body<ServiceAnswer>, Refused>,
 ) -> Result<Json<VerifiedView>, NotVerified> {
     let (calling, Body(request)) = (calling?, request?);
     let handle = handle(&desk, &calling, id)?;
-    let (challenge, outcome) =
-        answering::answer(&desk, &handle, request.how, request.remember).await?;
+    if !is_about_named(&desk, &calling.service, &handle.challenge, &request)? {
+        desk.tools.metrics.mismatched();
+        tracing::warn!(service = %calling.service.id, "challenge answered in another user's name");
+        return Err(Failure::not_found().into());
+    }
+    let ServiceAnswer { answer, .. } = request;
+    let answered = answering::answer(&desk, &handle, answer.how, answer.remember).await;
+    let (challenge, outcome) = answered?;
     Ok(Json(VerifiedView::new(
         &desk, handle.id, &challenge, &outcome,
     )?))
+}
+
+/// Whether the challenge is about the person whom the answer names, if it names one. The name is looked up as it would
+/// be to open a challenge.
+///
+/// # Errors
+/// Those of [`whom::find`].
+fn is_about_named(
+    desk: &Desk,
+    service: &Service,
+    challenge: &Challenge,
+    request: &ServiceAnswer,
+) -> Result<bool, Failure> {
+    let issuer = &challenge.issuer;
+    if request.issuer.as_ref().is_some_and(|asked| asked != issuer) {
+        return Ok(false);
+    }
+    let Some(named) = &request.named else {
+        return Ok(true);
+    };
+    let whom = whom::find(&desk.tools, service, issuer, named)?;
+    Ok(whom.key == challenge.person)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::audit::Origin;
 use crate::base::{ChallengeId, Failure, Secret, Timestamp};
-use crate::clients::Service;
+use crate::clients::{Service, Unknown};
 use crate::factor::{Deed, Desk, Passed};
 use crate::policy::{self, Asked, Policy};
 use crate::store::{Order, Scan, Tx};
@@ -13,7 +13,7 @@ use crate::trust::{self, Trust};
 use super::challenge::{KEPT_AFTER, by, due, keep, prompt_key};
 use super::record::{Challenge, Context, Live, Outcome, PromptToken, Return, State, Unfinished};
 use super::rule::{self, CHALLENGE_TTL, Decision, LIVE_CHALLENGES, Reason, TRUSTED_DEVICE};
-use super::whom::Whom;
+use super::whom::{Acquaintance, Whom};
 
 /// What tokens of prompts start with.
 const PROMPT_PREFIX: &str = "prm_";
@@ -50,6 +50,7 @@ pub async fn open(
 ) -> Result<Opened, Failure> {
     desk.take_service_budget(&service.id)?;
     let by = by(&service.id, asking.whom.key, &asking.context, origin);
+    let (unknown, confined_to) = (service.unknown(), service.tenants.clone());
     let service = service.id.clone();
     desk.act(by, "login.challenge", move |deed| {
         let desk = deed.desk;
@@ -57,18 +58,26 @@ pub async fn open(
         let methods = desk
             .factors
             .methods(deed.tx, deed.person, deed.now, |kind| policy.counts(kind))?;
+        let tenants: Vec<&str> = asking.whom.tenants.iter().map(String::as_str).collect();
         let required = policy.requires(&Asked {
-            tenant: asking.whom.tenant.as_deref(),
+            tenants: &tenants,
             scopes: &asking.scopes,
             service: Some(&service),
         });
-        let grace = required
-            && !methods.any
-            && policy::grace_until(deed.tx, deed.person, &policy, deed.now)?.is_some();
-        let decision = rule::decide(&methods, required, grace);
+        let decision = match (asking.whom.acquaintance, unknown) {
+            (Acquaintance::Barred, _) | (Acquaintance::Unknown, Unknown::Deny) => Decision::Deny,
+            (Acquaintance::Unknown, Unknown::Enroll) => Decision::Enroll,
+            (Acquaintance::Known, _) | (Acquaintance::Unknown, Unknown::Allow) => {
+                let grace = required
+                    && !methods.any
+                    && policy::grace_until(deed.tx, deed.person, &policy, deed.now)?.is_some();
+                rule::decide(&methods, required, grace)
+            }
+        };
         let id = ChallengeId::draw(&*desk.tools.entropy)?;
         let mut challenge = Challenge {
             service: service.clone(),
+            tenants: confined_to.clone(),
             person: deed.person,
             issuer: asking.whom.issuer.clone(),
             subject: asking.whom.subject.clone(),

@@ -12,6 +12,9 @@ use super::rule::{Decision, Reason};
 pub struct Challenge {
     /// The id of the service that opened it.
     pub service: String,
+    /// The tenants that the service is confined to.
+    #[serde(default)]
+    pub tenants: Vec<String>,
     pub person: PersonKey,
     /// Who vouches for the person.
     pub issuer: String,

@@ -162,12 +162,12 @@ impl FromBody for OpenRequest {
     }
 }
 
+/// The fields that say who is meant.
+const NAMES: [&str; 3] = ["subject", "username", "user"];
+
 /// Who is meant: `subject`, `username` or, as some send it, `user`. Exactly one.
 pub fn named(fields: &mut Fields<'_>) -> Option<Named> {
-    let given: Vec<&'static str> = ["subject", "username", "user"]
-        .into_iter()
-        .filter(|name| fields.has(name))
-        .collect();
+    let given: Vec<&'static str> = NAMES.into_iter().filter(|name| fields.has(name)).collect();
     let name = match given.as_slice() {
         [] => return fields.misfit("subject", "missing", "Field required"),
         [name] => *name,
@@ -204,7 +204,16 @@ fn bounded_words(fields: &mut Fields<'_>, name: &'static str) -> Vec<String> {
     words
 }
 
-/// An answer: a code, or what the browser made of the assertion.
+/// Who is meant, if that is said: the inner `None` if it is not.
+fn optional_named(fields: &mut Fields<'_>) -> Option<Option<Named>> {
+    match NAMES.iter().any(|name| fields.has(name)) {
+        true => named(fields).map(Some),
+        false => Some(None),
+    }
+}
+
+/// An answer: a code, or what the browser made of the assertion. With the name of the person who is to be let in, it is
+/// taken only if the challenge is about them.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what AnswerRequest::from_body reads")]
 pub struct VerifyRequest {
@@ -220,6 +229,19 @@ pub struct VerifyRequest {
     /// Whether the browser is to be remembered, where policy allows that.
     #[schema(required = false, nullable)]
     remember: Option<bool>,
+    /// The `sub` of the person who is to be let in. One of `subject`, `username` and `user`, or none of them: if the
+    /// challenge is about somebody else, the answer is 404 and costs no try.
+    #[schema(required = false, nullable, min_length = 1, max_length = 255)]
+    subject: Option<String>,
+    /// The same by the name that the service knows the person by.
+    #[schema(required = false, nullable, min_length = 1, max_length = 255)]
+    username: Option<String>,
+    /// The same by whatever the service is registered to send.
+    #[schema(required = false, nullable, min_length = 1, max_length = 255)]
+    user: Option<String>,
+    /// Whose person that is; where absent, of the issuer that the challenge is about.
+    #[schema(required = false, nullable)]
+    issuer: Option<String>,
 }
 
 /// The schema of a method.
@@ -260,6 +282,26 @@ impl FromBody for AnswerRequest {
         Some(AnswerRequest {
             how: how?,
             remember,
+        })
+    }
+}
+
+/// An answer of a login service, read.
+pub struct ServiceAnswer {
+    pub answer: AnswerRequest,
+    /// The person who is to be let in, if the service says so.
+    pub named: Option<Named>,
+    pub issuer: Option<String>,
+}
+
+impl FromBody for ServiceAnswer {
+    fn from_body(fields: &mut Fields<'_>) -> Option<Self> {
+        let (answer, named) = (AnswerRequest::from_body(fields), optional_named(fields));
+        let issuer = fields.optional_string("issuer");
+        Some(ServiceAnswer {
+            answer: answer?,
+            named: named?,
+            issuer,
         })
     }
 }

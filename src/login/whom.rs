@@ -2,7 +2,8 @@
 
 use crate::base::{Failure, PersonKey, Violation};
 use crate::clients::{Sends, Service};
-use crate::people::{self, Found, NameKind};
+use crate::factor::kinds_of;
+use crate::people::{self, Fit, Found, Lookup, NameKind, Profile};
 use crate::services::Services;
 
 use super::AMBIGUOUS_NAME;
@@ -41,8 +42,25 @@ pub struct Whom {
     pub issuer: String,
     /// `None` where there is nobody.
     pub subject: Option<String>,
-    pub tenant: Option<String>,
+    /// The tenants that they are of; of somebody unknown, those that the service asks about.
+    pub tenants: Vec<String>,
+    pub acquaintance: Acquaintance,
 }
+
+/// What the one who is meant is to this server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acquaintance {
+    /// A user whom it has met, and whom the service may ask about.
+    Known,
+    /// Somebody whom it has never met.
+    Unknown,
+    /// Somebody whom the service must not let in: a user of another tenant, a name that was given up, or another
+    /// spelling of an account that may be somebody's.
+    Barred,
+}
+
+/// Marks of a name that says more than the account's own: `alice@example.com` and `EXAMPLE\alice` may both be alice.
+const QUALIFIED: [char; 2] = ['@', '\\'];
 
 /// Finds out whom `service` means.
 ///
@@ -55,7 +73,6 @@ pub fn find(
     named: &Named,
 ) -> Result<Whom, Failure> {
     let keys = tools.keys();
-    let may = |tenant: Option<&str>| service.may_ask_about(tenant);
     let (kind, name) = match (named, service.sends) {
         (Named::Subject(name), _) | (Named::AsRegistered(name), Sends::Subject) => (None, name),
         (Named::Username(name) | Named::AsRegistered(name), Sends::Email) => {
@@ -68,54 +85,83 @@ pub fn find(
     // Two spellings of a name that somebody bears are one person, and so they are of one that nobody bears.
     let spelled = match kind {
         None => Some(name.clone()),
-        Some(_) => people::normal(name),
+        Some(kind) => people::prepared(kind, name),
     };
     let Some(spelled) = spelled else {
-        // To find nobody is to let somebody in of whom nothing is asked: a service that is laxer about names than
-        // we are, and takes `alice ` for Alice, must not come to that.
+        // A directory that is laxer about names than we are may take it for somebody's.
         return Err(Failure::invalid(vec![Violation {
             loc: vec!["body".into(), named.field().into()],
-            msg: "Input should be a name without blanks around it and control characters in it"
+            msg: "Input should be a name without control characters that has a visible character"
                 .into(),
             kind: "value_error",
         }]));
     };
-    let nobody = |subject: Option<&String>| Whom {
+    let nobody = |acquaintance| Whom {
         key: keys.person(NOBODY, &format!("{issuer}\0{kind:?}\0{spelled}")),
         issuer: issuer.to_owned(),
-        subject: subject.cloned(),
-        // A service of one tenant asks about that one.
-        tenant: match service.tenants.as_slice() {
-            [tenant] => Some(tenant.clone()),
-            _ => None,
-        },
+        subject: None,
+        // A service of some tenants asks about those.
+        tenants: service.tenants.clone(),
+        acquaintance,
     };
+    let now = tools.now();
     tools.store.read(|read| {
+        let fit = |key: PersonKey, profile: &Profile| {
+            let tenants = profile.tenants(now);
+            Ok(if service.may_ask_about(&tenants) {
+                Fit::Meant
+            } else if !tenants.is_empty() || !kinds_of(read, key)?.is_empty() {
+                Fit::Barred
+            } else {
+                Fit::Ignored
+            })
+        };
         let key = match kind {
             None => keys.person(issuer, name),
-            Some(kind) => match people::find(read, keys, kind, issuer, name, &may)? {
-                Found::One(key) => key,
-                Found::Nobody => return Ok(nobody(None)),
-                Found::Several => {
-                    let detail = "More than one person goes by that name. Send their subject.";
-                    return Err(Failure::new(AMBIGUOUS_NAME, detail));
+            Some(kind) => {
+                let lookup = Lookup {
+                    kind,
+                    issuer,
+                    name,
+                    now,
+                };
+                match people::find(read, keys, &lookup, &fit)? {
+                    Found::One(key) => key,
+                    // It may be another spelling of a name that the service has for somebody's.
+                    Found::Nobody if spelled.contains(QUALIFIED) => {
+                        return Ok(nobody(Acquaintance::Barred));
+                    }
+                    Found::Nobody => return Ok(nobody(Acquaintance::Unknown)),
+                    Found::Barred => return Ok(nobody(Acquaintance::Barred)),
+                    Found::Several => {
+                        let detail = "More than one person goes by that name. Send their subject.";
+                        return Err(Failure::new(AMBIGUOUS_NAME, detail));
+                    }
                 }
-            },
+            }
         };
-        match people::profile(read, key)? {
-            Some(profile) if may(profile.tenant.as_deref()) => Ok(Whom {
+        let Some(profile) = people::profile(read, key)? else {
+            // They have never been here, and so have no factor either.
+            return Ok(Whom {
                 key,
+                subject: Some(name.clone()),
+                ..nobody(Acquaintance::Unknown)
+            });
+        };
+        Ok(match fit(key, &profile)? {
+            Fit::Meant => Whom {
+                key,
+                tenants: profile
+                    .tenants(now)
+                    .into_iter()
+                    .map(str::to_owned)
+                    .collect(),
                 issuer: profile.issuer,
                 subject: Some(profile.subject),
-                tenant: profile.tenant,
-            }),
-            // Somebody else's people are nobody.
-            Some(_) => Ok(nobody(None)),
-            // They have never been here, and so have no factor either.
-            None => Ok(Whom {
-                key,
-                ..nobody(Some(name))
-            }),
-        }
+                acquaintance: Acquaintance::Known,
+            },
+            Fit::Barred => nobody(Acquaintance::Barred),
+            Fit::Ignored => nobody(Acquaintance::Unknown),
+        })
     })
 }

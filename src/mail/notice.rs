@@ -228,4 +228,17 @@ notices! {
         /// Who was to remember it: the login service, as people know it.
         service: &'a str,
     } says |_letter| &["news"];
+
+    /// A user bears a name that another one gave up, so it means neither.
+    NameContested = "name_contested" {
+        /// The name.
+        name: &'a str,
+        /// Until when.
+        until: Timestamp,
+        /// Whether it is written to the one who gave it up.
+        by_former: bool,
+    } says |letter| match letter.by_former {
+        true => &["news.former"],
+        false => &["news"],
+    };
 }

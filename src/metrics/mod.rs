@@ -108,6 +108,7 @@ struct Counts {
     mails: Family<Mail, Counter>,
     batches: Histogram,
     commits: Histogram,
+    mismatches: Counter,
     failures: Counter,
     compactions: Counter,
     store_bytes: Gauge<u64, AtomicU64>,
@@ -140,6 +141,7 @@ impl Metrics {
             mails: Family::default(),
             batches: batches(),
             commits: seconds(),
+            mismatches: Counter::default(),
             failures: Counter::default(),
             compactions: Counter::default(),
             store_bytes: Gauge::default(),
@@ -166,6 +168,11 @@ impl Metrics {
             "events",
             "Changes and verifications, done or refused, as the audit has them; factor is what proved the person",
             counts.events.clone(),
+        );
+        registry.register(
+            "challenge_name_mismatches",
+            "Answers to a challenge in the name of a user whom it is not about, each refused",
+            counts.mismatches.clone(),
         );
         registry.register(
             "mails",
@@ -255,6 +262,11 @@ impl Metrics {
         self.0.events.get_or_create(&event).inc();
     }
 
+    /// Counts an answer to a challenge in the name of a user whom the challenge is not about.
+    pub fn mismatched(&self) {
+        self.0.mismatches.inc();
+    }
+
     /// A letter was handed to the mail server.
     pub fn mailed(&self, sent: Sent) {
         let outcome = sent.word();
@@ -322,6 +334,7 @@ mod tests {
         }
         metrics.happened("login.verify", Some("wrong_code"), None);
         metrics.happened("login.verify", None, Some("totp"));
+        metrics.mismatched();
         metrics.mailed(Sent::Deferred);
         metrics.committed(3, took);
         metrics.not_committed();
@@ -339,6 +352,7 @@ mod tests {
             "mfad_http_requests_total{method=\"other\",route=\"-\",status=\"405\"} 3",
             "mfad_events_total{action=\"login.verify\",outcome=\"refused\",reason=\"wrong_code\",factor=\"\"} 1",
             "mfad_events_total{action=\"login.verify\",outcome=\"done\",reason=\"\",factor=\"totp\"} 1",
+            "mfad_challenge_name_mismatches_total 1",
             "mfad_mails_total{outcome=\"deferred\"} 1",
             "mfad_store_commit_transactions_bucket{le=\"4.0\"} 1",
             "mfad_store_failures_total 1",

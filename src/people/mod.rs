@@ -5,13 +5,24 @@ mod language;
 mod lookup;
 mod names;
 mod record;
+mod reserved;
 mod service;
+mod survey;
+mod tenants;
 
 #[cfg(test)]
 mod tests;
 
 pub use language::{Noted, Wish, choose, language};
 pub use lookup::{bearers, issuers};
-pub use names::{Found, MOST_BEARERS, NameKind, find, normal};
+pub use names::{Fit, Found, Lookup, MOST_BEARERS, NameKind, find, prepared};
 pub use record::Profile;
+pub use reserved::{Contest, MOST_RESERVED, NAME_NOT_RESERVED, RESERVED_FOR, release_name};
 pub use service::{addresses, is_operator, meet, operators, profile};
+pub use survey::{Survey, Twins, survey};
+pub use tenants::{MOST_TENANTS, TENANT_FOR, seen_again};
+
+use crate::base::Code;
+
+/// The codes of this room. They answer orders on the machine itself, and no request.
+pub const CODES: &[Code] = &[NAME_NOT_RESERVED];

@@ -9,6 +9,7 @@ use crate::store::{Key, Record};
 
 use super::language::Noted;
 use super::names::NameKind;
+use super::tenants;
 
 /// What is known of a person. Learnt from their own tokens, and their language from their own requests too; never
 /// from what others ask about them.
@@ -18,8 +19,8 @@ pub struct Profile {
     pub issuer: String,
     /// Their `sub` at that issuer.
     pub subject: String,
-    /// Their tenant, where the issuer has tenants.
-    pub tenant: Option<String>,
+    /// The tenants that their tokens named.
+    pub(super) tenants: Vec<Membership>,
     /// `preferred_username`, as the last token that has one says.
     pub username: Option<String>,
     /// The address that the issuer last named, for notices.
@@ -36,11 +37,68 @@ pub struct Profile {
     /// The names that they are found by.
     #[serde(default)]
     pub(super) names: Names,
+    /// Names that they gave up while they had a factor, the newest last.
+    #[serde(default)]
+    pub(super) given_up: Vec<Reservation>,
 }
 
 impl Record for Profile {
     type Key = PersonKey;
     const TABLE: &'static str = "people";
+    /// The second since the format 2, with which every row was written in this shape.
+    const VERSION: u8 = 2;
+}
+
+impl Profile {
+    /// The tenants in which they were seen, as far as that counts at `now`.
+    pub fn tenants(&self, now: Timestamp) -> Vec<&str> {
+        tenants::current(&self.tenants, now)
+            .map(|membership| membership.tenant.as_str())
+            .collect()
+    }
+
+    /// Whether `name` is reserved for them at `now`, since they gave it up.
+    pub(super) fn reserves(&self, name: CodeHash, now: Timestamp) -> Option<Timestamp> {
+        let mut reserved = self.given_up.iter().filter(|it| it.name == name);
+        reserved.find(|it| now < it.until).map(|it| it.until)
+    }
+}
+
+/// A tenant that a user was seen in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Membership {
+    /// The `tenant_id` of the token.
+    pub tenant: String,
+    /// When it was last named, to the day; `None` where that was before it was recorded, and counts until it is
+    /// named again.
+    pub seen_at: Option<Timestamp>,
+}
+
+/// A name that its user gave up, and that means nobody else for a while.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Reservation {
+    pub name: CodeHash,
+    pub until: Timestamp,
+}
+
+impl fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reservation")
+            .field("until", &self.until)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A row for each reservation, under the name; it counts where the profile says the same.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Reserved {
+    /// Users whose token bore the name meanwhile, and who were notified of it.
+    pub notified: Vec<PersonKey>,
+}
+
+impl Record for Reserved {
+    type Key = BearerKey;
+    const TABLE: &'static str = "reserved names";
 }
 
 /// What a person is found by: keyed hashes of names.
@@ -82,6 +140,18 @@ impl BearerKey {
             name: *name.as_bytes(),
             person,
         }
+    }
+}
+
+impl BearerKey {
+    /// The hash.
+    pub fn name(&self) -> &[u8; 32] {
+        &self.name
+    }
+
+    /// Whether it is the key of that name.
+    pub fn has(&self, name: CodeHash) -> bool {
+        self.name == *name.as_bytes()
     }
 }
 

@@ -5,8 +5,9 @@ use crate::mail::Address;
 use crate::store::{Order, Read, Scan, Tx};
 
 use super::language::{Wish, learnt};
-use super::names;
 use super::record::{Operator, Profile};
+use super::reserved::Contest;
+use super::{names, reserved, tenants};
 
 /// Seconds that an address is told of changes after another took its place: 30 days.
 const TOLD_FOR: u64 = 30 * 86_400;
@@ -14,7 +15,7 @@ const TOLD_FOR: u64 = 30 * 86_400;
 /// tokens does, since clients ask for the scope only where they need it.
 const OPERATOR_FOR: u64 = 90 * 86_400;
 /// Seconds after which it is noted again.
-const NOTED_AGAIN: u64 = 86_400;
+pub(super) const NOTED_AGAIN: u64 = 86_400;
 
 /// What is known of a person.
 ///
@@ -27,16 +28,20 @@ pub fn profile(read: &dyn Read, person: PersonKey) -> Result<Option<Profile>, Fa
 /// Notes what the token of `person` says of them, which language they asked in, and under which names they are found. Costs a write only where it says
 /// something new.
 ///
+/// Whether they have a second factor, `enrolled` says: a name that they give up is then reserved. Gives the names that they bear and
+/// that are reserved for others, where that is new.
+///
 /// # Errors
-/// Those of the store.
+/// Those of the store and of `enrolled`.
 pub fn meet(
     tx: &mut Tx<'_>,
     keys: &Sealer,
     key: PersonKey,
     person: &Person,
     wish: Wish,
+    enrolled: &dyn Fn(&dyn Read) -> Result<bool, Failure>,
     now: Timestamp,
-) -> Result<(), Failure> {
+) -> Result<Vec<Contest>, Failure> {
     if person.operator {
         note_operator(tx, key, now)?;
     }
@@ -59,22 +64,34 @@ pub fn meet(
     let known_names = known.as_ref().map(|known| known.names).unwrap_or_default();
     let known_language = known.as_ref().and_then(|known| known.language);
     let known_username = || known.as_ref().and_then(|known| known.username.clone());
+    let names = names::names(keys, person, known_names);
+    let given_up = match &known {
+        Some(known) => reserved::after(tx, known, names, enrolled, now)?,
+        None => Vec::new(),
+    };
     let profile = Profile {
         issuer: person.issuer.clone(),
         subject: person.subject.clone(),
-        tenant: person.tenant.clone(),
+        tenants: tenants::learnt(
+            known.as_ref().map_or(&[], |known| &known.tenants),
+            person.tenant.as_deref(),
+            now,
+        ),
         username: person.username.clone().or_else(known_username),
         email,
         former_email,
         language: learnt(known_language, wish, person.language),
         met_at: known.as_ref().map_or(now, |known| known.met_at),
-        names: names::names(keys, person, known_names),
+        names,
+        given_up,
     };
-    if known.as_ref() == Some(&profile) {
-        return Ok(());
+    if known.as_ref() != Some(&profile) {
+        names::enter(tx, key, known_names, names)?;
+        let before = known.as_ref().map_or(&[][..], |known| &known.given_up);
+        reserved::enter(tx, key, before, &profile.given_up)?;
+        tx.put(&key, &profile)?;
     }
-    names::enter(tx, key, known_names, profile.names)?;
-    tx.put(&key, &profile)
+    reserved::contests(tx, key, &profile, now)
 }
 
 fn note_operator(tx: &mut Tx<'_>, key: PersonKey, now: Timestamp) -> Result<(), Failure> {

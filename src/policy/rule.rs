@@ -72,8 +72,8 @@ impl Default for Policy {
 /// Whom a question is about, as far as rules look.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Asked<'a> {
-    /// Their tenant.
-    pub tenant: Option<&'a str>,
+    /// The tenants that they are of.
+    pub tenants: &'a [&'a str],
     /// The scopes of their token.
     pub scopes: &'a [String],
     /// The service that they sign in to; `None` on the settings page.
@@ -85,7 +85,7 @@ impl Policy {
     pub fn requires(&self, asked: &Asked<'_>) -> bool {
         self.required.iter().any(|rule| match rule {
             Rule::All => true,
-            Rule::Tenant(id) => asked.tenant == Some(id.as_str()),
+            Rule::Tenant(id) => asked.tenants.contains(&id.as_str()),
             Rule::Scope(name) => asked.scopes.contains(name),
             Rule::Service(id) => asked.service == Some(id.as_str()),
         })

@@ -23,7 +23,7 @@ fn each_rule_fits_whom_it_names_and_nobody_else() {
     let scopes = words(&["openid", "mfa:admin"]);
     let nobody = Asked::default();
     let acme = Asked {
-        tenant: Some("acme"),
+        tenants: &["other", "acme"],
         ..nobody
     };
     let admin = Asked {

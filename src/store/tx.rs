@@ -185,6 +185,11 @@ impl<'a> Tx<'a> {
         }
     }
 
+    /// The keys that rows are sealed and names are hashed with.
+    pub(super) fn sealer(&self) -> &'a Sealer {
+        self.sealer
+    }
+
     /// The record under `key`, as this transaction sees it.
     ///
     /// # Errors

@@ -8,6 +8,8 @@
 //! A step is written once and never changed, also when records change again: it spells out the shapes that it
 //! reads and writes, and does not borrow those of today.
 
+mod format_2;
+
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
@@ -30,13 +32,17 @@ use super::tx::{ApplyError, Tx, engine_failure};
 pub struct Step {
     /// What it does to the records, for operators: a clause without a full stop.
     pub says: &'static str,
-    /// Does it. Nothing, where records that were read the old way are written the new way in time
+    /// Do it, one after the other. None, where records that were read the old way are written the new way in time
     /// ([`super::Record::upgrade`]).
-    pub rewrite: fn(&mut Tx<'_>) -> Result<(), Failure>,
+    pub passes: &'static [Pass],
 }
 
+/// Rewrites some rows of a table, those beyond the key that it gave before, so that a large table needs little memory.
+/// Gives the last key that it looked at; `None` where none is left.
+pub type Pass = fn(&mut Tx<'_>, Option<&[u8]>) -> Result<Option<Vec<u8>>, Failure>;
+
 /// The steps from format 1 to this program's, in their order.
-pub const LADDER: [Step; FORMAT as usize - 1] = [];
+pub const LADDER: [Step; FORMAT as usize - 1] = [format_2::STEP];
 
 /// The format at the top of a ladder.
 fn top(ladder: &[Step]) -> u32 {
@@ -207,13 +213,19 @@ pub fn climb(
     }
     let transaction = engine::begin(database).map_err(engine_failure)?;
     let batch = Batch::new(&transaction);
-    for step in steps {
-        let mut tx = Tx::new(&batch, sealer);
-        (step.rewrite)(&mut tx)?;
-        tx.apply(entropy).map_err(|error| match error {
-            ApplyError::Unsealed(failure) => failure,
-            ApplyError::Engine(error) => engine_failure(error),
-        })?;
+    for pass in steps.iter().flat_map(|step| step.passes) {
+        let mut past: Option<Vec<u8>> = None;
+        loop {
+            let mut tx = Tx::new(&batch, sealer);
+            past = pass(&mut tx, past.as_deref())?;
+            tx.apply(entropy).map_err(|error| match error {
+                ApplyError::Unsealed(failure) => failure,
+                ApplyError::Engine(error) => engine_failure(error),
+            })?;
+            if past.is_none() {
+                break;
+            }
+        }
     }
     drop(batch);
     let is = Meta {

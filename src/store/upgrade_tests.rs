@@ -1,4 +1,4 @@
-//! The ladder, tried with steps that this program does not need yet, and rehearsals.
+//! The ladder, tried with steps of its own, and rehearsals.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use crate::crypto::{MasterKey, Sealer};
 
 use super::engine::{self, Opened, Snapshot};
 use super::keys::Keys;
-use super::meta::{self, Meta, PROGRAM};
+use super::meta::{self, FORMAT, Meta, PROGRAM};
 use super::rehearsal::{Overlay, rehearse};
 use super::testing::{ALL_ROWS, key_in, open_in};
 use super::tx::SnapshotReader;
-use super::upgrade::{Change, Step, changes, climb, prepare};
-use super::{OpenError, Read, Record, Tx};
+use super::upgrade::{Change, LADDER, Step, changes, climb, prepare};
+use super::{Key, OpenError, Read, Record, Scan, Tx};
 
 /// As an older program kept it.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -41,42 +41,54 @@ impl Record for Tallies {
     const VERSION: u8 = 2;
 }
 
-fn split(tx: &mut Tx<'_>) -> Result<(), Failure> {
+fn split(tx: &mut Tx<'_>, _: Option<&[u8]>) -> Result<Option<Vec<u8>>, Failure> {
     for (key, tally) in tx.list::<Tally>(&ALL_ROWS)? {
         let by_kind = vec![tally.misses];
         tx.put(&key, &Tallies { by_kind })?;
     }
-    Ok(())
+    Ok(None)
 }
 
-/// Sees what the step before it has written.
-fn double(tx: &mut Tx<'_>) -> Result<(), Failure> {
-    for (key, Tallies { mut by_kind }) in tx.list::<Tallies>(&ALL_ROWS)? {
+/// Sees what the step before it has written. One row at a time.
+fn double(tx: &mut Tx<'_>, past: Option<&[u8]>) -> Result<Option<Vec<u8>>, Failure> {
+    let next = Scan {
+        past,
+        limit: 1,
+        ..ALL_ROWS
+    };
+    for (key, Tallies { mut by_kind }) in tx.list::<Tallies>(&next)? {
         by_kind.push(2 * by_kind[0]);
         tx.put(&key, &Tallies { by_kind })?;
+        return Ok(Some(key.encode()));
     }
-    Ok(())
+    Ok(None)
 }
 
-fn break_off(_: &mut Tx<'_>) -> Result<(), Failure> {
+fn break_off(_: &mut Tx<'_>, _: Option<&[u8]>) -> Result<Option<Vec<u8>>, Failure> {
     Err(Failure::internal("the disk is full"))
 }
 
 const SPLIT: Step = Step {
     says: "misses are counted by kind",
-    rewrite: split,
+    passes: &[split],
 };
 const DOUBLE: Step = Step {
     says: "misses are counted twice",
-    rewrite: double,
+    passes: &[double],
 };
 const BREAKS_OFF: Step = Step {
     says: "nothing comes of it",
-    rewrite: break_off,
+    passes: &[break_off],
 };
 
 /// A store of format 1 with two tallies in it.
 async fn old_store(folder: &Path) {
+    store_of_today(folder).await;
+    let (database, meta, _) = opened(folder);
+    meta::commit(&database, &Meta { format: 1, ..meta }).unwrap();
+}
+
+async fn store_of_today(folder: &Path) {
     let store = open_in(folder).unwrap();
     for (key, misses) in [(1, 4), (2, 0)] {
         store
@@ -199,7 +211,7 @@ async fn an_upgrade_that_breaks_off_leaves_the_old_format_whole() {
 #[tokio::test]
 async fn a_rehearsal_writes_and_reads_and_leaves_no_trace() {
     let folder = tempfile::tempdir().unwrap();
-    old_store(folder.path()).await;
+    store_of_today(folder.path()).await;
     let files = || {
         let entries = std::fs::read_dir(folder.path()).unwrap();
         let mut files: Vec<_> = entries
@@ -212,7 +224,7 @@ async fn a_rehearsal_writes_and_reads_and_leaves_no_trace() {
     let before = files();
     let entropy = Arc::new(OsEntropy);
     let rehearsal = rehearse(folder.path(), &key_in(folder.path()), entropy.clone()).unwrap();
-    assert_eq!((rehearsal.format, &*rehearsal.changes), (1, &[][..]));
+    assert_eq!((rehearsal.format, &*rehearsal.changes), (FORMAT, &[][..]));
     assert_eq!(rehearsal.written_by.as_deref(), Some(PROGRAM));
     let store = rehearsal.store;
     for key in 0..300 {
@@ -279,7 +291,7 @@ fn what_is_written_over_a_file_reads_as_if_it_stood_in_it() {
 #[tokio::test]
 async fn who_wrote_a_store_is_noted_once_and_a_stranger_to_it_steers_no_terminal() {
     let folder = tempfile::tempdir().unwrap();
-    old_store(folder.path()).await;
+    store_of_today(folder.path()).await;
     let (database, meta, _) = opened(folder.path());
     assert_eq!(meta.written_by.as_deref(), Some(PROGRAM));
     let transaction = database.begin_write().unwrap();
@@ -296,7 +308,7 @@ async fn who_wrote_a_store_is_noted_once_and_a_stranger_to_it_steers_no_terminal
     assert_eq!(shown.len(), 32);
     assert!(shown.starts_with("[2J9"), "{shown}");
     let path = folder.path().join("mfad.redb");
-    assert_eq!(changes(&path, &read, &[], None), [Change::Noted]);
+    assert_eq!(changes(&path, &read, &LADDER, None), [Change::Noted]);
     drop(database);
     let store = open_in(folder.path()).unwrap();
     store.close().await;

@@ -19,7 +19,8 @@ pub struct Kept {
     pub current: CodeHash,
     /// When the current token took the place of the one before.
     pub rotated_at: Timestamp,
-    /// Hashes of the tokens before, the newest first.
+    /// The hash of the token before, if there was one. Rows of earlier versions hold up to eight, the newest first; of
+    /// these only the first still says something.
     pub former: Vec<CodeHash>,
 }
 

@@ -9,9 +9,7 @@ use crate::crypto::CodeHash;
 
 /// Devices of one person; the oldest makes room for a new one.
 pub const MOST_DEVICES: usize = 20;
-/// Former tokens of a device that are remembered, so that a copy of one is told from a guess.
-pub const FORMER_TOKENS: usize = 8;
-/// Seconds in which the token before is still nobody's copy: two tabs that are opened at once bring the same.
+/// Seconds in which the token before is no copy yet: two tabs that are opened at once bring the same.
 pub const TABS: u64 = 10;
 /// Seconds of a day.
 const DAY: u64 = 86_400;
@@ -75,26 +73,19 @@ pub enum Standing {
     Current,
     /// The one before, at the same moment from another tab.
     OtherTab,
-    /// One that was used up: somebody has a copy.
-    UsedUp,
-    /// Nothing that this device ever held, as far as is remembered.
-    Stranger,
+    /// Any other. A device's identifier has 128 random bits and stands in its tokens, so whoever sends it has held one
+    /// of them: one that is used up, however long ago, or one made from it.
+    Copy,
 }
 
-/// Judges the hash of a token. Every kept hash is compared, whichever matches.
+/// Says what the hash of a token is to the device that the token names. Both hashes are compared, whichever matches.
 pub fn standing(kept: &Kept, hash: &CodeHash, now: Timestamp) -> Standing {
     let current = kept.current == *hash;
-    let mut former = None;
-    for (place, one) in kept.former.iter().enumerate() {
-        if one == hash {
-            former = former.or(Some(place));
-        }
-    }
-    match (current, former) {
+    let previous = kept.former.first().is_some_and(|former| former == hash);
+    match (current, previous) {
         (true, _) => Standing::Current,
-        (false, Some(0)) if now.since(kept.rotated_at) < TABS => Standing::OtherTab,
-        (false, Some(_)) => Standing::UsedUp,
-        (false, None) => Standing::Stranger,
+        (false, true) if now.since(kept.rotated_at) < TABS => Standing::OtherTab,
+        (false, _) => Standing::Copy,
     }
 }
 

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::record::Kept;
-use super::rule::{FORMER_TOKENS, MOST_DEVICES, Standing, Token, end, standing};
+use super::rule::{MOST_DEVICES, Standing, Token, end, standing};
 use crate::base::{Entropy, Failure, PersonKey, Secret, Timestamp, TrustedDeviceId, display_text};
 use crate::crypto::{CodeHash, Sealer};
 use crate::store::{Order, Read, Scan, Store, Tx};
@@ -34,7 +34,8 @@ pub enum Trust {
     },
     /// It is no token of a trusted device of this person at this service.
     Unknown,
-    /// It was used up before: somebody has a copy. The device is revoked.
+    /// It names such a device and is not the one that the device holds, so the browser's storage was copied. The
+    /// device is revoked.
     Copied,
 }
 
@@ -153,16 +154,15 @@ pub fn check(
         return Ok(Trust::Unknown);
     }
     match standing(&kept, &hash(keys, person, service_id, &token), now) {
-        Standing::Stranger | Standing::OtherTab => Ok(Trust::Unknown),
-        Standing::UsedUp => {
+        Standing::OtherTab => Ok(Trust::Unknown),
+        Standing::Copy => {
             tx.delete::<Kept>(&key);
             Ok(Trust::Copied)
         }
         Standing::Current => {
             let next = Token::draw(token.device, entropy)?;
-            kept.former.insert(0, kept.current);
-            kept.former.truncate(FORMER_TOKENS);
-            kept.current = hash(keys, person, service_id, &next);
+            let current = hash(keys, person, service_id, &next);
+            kept.former = vec![std::mem::replace(&mut kept.current, current)];
             kept.rotated_at = now;
             kept.last_used_at = Some(now);
             tx.put_until(&key, &kept, kept.expires_at)?;

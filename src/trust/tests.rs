@@ -3,7 +3,7 @@
 use super::record::Kept;
 use super::rule::Token;
 use super::*;
-use crate::base::{OsEntropy, PersonKey, Timestamp};
+use crate::base::{OsEntropy, PersonKey, Timestamp, TrustedDeviceId};
 use crate::store::testing::{ALL_ROWS, TestStore};
 
 const ALICE: PersonKey = PersonKey([1; 16]);
@@ -114,66 +114,141 @@ async fn two_tabs_at_once_are_no_alarm_and_no_way_in() {
 }
 
 #[tokio::test]
-async fn a_used_up_token_gives_its_copy_away_and_ends_the_device() {
-    // How often the token is used before it is brought again, and when after the last use.
-    for (uses, seconds) in [(1, 10), (1, 86_400), (2, 0), (2, 60), (8, 0), (8, 60)] {
-        let devices = Devices::new();
-        let (first, other) = (devices.remember().await, devices.remember().await);
-        let mut token = first.clone();
-        for _ in 0..uses {
-            token = devices.check(&token, START).await.1;
+async fn a_copied_token_ends_the_device_however_often_either_holder_has_used_it() {
+    // Earlier versions remembered eight tokens.
+    for uses in [1, 8, 9, 100] {
+        for seconds in [10, 60, DAY] {
+            let devices = Devices::new();
+            let (stolen, other) = (devices.remember().await, devices.remember().await);
+            // To the server, owner and thief are alike: one goes on with the token, the other comes with it later.
+            let mut current = stolen.clone();
+            let mut former = Vec::new();
+            for _ in 0..uses {
+                let (outcome, next) = devices.check(&current, START).await;
+                assert_eq!(outcome, "trusted");
+                former.push(std::mem::replace(&mut current, next));
+            }
+            let now = START.plus(seconds);
+            let outcome = devices.check(&stolen, now).await.0;
+            assert_eq!(outcome, "copied", "{uses} uses, {seconds} s later");
+            // The device is gone, for both holders.
+            for token in former.iter().chain([&current]) {
+                assert_eq!(devices.check(token, now).await.0, "unknown");
+            }
+            // Another browser of the same person goes on.
+            assert_eq!(devices.check(&other, now).await.0, "trusted");
+            assert_eq!(devices.list(ALICE, now).len(), 1);
         }
-        let now = START.plus(seconds);
-        assert_eq!(
-            devices.check(&first, now).await.0,
-            "copied",
-            "{uses} {seconds}"
-        );
-        // For the copy and for the owner alike.
-        for token in [&first, &token] {
-            assert_eq!(devices.check(token, now).await.0, "unknown");
-        }
-        // Another browser of the same person goes on.
-        assert_eq!(devices.check(&other, now).await.0, "trusted");
-        assert_eq!(devices.list(ALICE, now).len(), 1);
     }
 }
 
 #[tokio::test]
-async fn a_guess_does_no_harm_to_the_device_that_it_names() {
+async fn only_the_token_before_the_current_one_is_excused_for_ten_seconds() {
+    for (age, outcome) in [(1, "unknown"), (2, "copied"), (9, "copied")] {
+        let devices = Devices::new();
+        let mut tokens = vec![devices.remember().await];
+        for turn in 0..10 {
+            tokens.push(devices.check(&tokens[turn], START).await.1);
+        }
+        let brought = &tokens[10 - age];
+        assert_eq!(
+            devices.check(brought, START.plus(9)).await.0,
+            outcome,
+            "{age}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_only_names_the_device_is_a_copy() {
     let devices = Devices::new();
     let token = devices.remember().await;
-    let mut older = token.clone();
-    let mut current = token.clone();
-    for _ in 0..9 {
-        current = devices.check(&current, START).await.1;
-    }
     let device = Token::read(&token).unwrap().device;
-    let guess = Token::draw(device, &OsEntropy).unwrap();
-    let guess = guess.to_text().expose().clone();
-    let now = START.plus(3600);
+    let forged = Token::draw(device, &OsEntropy).unwrap();
+    let forged = forged.to_text().expose().clone();
+    // At another service, or for another person, it names nothing.
+    for (person, service) in [(BOB, "shop"), (ALICE, "bank")] {
+        let outcome = devices
+            .check_as(person, service, &forged, DAYS, START)
+            .await;
+        assert_eq!(outcome.0, "unknown");
+    }
+    assert_eq!(devices.check(&forged, START).await.0, "copied");
+    assert_eq!(devices.check(&token, START).await.0, "unknown");
+    assert!(devices.list(ALICE, START).is_empty());
+}
+
+#[tokio::test]
+async fn once_the_trust_has_ended_a_copy_ends_nothing_more() {
+    let devices = Devices::new();
+    let stolen = devices.remember().await;
+    let second = devices.check(&stolen, START).await.1;
+    devices.check(&second, START).await;
+    for (days, now) in [(DAYS, START.plus(30 * DAY)), (7, START.plus(7 * DAY))] {
+        let outcome = devices.check_as(ALICE, "shop", &stolen, days, now).await;
+        assert_eq!(outcome.0, "unknown", "{days}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_of_an_earlier_version_is_read_and_its_oldest_token_is_a_copy() {
+    let devices = Devices::new();
+    let mut tokens = vec![devices.remember().await];
+    let mut hashes = Vec::new();
+    let device = Token::read(&tokens[0]).unwrap().device;
+    let row = async |devices: &Devices| {
+        let read = devices
+            .store
+            .read(|read| read.get::<Kept>(&(ALICE, device)));
+        serde_json::to_value(read.unwrap().unwrap()).unwrap()
+    };
+    for turn in 0..9 {
+        hashes.insert(0, row(&devices).await["current"].clone());
+        tokens.push(devices.check(&tokens[turn], START).await.1);
+    }
+    // Earlier versions kept eight.
+    let mut old = row(&devices).await;
+    old["former"] = hashes[..8].into();
+    let write = |old: &serde_json::Value| {
+        let old = old.clone();
+        devices.store.write(move |tx| {
+            let old: Kept = serde_json::from_value(old.clone()).unwrap();
+            tx.put_until(&(ALICE, device), &old, old.expires_at)
+        })
+    };
+    write(&old).await.unwrap();
+    assert_eq!(devices.check(&tokens[8], START).await.0, "unknown");
+    assert_eq!(devices.check(&tokens[9], START).await.0, "trusted");
+    for brought in [0, 1, 7] {
+        write(&old).await.unwrap();
+        let outcome = devices.check(&tokens[brought], START.plus(9)).await.0;
+        assert_eq!(outcome, "copied", "{brought}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_token_does_no_harm() {
+    let devices = Devices::new();
+    let token = devices.remember().await;
+    let nobodys = Token::draw(TrustedDeviceId::draw(&OsEntropy).unwrap(), &OsEntropy).unwrap();
     let strange = [
         String::new(),
         "mfad_td_".to_owned(),
-        guess,
-        current.to_uppercase(),
-        current.replace("mfad_td_", "MFAD_TD_"),
-        format!("{current}a"),
-        format!(" {current}"),
-        current[..59].to_owned(),
-        current.replace("mfad_td_", "mfad_sk_"),
+        nobodys.to_text().expose().clone(),
+        token.to_uppercase(),
+        format!("{token}a"),
+        token[..59].to_owned(),
+        token.replace("mfad_td_", "mfad_sk_"),
         // Bits that no spelling of the token has.
-        format!("{}b", &current[..59]),
-        // So old that it is not remembered.
-        std::mem::take(&mut older),
+        format!("{}b", &token[..59]),
         "mfad_td_é".repeat(10),
         "a".repeat(100_000),
     ];
     for text in strange {
-        let outcome = devices.check(&text, now).await.0;
+        let outcome = devices.check(&text, START.plus(3600)).await.0;
         assert_eq!(outcome, "unknown", "{}", &text[..text.len().min(70)]);
     }
-    assert_eq!(devices.check(&current, now).await.0, "trusted");
+    assert_eq!(devices.check(&token, START.plus(3600)).await.0, "trusted");
 }
 
 #[tokio::test]

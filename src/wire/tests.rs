@@ -60,6 +60,7 @@ impl Endpoint {
             return_urls: Vec::new(),
             client_id: client_id.map(str::to_owned),
             issuer: None,
+            unknown: None,
         };
         let now = self.context.now();
         self.context

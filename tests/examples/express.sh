@@ -4,7 +4,7 @@
 express_set_up() {
   express_port=$(free_port)
   express=http://localhost:$express_port
-  service express
+  service express --unknown allow
   person bob
   begin express env MFAD_URL="$base" MFAD_SERVICE=express MFAD_KEY_FILE="$work/express.key" \
     PORT="$express_port" "${node[@]}" "$express_home/app.js"
@@ -39,7 +39,7 @@ express_needs_the_password() {
   ! grep -q 'action="/code"' "$work/express.page"
 }
 
-# Carol has no factor.
+# Carol has no factor, and mfad has never met her.
 express_lets_carol_in() {
   express_begins carol carol
   express_knows carol

@@ -1,13 +1,21 @@
 //! Whom a name means, after what people did with tokens of their own.
 
-use mfad::people::{Found, NameKind, find, operators};
+use mfad::base::PersonKey;
+use mfad::people::{Fit, Found, Lookup, NameKind, Profile, find, operators};
 
 use crate::support::{PUBLIC_URL, Server};
 
 fn named(server: &Server, kind: NameKind, name: &str) -> Found {
     let (store, issuer) = (&server.desk.tools.store, &server.issuer.url);
+    let lookup = Lookup {
+        kind,
+        issuer,
+        name,
+        now: server.desk.tools.now(),
+    };
+    let fit = |_: PersonKey, _: &Profile| Ok(Fit::Meant);
     store
-        .read(|read| find(read, store.sealer(), kind, issuer, name, &|_| true))
+        .read(|read| find(read, store.sealer(), &lookup, &fit))
         .unwrap()
 }
 

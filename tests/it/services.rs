@@ -231,8 +231,12 @@ async fn orders_are_the_same_whether_a_server_runs_or_not() {
         (&json!("radius"), &json!("email"))
     );
     assert_eq!(online[1]["last_used_at"], Value::Null);
+    assert_eq!(online[1]["unknown"], "enroll");
     let words = site.ordered(&["list"]).await;
-    assert!(words.contains("radius\n  sends       email\n"), "{words}");
+    assert!(
+        words.contains("radius\n  sends       email\n  unknown     enroll\n"),
+        "{words}"
+    );
 
     for (arguments, exit) in [
         (&["add", "portal"][..], 64),
@@ -457,5 +461,57 @@ async fn another_users_orders_are_not_heard() {
         root.stderr().contains("belongs to another user"),
         "{}",
         root.stderr()
+    );
+}
+
+#[tokio::test]
+async fn what_an_unknown_user_means_is_changed_on_the_server_and_on_its_store() {
+    let site = Site::new().await;
+    for running in [false, true] {
+        let id = format!("radius-{running}");
+        let mut server = match running {
+            true => Some(site.serve().await),
+            false => {
+                site.serve().await.stop().await;
+                None
+            }
+        };
+        site.ordered(&["add", &id, "--sends", "username"]).await;
+        let unknown = async || {
+            let services = listed(&site.ordered(&["list", "--json"]).await);
+            let service = services.iter().find(|it| it["id"] == id.as_str());
+            service.unwrap()["unknown"].clone()
+        };
+        assert_eq!(unknown().await, "enroll");
+        for word in ["deny", "allow", "enroll"] {
+            let set = ["set", &id, "--unknown", word];
+            assert_eq!(site.ordered(&set).await, "");
+            assert_eq!(unknown().await, word);
+            let words = site.ordered(&["list"]).await;
+            assert!(
+                words.contains(&format!("  unknown     {word}\n")),
+                "{words}"
+            );
+        }
+        for arguments in [
+            &["set", &id, "--unknown", "ask"][..],
+            &["set", &id],
+            &["set", "nobody", "--unknown", "deny"],
+            &["add", "x", "--unknown", "ask"],
+        ] {
+            let mut refused = site.service(arguments);
+            refused.ends_with(64).await;
+            assert!(refused.stderr().contains("error: "), "{arguments:?}");
+        }
+        if let Some(server) = &mut server {
+            server.stop().await;
+        }
+    }
+    let mut audit = site.run("audit");
+    audit.ends_with(0).await;
+    assert!(
+        audit
+            .stdout()
+            .contains("service.set  radius-true unknown=deny")
     );
 }

@@ -1,5 +1,7 @@
 //! Stores of other programs: what earlier ones wrote is good in this one, what later ones wrote is left alone.
 
+mod names;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,8 @@ use crate::support::{Client, Fixture, Options, PUBLIC_URL, Process, Server};
 
 /// Exit code of what is refused until somebody decides.
 const CONFIG: i32 = 78;
+/// The format that this program writes.
+const FORMAT: u32 = 2;
 
 async fn start(fixture: &Fixture) -> Server {
     Server::start_with(Options {
@@ -39,7 +43,7 @@ async fn unlock(person: &Client, code: &str) -> crate::support::Reply {
 fn there_are_stores_of_earlier_programs() {
     let mut names: Vec<String> = Fixture::all().into_iter().map(|it| it.name).collect();
     names.sort();
-    for name in ["first", "services", "witness", "keys"] {
+    for name in ["first", "services", "witness", "keys", "names", "tenants"] {
         assert!(names.iter().any(|it| it == name), "{name}: {names:?}");
     }
 }
@@ -92,11 +96,11 @@ async fn people_find_everything_of_theirs_as_it_was() {
         let app = fixture.app("alice");
         unlock(&alice, &app.code(at))
             .await
-            .refused(400, "wrong_code");
+            .refused(400, "code_used");
         let (spent, unspent) = fixture.backup_codes();
-        unlock(&alice, &spent).await.refused(400, "wrong_code");
+        unlock(&alice, &spent).await.refused(400, "code_used");
         unlock(&alice, &unspent[0]).await.ok();
-        unlock(&alice, &unspent[0]).await.refused(400, "wrong_code");
+        unlock(&alice, &unspent[0]).await.refused(400, "code_used");
 
         // Carol ends what she began. What she had begun beside it, without a factor to prove, ends with it.
         let carol = server.person("carol");
@@ -113,7 +117,7 @@ async fn people_find_everything_of_theirs_as_it_was() {
         alice
             .code(REPLACE, &app.code(now))
             .await
-            .refused(400, "wrong_code");
+            .refused(400, "code_used");
         let proof = prove(&alice, &mut fixture.security_key()).await;
         alice.code(REPLACE, &proof).await.ok();
         let dora = server.person("dora");
@@ -150,10 +154,10 @@ async fn login_services_go_on_where_they_were() {
         // A sign-in that waited, with a code of a step that was used there and with one that was not.
         let waiting = &json!({"challenge_id": of_portal["waiting"]});
         let used = answer(&portal, waiting, "totp", &app.code(at + 30)).await;
-        used.refused(400, "wrong_code");
+        used.refused(400, "code_used");
         let (spent, unspent) = fixture.backup_codes();
         let used = answer(&portal, waiting, "backup_code", &spent).await;
-        used.refused(400, "wrong_code");
+        used.refused(400, "code_used");
         let verified = answer(&portal, waiting, "backup_code", &unspent[3])
             .await
             .ok();
@@ -175,7 +179,7 @@ async fn login_services_go_on_where_they_were() {
         let challenge = open_with(&portal, "alice", json!({})).await;
         answer(&portal, &challenge, "totp", &code)
             .await
-            .refused(400, "wrong_code");
+            .refused(400, "code_used");
         answer(&portal, &challenge, "backup_code", &unspent[4])
             .await
             .ok();
@@ -275,7 +279,10 @@ async fn check_tells_what_the_next_start_changes_and_changes_nothing() {
         let told = place.checks().await;
         assert_eq!(place.checks().await, told);
         assert_eq!(place.files(), before, "{told}");
-        assert!(told.contains("note: the store has format 1"), "{told}");
+        let is = told.split("note: the store has format ").nth(1).unwrap();
+        let is: u32 = is.split(',').next().unwrap().parse().unwrap();
+        assert!((1..=FORMAT).contains(&is), "{told}");
+        assert_eq!(told.contains("format 1 becomes 2: "), is == 1, "{told}");
         let named = told.contains("the next start changes it: it gets a name");
         assert_eq!(named, fixture.file("mfad.witness").is_none(), "{told}");
 
@@ -291,7 +298,7 @@ async fn check_tells_what_the_next_start_changes_and_changes_nothing() {
         server.stop().await;
         let told = place.checks().await;
         let by = format!(
-            "format 1, last written by mfad {}",
+            "format {FORMAT}, last written by mfad {}",
             env!("CARGO_PKG_VERSION")
         );
         assert!(told.contains(&by), "{told}");
@@ -362,17 +369,21 @@ fn say(store: &Path, format: u32, version: &str) {
 #[tokio::test]
 async fn what_a_newer_program_wrote_is_refused_and_left_as_it_is() {
     let place = Place::of(&Fixture::of("witness"));
-    say(&place.data().join("mfad.redb"), 2, "9.8.7\u{1b}[2J");
+    say(
+        &place.data().join("mfad.redb"),
+        FORMAT + 1,
+        "9.8.7\u{1b}[2J",
+    );
     let before = place.files();
     let own = format!(
-        "this is mfad {}, which knows formats up to 1",
+        "this is mfad {}, which knows formats up to {FORMAT}",
         env!("CARGO_PKG_VERSION")
     );
     let refused = async |mut process: Process| {
         process.ends_with(CONFIG).await;
         let said = process.stdout() + &process.stderr();
         for words in [
-            "format 2 by mfad 9.8.7",
+            "format 3 by mfad 9.8.7",
             &own,
             "hint: ",
             "install",
@@ -400,7 +411,7 @@ async fn a_backup_of_a_newer_program_is_refused_and_nothing_is_changed() {
     let before = place.files();
     let own = env!("CARGO_PKG_VERSION");
     for (old, new, told) in [
-        ("\"format\":1", "\"format\":2", "in format 2 by mfad 9.9.9"),
+        ("\"format\":2", "\"format\":3", "in format 3 by mfad 9.9.9"),
         ("\"layout\":1", "\"layout\":3", "in format 3 by mfad 9.9.9"),
     ] {
         let mut head = whole[..600].to_vec();
@@ -453,7 +464,7 @@ async fn the_backup_of_an_earlier_program_comes_back() {
         let alice = server.alice();
         let (spent, unspent) = fixture.backup_codes();
         let app = fixture.app("alice");
-        unlock(&alice, &spent).await.refused(400, "wrong_code");
+        unlock(&alice, &spent).await.refused(400, "code_used");
         unlock(&alice, &unspent[0]).await.ok();
         alice
             .code(REPLACE, &app.code(server.clock.unix()))

@@ -1,5 +1,6 @@
 //! Users, as an operator on the machine sees and helps them.
 
+mod release;
 mod reset;
 mod show;
 

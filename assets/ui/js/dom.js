@@ -1,5 +1,6 @@
 // Elements without markup: text is only ever text here.
 
+import { countdown } from "./countdown.js";
 import { locale, say } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -85,8 +86,8 @@ function group(input, { inputType }) {
 
 /**
  * One box for a code, with `hint` below it. With `digits` it submits itself at the sixth; with `groups` it is a
- * backup code's. A refused code is selected, so that the next one replaces it, and `explain` gives the sentence.
- * `extra` stands beside the button.
+ * backup code's. A refused code is selected, so that the next one replaces it, and `explain` gives the sentence. After
+ * a used code the box takes nothing until the next one appears. `extra` stands next to the button.
  */
 export function codeForm({
   label, act, deed, digits = false, groups = false, hint = null, extra = null, kind = "", explain = ({ message }) => message,
@@ -94,6 +95,8 @@ export function codeForm({
   const id = `code-${++forms}`;
   const error = errorLine();
   error.id = `${id}-error`;
+  const next = h("p", { class: "hint", role: "timer" });
+  const news = h("p", { class: "hint", role: "status" });
   let refused = null;
   const input = h("input", {
     id, class: digits ? "code" : "code wide", autocomplete: groups ? "off" : "one-time-code", inputmode: digits ? "numeric" : "text",
@@ -114,7 +117,7 @@ export function codeForm({
       const code = input.value.trim();
       if (!code) return input.focus();
       submit.disabled = true;
-      error.textContent = "";
+      error.textContent = news.textContent = "";
       input.removeAttribute("aria-invalid");
       try {
         await deed(code);
@@ -124,12 +127,23 @@ export function codeForm({
         if (refused) input.setAttribute("aria-invalid", "true");
         input.focus();
         input.select();
+        if (problem.code === "code_used" && problem.body?.retry_after) awaitNext(problem.body.retry_after);
       } finally {
-        submit.disabled = false;
+        submit.disabled = input.readOnly;
       }
     },
-  }, h("label", { for: id }, label), h("div", { class: "row" }, input, submit, extra), error,
+  }, h("label", { for: id }, label), h("div", { class: "row" }, input, submit, extra), error, next, news,
   hint && h("p", { class: "hint", id: `${id}-hint` }, hint));
+  /** Takes nothing for a while. The box keeps the focus, and so stays where people and screen readers are. */
+  function awaitNext(seconds) {
+    input.readOnly = true;
+    countdown(seconds, (clock) => { next.textContent = say("problem.code_used.next", { clock }); }, () => {
+      input.readOnly = submit.disabled = false;
+      input.value = error.textContent = next.textContent = "";
+      input.removeAttribute("aria-invalid");
+      news.textContent = say("problem.code_used.over");
+    });
+  }
   /** Types a code for the person. */
   form.fill = (code) => {
     input.value = code;

@@ -113,7 +113,7 @@ app.post("/login", async (req, res) => {
 const step = (path, question, good) => async (req, res) => {
   const { pending } = req.session;
   if (!pending) return res.redirect("/");
-  const { status, body } = await mfad(`/challenges/${encodeURIComponent(pending.id)}${path}`, question(req.body ?? {}));
+  const { status, body } = await mfad(`/challenges/${encodeURIComponent(pending.id)}${path}`, question(req.body ?? {}, pending));
   if (status < 300) return good(req, res, pending, body);
   // The challenge may be over: the way back is open.
   res.status(status === 429 ? 429 : 401).send(page(body.detail, `${codeForm(pending)}<a href="/">Start again</a>`));
@@ -123,7 +123,8 @@ app.post("/email", step("/email", () => ({}), (req, res, pending) => res.send(pa
 
 app.post(
   "/code",
-  step("/verify", ({ method, code }) => ({ method, code }), async (req, res, pending, body) => {
+  // With the name of whoever would be let in, mfad takes an answer to their own challenge and to no other.
+  step("/verify", ({ method, code }, { user }) => ({ method, code, subject: user }), async (req, res, pending, body) => {
     if (body.verified !== true || !(await proved(body.token, pending))) throw new Error("mfad's answer proves nothing");
     await begin(req, { user: pending.user });
     res.redirect("/");

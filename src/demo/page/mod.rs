@@ -59,6 +59,7 @@ const FILES: &[(&str, &str, &str)] = &[
     part!("/demo/sign-in.js", JS, "demo/sign-in.js"),
     part!("/demo/state.js", JS, "demo/state.js"),
     part!("/demo/ui/api.js", JS, "ui/js/api.js"),
+    part!("/demo/ui/countdown.js", JS, "ui/js/countdown.js"),
     part!("/demo/ui/dom.js", JS, "ui/js/dom.js"),
     part!("/demo/ui/webauthn.js", JS, "ui/js/webauthn.js"),
     part!("/demo/ui/words.js", JS, "ui/js/words.js"),

@@ -14,7 +14,7 @@ use crate::services::Services;
 use crate::store::{Read, Tx};
 
 use super::{Answer, Device, Factor, Place, Verdict};
-use record::CodeSet;
+use record::{CodeSet, Spending};
 
 pub use http::routes;
 pub use service::heal;
@@ -87,11 +87,14 @@ impl Factor for BackupCodes {
         let Answer::Backup(code) = answer else {
             return Ok(Verdict::Wrong);
         };
-        if !set.spend(&tools.keys().backup_code_hash(&set.salt, code), now) {
-            return Ok(Verdict::Wrong);
+        match set.spend(&tools.keys().backup_code_hash(&set.salt, code), now) {
+            Spending::Spent => {
+                tx.put(&person, &set)?;
+                Ok(Verdict::Right)
+            }
+            Spending::AlreadySpent => Ok(Verdict::Used(None)),
+            Spending::Unknown => Ok(Verdict::Wrong),
         }
-        tx.put(&person, &set)?;
-        Ok(Verdict::Right)
     }
 
     fn forget(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {

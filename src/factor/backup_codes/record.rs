@@ -15,6 +15,17 @@ pub struct CodeSet {
     pub voided_at: Option<Timestamp>,
 }
 
+/// What comes of spending a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spending {
+    /// It was good, and is spent now.
+    Spent,
+    /// It was spent before.
+    AlreadySpent,
+    /// The set has no such code, or has it no longer because all of it became void.
+    Unknown,
+}
+
 #[derive(Serialize, Deserialize)]
 pub struct KeptCode {
     pub hash: BackupCodeHash,
@@ -47,15 +58,21 @@ impl CodeSet {
         unused
     }
 
-    /// Spends the code of this hash: true once. Every code is compared, whichever matches.
-    pub fn spend(&mut self, hash: &BackupCodeHash, now: Timestamp) -> bool {
-        let mut spent = false;
+    /// Spends the code of this hash, which succeeds once. Every code is compared, whichever matches.
+    pub fn spend(&mut self, hash: &BackupCodeHash, now: Timestamp) -> Spending {
+        let mut found = Spending::Unknown;
         for code in &mut self.codes {
-            if code.hash == *hash && code.spent_at.is_none() {
-                code.spent_at = Some(now);
-                spent = true;
+            if code.hash != *hash {
+                continue;
             }
+            found = match code.spent_at {
+                None => Spending::Spent,
+                // No one has used it: it became void with the others.
+                at if at == self.voided_at => Spending::Unknown,
+                Some(_) => Spending::AlreadySpent,
+            };
+            code.spent_at = code.spent_at.or(Some(now));
         }
-        spent
+        found
     }
 }

@@ -1,6 +1,7 @@
 //! Codes by mail: six digits, one live code a purpose, single use. A weaker
 //! factor than the others, as whoever reads the mailbox has it.
 
+mod code;
 mod http;
 mod quota;
 mod record;
@@ -13,7 +14,7 @@ use crate::services::Services;
 use crate::store::{Order, Read, Record, Scan, Tx};
 
 use super::{Answer, Device, Factor, Place, Verdict};
-use record::{Active, MailedCode, Pending, Purpose};
+use record::{Active, MailedCode, Pending, Purpose, UsedCode};
 
 pub use http::routes;
 pub use service::{Sent, forget_sign_in, send_sign_in};
@@ -22,6 +23,7 @@ pub use service::{Sent, forget_sign_in, send_sign_in};
 pub const OPEN_TABLES: &[&str] = &[
     <record::Pending as Record>::TABLE,
     <record::MailedCode as Record>::TABLE,
+    <record::UsedCode as Record>::TABLE,
 ];
 
 /// The issuer names no address that we could write to.
@@ -92,6 +94,9 @@ pub(super) fn forget(tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> 
     for (key, _) in tx.list::<MailedCode>(&codes)? {
         tx.delete::<MailedCode>(&key);
     }
+    for (key, _) in tx.list::<UsedCode>(&codes)? {
+        tx.delete::<UsedCode>(&key);
+    }
     Ok(())
 }
 
@@ -149,7 +154,7 @@ impl Factor for EmailCodes {
             // A mailed code is an answer to what asked for it, and to nothing else.
             Place::OneCall => return Ok(Verdict::NothingSent),
         };
-        let verdict = service::judge_code(tools, tx, person, purpose, answer, now)?;
+        let verdict = code::verify_code(tools, tx, person, purpose, answer, now)?;
         if verdict == Verdict::Right
             && let Some(mut active) = tx.get::<Active>(&person)?
         {

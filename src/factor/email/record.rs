@@ -87,6 +87,18 @@ impl Record for MailedCode {
     const TABLE: &'static str = "email code";
 }
 
+/// A code that was right, until it would have expired: typed again, it is told from a wrong one.
+#[derive(Serialize, Deserialize)]
+pub struct UsedCode {
+    pub expires_at: Timestamp,
+}
+
+impl Record for UsedCode {
+    /// Person, and the hash of the code: whatever it was good for, and however many were mailed since.
+    type Key = (PersonKey, Vec<u8>);
+    const TABLE: &'static str = "email code used";
+}
+
 /// How many mails went to a person, or to an address.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Quota {

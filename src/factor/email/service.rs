@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::auth::{self, Person};
 use crate::base::{ChallengeId, DeviceId, Failure, PersonKey, Secret, Timestamp, codes};
 use crate::crypto::DigitCode;
-use crate::factor::proof::{BackupCodes, expired};
+use crate::factor::proof::{BackupCodes, expired, used};
 use crate::factor::{
     ALREADY_ENABLED, Answer, By, Deed, Desk, Device, Factor, NOT_ENABLED, NOT_OFFERED, NOT_PENDING,
     Refusal, Remembered, Verdict, refuse,
@@ -20,9 +20,10 @@ use crate::store::Tx;
 use crate::wire::Me;
 use crate::words::Language;
 
+use super::code::{keep, verify_code};
 use super::quota::{self, Ticket, count, give_back, reserve};
 use super::record::{Active, MailedCode, Pending, Purpose};
-use super::rule::{CODE_TRIES, CODE_TTL, PENDING_TTL};
+use super::rule::{CODE_TTL, PENDING_TTL};
 use super::{EMAIL_UNKNOWN, EMAIL_UNVERIFIED};
 
 /// A code is on its way.
@@ -241,7 +242,7 @@ pub fn confirm(
         Standing::Disabled => {}
         standing => deed.admit(standing)?,
     }
-    match judge_code(
+    match verify_code(
         &deed.desk.tools,
         deed.tx,
         deed.person,
@@ -250,6 +251,7 @@ pub fn confirm(
         deed.now,
     )? {
         Verdict::Right => {}
+        Verdict::Used(wait) => return refuse(used(wait)),
         Verdict::Wrong => return refuse(deed.missed(factor)?),
         Verdict::Expired | Verdict::NothingSent => return refuse(expired()),
     }
@@ -274,55 +276,6 @@ pub fn disable(deed: &mut Deed<'_, '_>, answer: &Answer) -> Result<(), Refusal> 
     deed.prove(answer, BackupCodes::Taken)?;
     factor.forget(deed.tx, deed.person)?;
     Ok(deed.removed(factor, &active.device(), vec![active.address])?)
-}
-
-/// Judges `answer` against the live code of `purpose`. A right one is spent, and so is one that was missed too often.
-pub fn judge_code(
-    tools: &Services,
-    tx: &mut Tx<'_>,
-    person: PersonKey,
-    purpose: Purpose,
-    answer: &Answer,
-    now: Timestamp,
-) -> Result<Verdict, Failure> {
-    let key = (person, purpose.name());
-    let Some(mut mailed) = tx.get::<MailedCode>(&key)? else {
-        return Ok(Verdict::NothingSent);
-    };
-    if now >= mailed.expires_at || mailed.misses >= CODE_TRIES {
-        return Ok(Verdict::Expired);
-    }
-    let right = match answer {
-        Answer::Digits(digits) => {
-            hash(tools, person, purpose, &mailed.address, digits) == mailed.hash
-        }
-        _ => false,
-    };
-    if right {
-        tx.delete::<MailedCode>(&key);
-        return Ok(Verdict::Right);
-    }
-    mailed.misses = mailed.misses.saturating_add(1);
-    let expires_at = mailed.expires_at;
-    tx.put_until(&key, &mailed, expires_at)?;
-    Ok(Verdict::Wrong)
-}
-
-fn hash(
-    tools: &Services,
-    person: PersonKey,
-    purpose: Purpose,
-    to: &Address,
-    digits: &str,
-) -> crate::crypto::CodeHash {
-    let purpose = purpose.name();
-    let owner = [
-        b"email code",
-        person.as_bytes().as_slice(),
-        purpose.as_bytes(),
-        to.as_str().as_bytes(),
-    ];
-    tools.keys().code_hash(&owner, digits)
 }
 
 fn require_active(deed: &mut Deed<'_, '_>) -> Result<Active, Refusal> {
@@ -424,24 +377,4 @@ async fn send(
         refuse(refused.failure())
     })
     .await
-}
-
-/// Keeps the code as the one live code of its purpose.
-fn keep(
-    deed: &mut Deed<'_, '_>,
-    to: &Address,
-    purpose: Purpose,
-    code: &DigitCode,
-) -> Result<(), Refusal> {
-    let tools = &deed.desk.tools;
-    let mailed = MailedCode {
-        hash: hash(tools, deed.person, purpose, to, code.as_str()),
-        address: to.clone(),
-        expires_at: deed.now.plus(CODE_TTL),
-        misses: 0,
-    };
-    let expires_at = mailed.expires_at;
-    Ok(deed
-        .tx
-        .put_until(&(deed.person, purpose.name()), &mailed, expires_at)?)
 }

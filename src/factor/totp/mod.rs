@@ -13,7 +13,7 @@ use crate::store::{Read, Record, Tx};
 
 use super::{Answer, Device, Factor, Place, Status, Verdict};
 use record::{Active, Pending};
-use rule::Secret160;
+use rule::{CodeCheck, Secret160};
 
 pub use http::routes;
 pub use service::heal;
@@ -86,7 +86,7 @@ impl Factor for Totp {
 
     fn pretend(&self, _tools: &Services, answer: &Answer, now: Timestamp) {
         if let Answer::Digits(digits) = answer {
-            let _ = rule::accepted_step(&Secret160::of_nobody(), digits, now, None);
+            let _ = rule::check_code(&Secret160::of_nobody(), digits, now, None);
         }
     }
 
@@ -109,14 +109,15 @@ impl Factor for Totp {
         let Answer::Digits(digits) = answer else {
             return Ok(Verdict::Wrong);
         };
-        match rule::accepted_step(&active.secret, digits, now, Some(active.last_step)) {
-            Some(step) => {
+        match rule::check_code(&active.secret, digits, now, Some(active.last_step)) {
+            CodeCheck::Accepted(step) => {
                 active.last_step = step;
                 active.last_used_at = Some(now);
                 tx.put(&person, &active)?;
                 Ok(Verdict::Right)
             }
-            None => Ok(Verdict::Wrong),
+            CodeCheck::Used => Ok(Verdict::Used(Some(rule::until_next(active.last_step, now)))),
+            CodeCheck::Wrong => Ok(Verdict::Wrong),
         }
     }
 

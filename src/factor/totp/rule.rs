@@ -67,18 +67,31 @@ pub fn step_at(now: Timestamp) -> u64 {
     now.unix() / PERIOD
 }
 
-/// The step that `digits` uses up: the current one, the one before or the one after (RFC 6238
-/// section 5.2), but only one later than `last`. All three are computed and compared in full,
-/// so that the time taken tells nothing.
-pub fn accepted_step(
+/// What six digits are to an app at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeCheck {
+    /// The code of this step, which it uses up.
+    Accepted(u64),
+    /// The code of a step that is used up: of the latest accepted one, or of one before it.
+    Used,
+    /// The code of no step that is near enough.
+    Wrong,
+}
+
+/// Compares `digits` with the codes of the current step, the one before and the one after (RFC 6238 section 5.2). Only
+/// those later than `last` are accepted. All three are computed and compared in full, so that the time taken tells
+/// nothing.
+pub fn check_code(
     secret: &Secret160,
     digits: &str,
     now: Timestamp,
     last: Option<u64>,
-) -> Option<u64> {
-    let totp = secret.totp(None, "")?;
+) -> CodeCheck {
+    let Some(totp) = secret.totp(None, "") else {
+        return CodeCheck::Wrong;
+    };
     let current = step_at(now);
-    let mut accepted = None;
+    let mut found = CodeCheck::Wrong;
     for step in [
         current.checked_sub(1),
         Some(current),
@@ -88,11 +101,22 @@ pub fn accepted_step(
     .flatten()
     {
         let right = constant_time_eq(Secret160::code(&totp, step).as_bytes(), digits.as_bytes());
-        if right && accepted.is_none() && last.is_none_or(|last| step > last) {
-            accepted = Some(step);
-        }
+        let later = last.is_none_or(|last| step > last);
+        found = match found {
+            CodeCheck::Accepted(_) => found,
+            _ if right && later => CodeCheck::Accepted(step),
+            _ if right => CodeCheck::Used,
+            _ => found,
+        };
     }
-    accepted
+    found
+}
+
+/// Seconds until an app whose clock is right shows the first code after that of step `last`; 0 if it does already.
+pub fn until_next(last: u64, now: Timestamp) -> u64 {
+    now.until(Timestamp::from_unix(
+        last.saturating_add(1).saturating_mul(PERIOD),
+    ))
 }
 
 /// By how many seconds the clock that made `digits` is ahead of ours (behind, where negative),
@@ -133,6 +157,18 @@ pub fn otpauth_uri(secret: &Secret160, service: &str, account: &str) -> Option<Z
 mod tests {
     use super::*;
     use crate::base::OsEntropy;
+
+    fn accepted_step(
+        secret: &Secret160,
+        digits: &str,
+        now: Timestamp,
+        last: Option<u64>,
+    ) -> Option<u64> {
+        match check_code(secret, digits, now, last) {
+            CodeCheck::Accepted(step) => Some(step),
+            CodeCheck::Used | CodeCheck::Wrong => None,
+        }
+    }
 
     /// RFC 6238 appendix B: the SHA-1 secret, and the last six of its eight digits.
     fn rfc() -> Secret160 {
@@ -191,6 +227,43 @@ mod tests {
             accepted_step(&rfc(), "005924", now.minus(25), Some(step)),
             None
         );
+    }
+
+    #[test]
+    fn a_code_that_would_be_right_but_for_an_earlier_one_is_used_and_no_other_is() {
+        let now = Timestamp::from_unix(1_234_567_890);
+        let step = step_at(now);
+        let totp = rfc().totp(None, "").unwrap();
+        for last in step - 3..step + 4 {
+            for near in step - 4..step + 5 {
+                let code = Secret160::code(&totp, near);
+                let expected = match near.abs_diff(step) > 1 {
+                    true => CodeCheck::Wrong,
+                    false if near > last => CodeCheck::Accepted(near),
+                    false => CodeCheck::Used,
+                };
+                let found = check_code(&rfc(), &code, now, Some(last));
+                assert_eq!(found, expected, "{near} after {last} at {step}");
+            }
+            for digits in ["", "005925", "05924", "0059240"] {
+                let found = check_code(&rfc(), digits, now, Some(last));
+                assert_eq!(found, CodeCheck::Wrong);
+            }
+        }
+    }
+
+    #[test]
+    fn the_wait_ends_when_the_next_code_appears() {
+        let start = 1_234_567_890 / 30 * 30;
+        let step = start / 30;
+        for second in 0..30 {
+            let now = Timestamp::from_unix(start + second);
+            assert_eq!(until_next(step, now), 30 - second);
+            // The phone is fast: an app whose clock is right shows that code before it shows a new one.
+            assert_eq!(until_next(step + 1, now), 60 - second);
+            assert_eq!(until_next(step - 1, now), 0);
+        }
+        assert!(until_next(u64::MAX, Timestamp::from_unix(start)) > 0);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::mail::{FactorReplaced, Thing};
 use crate::store::Store;
 
 use super::record::{Active, Pending};
-use super::rule::{PENDING_TTL, Secret160, accepted_step, clock_offset, step_at};
+use super::rule::{CodeCheck, PENDING_TTL, Secret160, check_code, clock_offset, step_at};
 
 /// What a new app is to be told.
 pub struct Begun {
@@ -90,11 +90,11 @@ pub fn confirm(
         Standing::Disabled => {}
         standing => deed.admit(standing)?,
     }
-    let step = match answer {
-        Answer::Digits(digits) => accepted_step(&pending.secret, digits, deed.now, None),
-        _ => None,
+    let checked = match answer {
+        Answer::Digits(digits) => check_code(&pending.secret, digits, deed.now, None),
+        _ => CodeCheck::Wrong,
     };
-    let Some(step) = step else {
+    let CodeCheck::Accepted(step) = checked else {
         let offset = match answer {
             Answer::Digits(digits) => clock_offset(&pending.secret, digits, deed.now),
             _ => None,

@@ -5,7 +5,7 @@ use crate::base::Timestamp;
 use crate::mail::{
     BackupCodeUsed, BackupCodesRegenerated, BackupCodesVoid, CodeLetter, FactorAdded,
     FactorDisabled, FactorLocked, FactorRemoved, FactorReplaced, FactorUnlocked, FactorsReset,
-    Occasion, Purpose, SignInUnfinished, Thing, TrustedDeviceCopied,
+    NameContested, Occasion, Purpose, SignInUnfinished, Thing, TrustedDeviceCopied,
 };
 
 mod languages;
@@ -101,6 +101,12 @@ fn all_in(
         row.of(TrustedDeviceCopied {
             occasion,
             service: text,
+        }),
+        row.of(NameContested {
+            occasion,
+            name: text,
+            until: NOON.plus(900),
+            by_former: number == 1,
         }),
     ]
 }
@@ -251,6 +257,15 @@ fn letters_say_what_happened() {
                 "the browser was forgotten",
                 "restored from a backup",
                 "may have copied the browser’s data",
+            ],
+        ),
+        (
+            "name_contested",
+            &[
+                "which was yours before",
+                "refused until 24 November 2026, 12:15 UTC",
+                "What should you do?",
+                "ask an operator to release it",
             ],
         ),
     ];

@@ -47,10 +47,12 @@ async fn a_choice_is_kept_against_all_but_another_choice() {
     ] {
         let asker = Person {
             language: claimed,
-            ..Said::new("1").0
+            ..Said::new("1").person
         };
         let (keys, wish) = (store.clone(), Wish { chosen, accepted });
-        let meeting = store.write(move |tx| meet(tx, keys.sealer(), person, &asker, wish, NOW));
+        let meeting = store.write(move |tx| {
+            meet(tx, keys.sealer(), person, &asker, wish, &|_| Ok(false), NOW).map(drop)
+        });
         meeting.await.unwrap();
         let profile = store.read(|read| read.get::<Profile>(&person)).unwrap();
         let expected = noted.map(|(language, chosen)| Noted { language, chosen });

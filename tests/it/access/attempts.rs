@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mfad::base::OsEntropy;
-use mfad::clients::{Sends, Service, ServiceKey};
+use mfad::clients::{Sends, Service, ServiceKey, Unknown};
 use mfad::console::{self, Order, Tools};
 
 use crate::support::{Issuer, PUBLIC_URL, Server};
@@ -468,5 +468,6 @@ fn registered(id: &str) -> Service {
         return_urls: Vec::new(),
         client_id: None,
         issuer: None,
+        unknown: Some(Unknown::Enroll),
     }
 }

@@ -94,7 +94,7 @@ async fn of_a_hundred_that_spend_one_code_one_succeeds() {
         }
     })
     .await;
-    let expected = [("200", 1), ("wrong_code", 99)];
+    let expected = [("200", 1), ("code_used", 99)];
     assert_eq!(tally(&replies), expected.map(|(w, n)| (w.into(), n)).into());
     assert_eq!(remaining(&alice).await, 9);
     server.restart().await;
@@ -102,7 +102,7 @@ async fn of_a_hundred_that_spend_one_code_one_succeeds() {
     alice
         .code(REPLACE, &codes[0])
         .await
-        .refused(400, "wrong_code");
+        .refused(400, "code_used");
     alice.code(REPLACE, &codes[1]).await.ok();
     assert_eq!(remaining(&alice).await, 8);
 }
@@ -121,7 +121,7 @@ async fn ten_that_spend_ten_codes_all_succeed_and_each_is_told_how_many_are_left
     assert_eq!(tally(&replies), [("200".to_owned(), 10)].into());
     assert_eq!(remaining(&alice).await, 0);
     for code in &codes {
-        alice.code(REPLACE, code).await.refused(400, "wrong_code");
+        alice.code(REPLACE, code).await.refused(400, "code_used");
     }
     assert_eq!(
         server.smtp.next_mail().await.subject(),
@@ -157,7 +157,7 @@ async fn a_code_is_read_as_people_type_it_and_in_no_other_way() {
     let (app, codes) = enrol(&server, &alice).await;
     for code in &codes[..5] {
         alice.code(REPLACE, &mistyped(code)).await.ok();
-        alice.code(REPLACE, code).await.refused(400, "wrong_code");
+        alice.code(REPLACE, code).await.refused(400, "code_used");
     }
     let code = &codes[5];
     let compact = code.replace('-', "");

@@ -99,10 +99,12 @@ pub async fn compare(service: &Client, ledger: &Ledger) -> bool {
             continue;
         }
         assert_eq!(found["status"], "pending", "{context}");
-        // A spent code is good nowhere, and counts here; so did what was answered before.
+        // A spent code is good nowhere, and is no try; what was answered wrongly before was one.
         let code = ledger.spent.first().unwrap();
         let answer = json!({"method": "backup_code", "code": code});
         let told = service.post_json(&verify, &answer).await;
+        told.refused(400, "code_used");
+        let told = service.post_json(&verify, &wrong()).await;
         let left = told.refused(400, "wrong_code")["tries_left"]
             .as_u64()
             .unwrap();

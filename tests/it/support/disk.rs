@@ -14,7 +14,9 @@ disk=$1 config=$2 mfad=$3
 serve() { "$mfad" serve --config "$config" & server=$!; }
 while IFS= read -r command; do
     eval "$command" >&2
-    echo "$?"
+    status=$?
+    echo "command ended" >&2
+    echo "$status"
 done
 "#;
 
@@ -58,6 +60,9 @@ impl Disk {
         writeln!(self.commands, "{command}").unwrap();
         let number = self.asked;
         self.asked += 1;
+        // All that it wrote has been read when the line behind it has.
+        let ended = |text: &str| (text.matches("command ended\n").count() > number).then_some(());
+        self.shell.says(command, ended).await;
         let answer = self.shell.prints(command, |text| {
             let whole = text.rsplit_once('\n')?.0;
             whole.lines().nth(number)?.parse().ok()

@@ -51,7 +51,7 @@ async fn a_code_belongs_to_the_purpose_that_it_was_mailed_for() {
     alice
         .code(DISABLE, &turn_on)
         .await
-        .refused(409, "not_pending");
+        .refused(400, "code_used");
     // To allow a change: does not turn on email codes.
     server.clock.forward(60);
     let change = mailed_code(&server, &alice, SEND).await;
@@ -146,10 +146,7 @@ async fn a_code_is_taken_once_however_many_send_it_at_once() {
     server.clock.forward(60);
     let change = mailed_code(&server, &alice, SEND).await;
     alice.code(REGENERATE, &change).await.ok();
-    alice
-        .code(DISABLE, &change)
-        .await
-        .refused(409, "not_pending");
+    alice.code(DISABLE, &change).await.refused(400, "code_used");
     assert_eq!(overview(&alice).await["enabled"], true);
 }
 

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use axum::body::Bytes;
 use axum::http::Method;
-use mfad::clients::{Sends, Service};
+use mfad::clients::{Sends, Service, Unknown};
 use serde_json::{Map, Value, json};
 
 use super::history;
@@ -126,12 +126,9 @@ impl Reader {
         let fields = self.route.fields.iter();
         let required = fields.filter(|field| field.required);
         let mut names: HashSet<String> = required.map(|field| field.name.clone()).collect();
-        // A person, by whichever name.
-        if self
-            .route
-            .fields
-            .iter()
-            .any(|field| field.name == "subject")
+        // A person, by whichever name. An answer to a challenge may name one, and need not.
+        let names_person = |field: &Field| field.name == "subject";
+        if self.route.fields.iter().any(names_person) && !self.route.path.contains("{challenge_id}")
         {
             names.insert("subject".to_owned());
         }
@@ -157,6 +154,7 @@ impl Rich {
             return_urls: vec![RETURN.to_owned()],
             client_id: Some("portal".to_owned()),
             issuer: None,
+            unknown: Some(Unknown::Enroll),
         };
         server.register(service).await;
         let portal = server.login_service();

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::{email, totp, webauthn};
-use super::{CHALLENGES, by, claims, id, of, open, service};
+use super::{CHALLENGES, by, claims, id, met, of, open, service};
 use crate::support::{Authenticator, PUBLIC_URL, Server};
 
 #[tokio::test]
@@ -137,6 +137,7 @@ async fn every_factor_answers_and_the_last_used_stands_first() {
 async fn whoever_has_no_factor_is_let_in_where_nothing_is_asked_of_them() {
     let server = Server::start().await;
     let portal = server.login_service();
+    met(&server.person("nobody-yet")).await;
     let opened = open(&portal, "nobody-yet").await;
     assert_eq!(opened["decision"], "allow");
     assert_eq!(opened["status"], "closed");

@@ -3,9 +3,11 @@
 mod answers;
 mod challenges;
 mod decisions;
+mod given_up;
 mod keys;
 mod locks;
 mod mails;
+mod named;
 mod names;
 mod oracle;
 mod others;
@@ -14,10 +16,13 @@ mod races;
 mod results;
 mod spellings;
 mod stale;
+mod tenants;
 mod trusted;
+mod unknown;
+mod used_codes;
 
 use mfad::base::OsEntropy;
-use mfad::clients::{self, Sends, Service, ServiceKey};
+use mfad::clients::{self, Sends, Service, ServiceKey, Unknown};
 use serde_json::{Value, json};
 
 use crate::support::{Client, PUBLIC_URL, Reply, Server};
@@ -92,6 +97,7 @@ pub fn unregistered(name: &str) -> Service {
         return_urls: Vec::new(),
         client_id: None,
         issuer: None,
+        unknown: Some(Unknown::Enroll),
     }
 }
 
@@ -125,6 +131,12 @@ pub fn member(server: &Server, tenant: &str, subject: &str, username: &str) -> C
         .with("tenant_id", tenant)
         .with("preferred_username", username);
     server.bearer(token.sign())
+}
+
+/// Makes somebody known here, who has no factor: also what is refused says who asked.
+pub async fn met(person: &Client) {
+    let refused = person.code(super::totp::DISABLE, "123456").await;
+    refused.refused(409, "not_enabled");
 }
 
 /// Status, headers and body.

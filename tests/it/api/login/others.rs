@@ -125,7 +125,7 @@ async fn a_mailed_code_answers_what_asked_for_it_and_nothing_else() {
     let fourth = open(&portal, "alice").await;
     answer(&portal, &fourth, "email", &new)
         .await
-        .refused(400, "wrong_code");
+        .refused(400, "code_used");
 }
 
 #[tokio::test]

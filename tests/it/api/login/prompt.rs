@@ -16,7 +16,7 @@ const ANSWER: &str = "/api/v1/prompt/verify";
 const CANCEL: &str = "/api/v1/prompt/cancel";
 
 /// Opens a challenge that is to be answered on our page, and gives the page's token.
-async fn prompt(wiki: &Client, subject: &str, more: Value) -> (Value, String) {
+pub async fn prompt(wiki: &Client, subject: &str, more: Value) -> (Value, String) {
     let mut asking = json!({"return_url": RETURN, "state": "xyz"});
     asking
         .as_object_mut()
@@ -41,7 +41,7 @@ async fn send(server: &Server, path: &str, token: &str, more: Value) -> Reply {
     server.stranger().post_json(path, &body).await
 }
 
-async fn code(server: &Server, token: &str, code: &str) -> Reply {
+pub async fn code(server: &Server, token: &str, code: &str) -> Reply {
     send(
         server,
         ANSWER,

@@ -412,8 +412,10 @@ async fn a_killed_server_forgets_neither_a_miss_nor_a_use_nor_a_challenge() {
     answer(&service, &first, "totp", &code)
         .await
         .refused(409, "challenge_closed");
-    // The used code is a miss, the fifth of the factor and of the challenge.
+    // The used code is no miss; the next wrong one is the fifth of the factor and of the challenge.
     let reply = answer(&service, &second, "totp", &code).await;
+    reply.refused(400, "code_used");
+    let reply = answer(&service, &second, "totp", &wrong).await;
     assert_eq!(reply.refused(400, "wrong_code")["tries_left"], 0);
     answer(&service, &second, "totp", &wrong)
         .await

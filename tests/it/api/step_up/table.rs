@@ -168,7 +168,7 @@ async fn a_restart_asks_as_before() {
         let alice = stale(&server, "alice");
         assert_asked_for_more(&change.ask(&alice, &owned.device, None).await);
         let reply = change.ask(&alice, &owned.device, Some(spent)).await;
-        reply.refused(400, "wrong_code");
+        reply.refused(400, "code_used");
     }
     Change::EnableTotp
         .ask(&fresh(&server, "alice"), &owned.device, None)

@@ -15,21 +15,26 @@ async fn a_code_is_accepted_once_wherever_it_is_sent() {
     alice
         .code(DISABLE, &app.code(now - 30))
         .await
-        .refused(400, "wrong_code");
+        .refused(400, "code_used");
     let code = app.code(now);
     alice.code(REPLACE, &code).await.ok();
     for path in [DISABLE, REGENERATE, REPLACE] {
-        alice.code(path, &code).await.refused(400, "wrong_code");
+        alice.code(path, &code).await.refused(400, "code_used");
     }
     alice
         .post_json(UNLOCK, &json!({"type": "totp", "code": code}))
         .await
-        .refused(400, "wrong_code");
+        .refused(400, "code_used");
+    let wrong = app.wrong_code(now);
+    for _ in 0..4 {
+        alice.code(DISABLE, &wrong).await.refused(400, "wrong_code");
+    }
     server.clock.next_step();
     server.restart().await;
     let alice = server.alice();
     // Four misses stand: a restart gave none back, and forgot no step.
-    alice.code(DISABLE, &code).await.refused(400, "wrong_code");
+    alice.code(DISABLE, &code).await.refused(400, "code_used");
+    alice.code(DISABLE, &wrong).await.refused(400, "wrong_code");
     alice
         .code(DISABLE, &app.code(server.clock.unix()))
         .await
@@ -49,7 +54,7 @@ async fn older_codes_die_with_a_newer_one_and_no_step_of_the_clock_brings_them_b
         alice
             .code(REPLACE, &app.code(now - age))
             .await
-            .refused(400, "wrong_code");
+            .refused(400, "code_used");
     }
     server.clock.back(60);
     let alice = server.alice();
@@ -57,7 +62,7 @@ async fn older_codes_die_with_a_newer_one_and_no_step_of_the_clock_brings_them_b
         alice
             .code(REPLACE, &app.code(step))
             .await
-            .refused(400, "wrong_code");
+            .refused(400, "code_used");
     }
     server.clock.forward(60);
     server.restart().await;
@@ -154,7 +159,7 @@ async fn no_spelling_makes_a_second_code_of_one() {
         match good {
             true => {
                 first.ok();
-                plain.refused(400, "wrong_code");
+                plain.refused(400, "code_used");
             }
             false => {
                 // Counted, and the code itself is not used up by it.
@@ -166,10 +171,8 @@ async fn no_spelling_makes_a_second_code_of_one() {
                 plain.ok();
             }
         }
-        alice
-            .code(REPLACE, &spelling)
-            .await
-            .refused(400, "wrong_code");
+        let again = if good { "code_used" } else { "wrong_code" };
+        alice.code(REPLACE, &spelling).await.refused(400, again);
         server.clock.next_step();
         // Old misses must not lock what comes next.
         alice
@@ -201,7 +204,7 @@ async fn of_a_thousand_submissions_of_one_right_code_one_is_accepted() {
         }
     })
     .await;
-    let expected = [("200", 1), ("locked", 994), ("wrong_code", 5)];
+    let expected = [("200", 1), ("code_used", 999)];
     assert_eq!(tally(&replies), expected.map(|(w, n)| (w.into(), n)).into());
 }
 

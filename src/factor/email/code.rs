@@ -1,0 +1,95 @@
+//! Mailed codes: the one live code of each purpose, and those that were used.
+
+use crate::base::{Failure, PersonKey, Timestamp};
+use crate::crypto::{CodeHash, DigitCode};
+use crate::factor::{Answer, Deed, Refusal, Verdict};
+use crate::mail::Address;
+use crate::services::Services;
+use crate::store::Tx;
+
+use super::record::{MailedCode, Purpose, UsedCode};
+use super::rule::{CODE_TRIES, CODE_TTL};
+
+/// Keeps the code as the one live code of its purpose.
+pub fn keep(
+    deed: &mut Deed<'_, '_>,
+    to: &Address,
+    purpose: Purpose,
+    code: &DigitCode,
+) -> Result<(), Refusal> {
+    let tools = &deed.desk.tools;
+    let mailed = MailedCode {
+        hash: hash(tools, deed.person, purpose, to, code.as_str()),
+        address: to.clone(),
+        expires_at: deed.now.plus(CODE_TTL),
+        misses: 0,
+    };
+    let expires_at = mailed.expires_at;
+    Ok(deed
+        .tx
+        .put_until(&(deed.person, purpose.name()), &mailed, expires_at)?)
+}
+
+/// Verifies `answer` against the live code of `purpose`. A right one is used up, and so is one that was missed too often.
+/// One that was right before, for whatever it was mailed, is no miss.
+pub fn verify_code(
+    tools: &Services,
+    tx: &mut Tx<'_>,
+    person: PersonKey,
+    purpose: Purpose,
+    answer: &Answer,
+    now: Timestamp,
+) -> Result<Verdict, Failure> {
+    let key = (person, purpose.name());
+    let live = tx.get::<MailedCode>(&key)?;
+    let open = |mailed: &MailedCode| now < mailed.expires_at && mailed.misses < CODE_TRIES;
+    if let (Some(mailed), Answer::Digits(digits)) = (live.as_ref().filter(|it| open(it)), answer)
+        && hash(tools, person, purpose, &mailed.address, digits) == mailed.hash
+    {
+        let used = UsedCode {
+            expires_at: mailed.expires_at,
+        };
+        tx.delete::<MailedCode>(&key);
+        tx.put_until(&used_key(tools, person, digits), &used, used.expires_at)?;
+        return Ok(Verdict::Right);
+    }
+    if let Answer::Digits(digits) = answer
+        && let Some(used) = tx.get::<UsedCode>(&used_key(tools, person, digits))?
+        && now < used.expires_at
+    {
+        return Ok(Verdict::Used(None));
+    }
+    match live {
+        None => Ok(Verdict::NothingSent),
+        Some(mailed) if !open(&mailed) => Ok(Verdict::Expired),
+        Some(mut mailed) => {
+            mailed.misses = mailed.misses.saturating_add(1);
+            tx.put_until(&key, &mailed, mailed.expires_at)?;
+            Ok(Verdict::Wrong)
+        }
+    }
+}
+
+/// Under what a code that was used is kept.
+fn used_key(tools: &Services, person: PersonKey, digits: &str) -> (PersonKey, Vec<u8>) {
+    let owner = [b"used email code", person.as_bytes().as_slice()];
+    let hash = tools.keys().code_hash(&owner, digits);
+    (person, hash.as_bytes().to_vec())
+}
+
+fn hash(
+    tools: &Services,
+    person: PersonKey,
+    purpose: Purpose,
+    to: &Address,
+    digits: &str,
+) -> CodeHash {
+    let purpose = purpose.name();
+    let owner = [
+        b"email code",
+        person.as_bytes().as_slice(),
+        purpose.as_bytes(),
+        to.as_str().as_bytes(),
+    ];
+    tools.keys().code_hash(&owner, digits)
+}
