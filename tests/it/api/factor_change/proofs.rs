@@ -52,7 +52,7 @@ async fn a_code_of_any_factor_proves_it_once() {
     let renamed = Change::RenameKey.ask(&alice, &device, Some(&backup[0]));
     renamed.await.ok();
     let again = Change::RenameKey.ask(&alice, &device, Some(&backup[0]));
-    again.await.refused(400, "wrong_code");
+    again.await.refused(400, "code_used");
     let proof = webauthn::prove(&alice, &mut key).await;
     let begun = Change::EnableTotp.ask(&alice, "", Some(&proof)).await.ok();
     let again = Change::EnableTotp.ask(&alice, "", Some(&proof)).await;
@@ -67,7 +67,7 @@ async fn a_code_of_any_factor_proves_it_once() {
     let code = app.code(server.clock.unix());
     Change::EnableEmail.ask(&alice, "", Some(&code)).await.ok();
     let again = Change::BeginKey.ask(&alice, "", Some(&code)).await;
-    again.refused(400, "wrong_code");
+    again.refused(400, "code_used");
     let mailed = email::code_mail(&server).await.code().unwrap();
     alice.code(email::CONFIRM, &mailed).await.ok();
     // By mail, once there is no app.

@@ -236,8 +236,8 @@ async fn a_wrong_code_in_a_session_is_no_proof_and_takes_none_away() {
     wrong.refused(400, "wrong_code");
     asks_for_proof(&ask(&mut alice, Change::RenameKey, &device, None).await);
     let mut alice = proved(&server, "alice", &backup[0]).await;
-    let wrong = ask(&mut alice, Change::RenameKey, &device, Some(&backup[0])).await;
-    wrong.refused(400, "wrong_code");
+    let used = ask(&mut alice, Change::RenameKey, &device, Some(&backup[0])).await;
+    used.refused(400, "code_used");
     ask(&mut alice, Change::RenameKey, &device, None).await.ok();
 }
 
