@@ -252,6 +252,7 @@ impl<'tx> Deed<'_, 'tx> {
             tx: self.tx,
             person,
             asker: None,
+            session: None,
             actor: Actor::System,
             origin: Origin {
                 ip: None,
