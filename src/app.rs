@@ -24,7 +24,7 @@ use crate::copies::Schedule;
 use crate::factor::{Desk, RelyingParty};
 use crate::http::{self, EdgeSettings};
 use crate::metrics::Metrics;
-use crate::policy;
+use crate::policy::{self, FactorChangeProof};
 use crate::server::{self, Limits, Listener, Routes, Supervisor, Tls};
 use crate::services::Services;
 use crate::session::Sessions;
@@ -289,6 +289,7 @@ async fn assemble(
         metrics: metrics.clone(),
         signer: signer.clone(),
         policy: Arc::new(settings.policy.clone()),
+        factor_change_proof: settings.factor_change_proof,
         recent_auth: settings.recent_auth,
         email_resend_after: settings.email_resend_after,
         origin: settings.public_url.origin().ascii_serialization().into(),
@@ -309,6 +310,11 @@ async fn assemble(
         )
     })?;
     check_policy(&desk.tools)?;
+    if settings.factor_change_proof == FactorChangeProof::Off {
+        tracing::warn!(
+            "factor-change-proof is off: anyone who knows a user's password can add a factor and sign in with it"
+        );
+    }
     // The next start compares with it; this one may go on without.
     let policy = desk.tools.policy.clone();
     let held = store.write(move |tx| policy::hold(tx, &policy));

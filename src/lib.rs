@@ -32,7 +32,7 @@
 //! - `lockout` counts misses, `audit` writes lines, `people` knows names and addresses and finds whom they
 //!   belong to, `outbox` holds notices until they leave. `policy` says who must have which factor, `trust`
 //!   knows the browsers that people trust, `clients` knows login services, `session` signs people in to the
-//!   settings page, `signing` keeps the keys that sign results and knows whose turn it is. `copies` puts copies
+//!   settings page and keeps what they proved there, `signing` keeps the keys that sign results and knows whose turn it is. `copies` puts copies
 //!   of the store into files, `timekeeper` knows whether the clock can be right.
 //! - `auth` says who is calling, `mail` writes and sends letters, `store` keeps records, `server`
 //!   takes connections.

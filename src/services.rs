@@ -14,7 +14,7 @@ use crate::copies::Schedule;
 use crate::crypto::Sealer;
 use crate::mail::Mailer;
 use crate::metrics::Metrics;
-use crate::policy::Policy;
+use crate::policy::{FactorChangeProof, Policy};
 use crate::session::Sessions;
 use crate::signing::Signer;
 use crate::store::Store;
@@ -48,6 +48,8 @@ pub struct Services {
     pub signer: Signer,
     /// Who must have which factor, as the settings say; [`crate::policy::in_effect`] lays over it what is stored.
     pub policy: Arc<Policy>,
+    /// Whether users who have a factor prove one before their factors change.
+    pub factor_change_proof: FactorChangeProof,
     /// How long ago, in seconds, somebody may have signed in who changes their factors without a code; `None`
     /// where it does not matter.
     pub recent_auth: Option<u64>,

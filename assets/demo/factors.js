@@ -71,22 +71,58 @@ function proof(options, mailed = false) {
 }
 
 /** Asks for a mail, and hears its code even where that is here before the answer is. */
-async function mailed(path) {
+async function mailed(path, body) {
   let early = null;
   const deaf = onCode((code) => { early = code; });
   try {
-    const sent = await me.post(path);
+    const sent = await me.post(path, body);
     return { sent, early };
   } finally {
     deaf();
   }
 }
 
+/** A security key's one-time proof, which any `code` takes. */
+async function proofByKey() {
+  const { challenge_id, publicKey } = await me.post("webauthn/verify/begin");
+  const credential = await webauthn.get(publicKey);
+  return (await me.post("webauthn/verify/complete", { challenge_id, credential })).code;
+}
+
+/**
+ * Does `deed()`, and goes on to `then` with what that gave. A user who has a factor is asked for it first, in the card
+ * `name`: then it is `deed({ code })`.
+ */
+async function proven(name, deed, then) {
+  try {
+    return await then(await deed());
+  } catch (problem) {
+    if (problem.code !== "insufficient_user_authentication") throw problem;
+  }
+  const goOn = async (code) => then(await deed({ code }));
+  const byMail = active("totp").length === 0 && active("email").length > 0;
+  let early = null, unsent = null;
+  if (byMail) {
+    try { ({ early } = await mailed("email/send")); } catch (problem) { unsent = problem.message; }
+  }
+  const byKey = active("webauthn").length > 0 && webauthn.isOffered();
+  const error = errorLine();
+  const label = byMail ? "A mailed code, or a backup code" : active("totp").length > 0 ? "A code from the app, or a backup code" : "A backup code";
+  enter(name, () => {
+    const parts = proof({ label, act: "Confirm", extra: cancel(), deed: goOn }, byMail);
+    if (early) queueMicrotask(() => parts[0].fill(early));
+    return [
+      h("p", {}, h("strong", {}, "Confirm first that it is you. "), "Otherwise anyone who knows the password could add a factor of their own."),
+      byKey && h("div", { class: "actions" }, button("Use a security key", async () => goOn(await proofByKey()), { error })), error,
+      ...parts, unsent && h("p", { class: "error", role: "alert" }, `No mail left: ${unsent}`),
+    ];
+  });
+}
+
 function totp() {
   const [device] = active("totp");
   const error = errorLine();
-  const begin = async () => {
-    const pending = await me.post("totp/enable");
+  const begin = () => proven("totp", (code) => me.post("totp/enable", code), (pending) => {
     phone.scan(pending);
     enter("totp", () => [
       h("ol", { class: "steps" },
@@ -100,7 +136,7 @@ function totp() {
           deed: async (code) => leave(await me.post("totp/confirm", { code })),
         }))),
     ]);
-  };
+  });
   const remove = () => enter("totp", () => proof({
     label: "To turn it off: a code from the app, or a backup code", act: "Turn off", kind: "danger", extra: cancel(),
     deed: async (code) => { await me.post("totp/disable", { code }); phone.forget(); await leave(); },
@@ -115,8 +151,7 @@ function totp() {
 function email() {
   const [device] = active("email");
   const error = errorLine();
-  const begin = async () => {
-    const { sent, early } = await mailed("email/enable");
+  const begin = () => proven("email", (code) => mailed("email/enable", code), ({ sent, early }) => {
     enter("email", () => {
       const parts = proof({
         label: `The code that was mailed to ${sent.sent_to}`, act: "Confirm", digits: true, extra: cancel(),
@@ -125,7 +160,7 @@ function email() {
       if (early) queueMicrotask(() => parts[0].fill(early));
       return [...parts, h("p", { class: "quiet small-text" }, "It arrives in the mailbox on this page and is typed for you.")];
     });
-  };
+  });
   const remove = async () => {
     // Where there is no app, only a mailed code or a backup code proves who asks.
     const byMail = active("totp").length === 0;
@@ -154,8 +189,8 @@ function email() {
 function keys() {
   const devices = active("webauthn");
   const error = errorLine();
-  const add = async () => {
-    const ceremony = await me.post("webauthn/register/begin", { name: `Key ${devices.length + 1}` });
+  const name = `Key ${devices.length + 1}`;
+  const add = () => proven("webauthn", (code) => me.post("webauthn/register/begin", { name, ...code }), async (ceremony) => {
     let credential;
     try {
       credential = await webauthn.create(ceremony.publicKey);
@@ -166,8 +201,8 @@ function keys() {
     await leave(await me.post("webauthn/register/complete", {
       device_id: ceremony.device_id, challenge_id: ceremony.challenge_id, credential,
     }));
-  };
-  const remove = (device) => async () => { await me.removeKey(device.device_id); await leave(); };
+  });
+  const remove = (device) => () => proven("webauthn", (code) => me.removeKey(device.device_id, code), () => leave());
   const rows = devices.map((device) => h("li", {},
     h("span", {}, device.name, h("br"), h("span", { class: "quiet small-text" }, `Added ${when(device.created_at)}`)),
     button("Remove", remove(device), { kind: "danger", error, label: `Remove ${device.name}` })));

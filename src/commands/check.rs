@@ -28,6 +28,7 @@ pub fn check(settings: &Settings) -> Exit {
     block_on(async {
         println!("ok: settings");
         machine::connections(settings);
+        policy::factor_changes(settings.factor_change_proof);
         let outcomes = [
             machine::certificate(settings, SystemClock.now()),
             machine::room(&settings.data_dir),

@@ -15,7 +15,7 @@ use crate::config::{
 use crate::console::{self, Order, Tools};
 use crate::demo::issuer::{SERVICE_CLIENT_ID, SETTINGS_CLIENT_ID};
 use crate::demo::{Demo, DemoSettings, MAIL_FROM};
-use crate::policy::Policy;
+use crate::policy::{FactorChangeProof, Policy};
 use crate::server::Listener;
 use crate::words::Language;
 
@@ -197,6 +197,7 @@ fn server_settings(
         }),
         ca_file: None,
         policy: Policy::default(),
+        factor_change_proof: FactorChangeProof::default(),
         recent_auth: None,
         email_resend_after: settings.email_resend_after,
         copies: None,

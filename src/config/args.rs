@@ -232,7 +232,17 @@ pub(super) struct SettingsArgs {
     #[command(flatten)]
     pub(super) resend: ResendArgs,
 
-    /// How long ago, at the most, somebody may have signed in (as the token's auth_time says) who sets up a factor or changes their security keys: 1m to 24h, as in 600s, 10m or 1h. Whoever has a second factor must have signed in with one (amr), and a code in the request will do instead. Needs an issuer that says auth_time; where this is not set, any good token will do
+    /// Whether users who have a second factor prove one before a factor is set up, replaced, renamed or removed: when-enrolled, or off. The proof is a code in the request; a token of a sign-in with a second factor (amr) of the last 12 hours (auth_time); or, on the settings page, a proof of the last 10 minutes in the same session. With off, anyone who knows a user's password can add a factor of their own and sign in with it
+    #[arg(
+        long,
+        value_name = "WHEN",
+        env = "MFAD_FACTOR_CHANGE_PROOF",
+        hide_env_values = true,
+        default_value = "when-enrolled"
+    )]
+    pub(super) factor_change_proof: String,
+
+    /// How long ago, at the most, somebody may have signed in (as the token's auth_time says) who sets up a factor or changes their security keys: 1m to 24h, as in 600s, 10m or 1h. Whoever has a second factor must have signed in with one (amr), and a code in the request will do instead. Needs an issuer that says auth_time. It comes on top of --factor-change-proof, and also holds for a first factor
     #[arg(
         long,
         value_name = "DURATION",

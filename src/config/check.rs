@@ -88,6 +88,7 @@ impl Check<'_> {
         let smtp = self.smtp();
         let ca_file = self.ca_file();
         self.can_mail_codes(store.as_ref().map(|store| &store.policy));
+        let factor_change_proof = self.factor_change_proof();
         let recent_auth = self.recent_auth();
         let email_resend_after =
             email_resend_after(&args.resend, |id| subject(layers, id), &mut self.problems);
@@ -118,6 +119,7 @@ impl Check<'_> {
             smtp,
             ca_file,
             policy: store.policy,
+            factor_change_proof: factor_change_proof?,
             recent_auth,
             email_resend_after: email_resend_after?,
             copies,

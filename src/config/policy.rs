@@ -2,7 +2,7 @@
 
 use super::check::Check;
 use super::layers::Source;
-use crate::policy::{self, Key, Policy};
+use crate::policy::{self, FactorChangeProof, Key, Policy};
 
 impl Check<'_> {
     /// Each part is looked at by itself, and only then all of them together.
@@ -49,6 +49,19 @@ impl Check<'_> {
             return self.wrong("allow_factor", misfit.cause, misfit.hint);
         }
         Some(policy)
+    }
+
+    /// Whether users who have a factor prove one before their factors change.
+    pub(super) fn factor_change_proof(&mut self) -> Option<FactorChangeProof> {
+        let text = self.layers.args.factor_change_proof.as_str();
+        match text.parse() {
+            Ok(known) => Some(known),
+            Err(()) => self.wrong(
+                "factor_change_proof",
+                format!("{text:?} is neither when-enrolled nor off"),
+                "use when-enrolled",
+            ),
+        }
     }
 
     /// Where codes by mail are the only factor, they must be able to leave.

@@ -9,7 +9,7 @@ use url::Url;
 use crate::base::{ListenAddress, Secret};
 use crate::brand::Brand;
 use crate::copies::Plan;
-use crate::policy::Policy;
+use crate::policy::{FactorChangeProof, Policy};
 use crate::server::{TlsFiles, TrustedProxy};
 use crate::words::Language;
 
@@ -44,6 +44,8 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
     /// Who must have which factor. What is stored lies over it.
     pub policy: Policy,
+    /// Whether users who have a factor prove one before their factors change.
+    pub factor_change_proof: FactorChangeProof,
     /// How long ago, in seconds, somebody may have signed in who changes their factors without a code, 60 to
     /// 86,400; `None` where it does not matter.
     pub recent_auth: Option<u64>,

@@ -5,16 +5,15 @@ use std::sync::Arc;
 use crate::audit::{self, Actor, Event, Origin, Outcome};
 use crate::auth::Person;
 use crate::base::{Code, DeviceId, Failure, PersonKey, Timestamp};
-use crate::lockout;
-use crate::mail::{Address, Content, FactorAdded, FactorRemoved, Letter, Occasion, Thing};
+use crate::mail::{Address, Content, Letter, Occasion};
 use crate::outbox;
 use crate::people::{self, Wish};
+use crate::session::SessionId;
 use crate::store::{Read, Tx};
-use crate::trust;
 use crate::wire::Me;
 use crate::words::Language;
 
-use super::{Desk, Device, Factor};
+use super::Desk;
 
 /// To whom letters are written that nobody gets (RFC 2606).
 const NOBODY: &str = "nobody@example.invalid";
@@ -72,6 +71,8 @@ pub struct By {
     pub key: PersonKey,
     /// The person, where they ask themselves: their token says what is known of them.
     pub person: Option<Person>,
+    /// Their session of the settings page, where they ask with its cookie.
+    pub session: Option<SessionId>,
     /// Who asks.
     pub actor: Actor,
     /// From where.
@@ -85,6 +86,7 @@ impl From<&Me> for By {
         By {
             key: me.key,
             person: Some(me.person.clone()),
+            session: me.session,
             actor: Actor::Person,
             origin: me.origin,
             wish: me.wish,
@@ -108,6 +110,8 @@ pub struct Deed<'a, 'tx> {
     pub person: PersonKey,
     /// As their token describes them, where they ask themselves.
     pub asker: Option<&'a Person>,
+    /// Their session of the settings page, where they ask with its cookie.
+    pub(super) session: Option<SessionId>,
     /// By whom.
     pub actor: Actor,
     /// From where.
@@ -207,6 +211,7 @@ impl Desk {
                     tx,
                     person: by.key,
                     asker: by.person.as_ref(),
+                    session: by.session,
                     actor: by.actor.clone(),
                     origin: by.origin,
                     wish: by.wish,
@@ -247,6 +252,7 @@ impl<'tx> Deed<'_, 'tx> {
             tx: self.tx,
             person,
             asker: None,
+            session: None,
             actor: Actor::System,
             origin: Origin {
                 ip: None,
@@ -282,68 +288,6 @@ impl Deed<'_, '_> {
             device: self.device,
             origin: self.origin,
         }
-    }
-
-    /// A factor was confirmed: its old misses are forgotten, no browser is trusted any more, the person is told, and where it is their first
-    /// they get backup codes, which are shown this once.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn added(
-        &mut self,
-        factor: &dyn Factor,
-        device: &Device,
-    ) -> Result<Option<Vec<String>>, Failure> {
-        self.about(device.device_id);
-        trust::forget_all(self.tx, self.person)?;
-        lockout::clear(self.tx, self.person, factor.kind())?;
-        let name = device.name.clone();
-        self.tell(|occasion| FactorAdded {
-            occasion,
-            factor: Thing {
-                kind: factor.kind(),
-                name: Some(&name),
-            },
-        })?;
-        self.desk
-            .factors
-            .backup_codes
-            .first_set(&self.desk.tools, self.tx, self.person, self.now)
-    }
-
-    /// A factor was removed. `notified` are addresses that are told besides those still known.
-    /// With the last factor go the backup codes, which have nothing left to stand in for.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn removed(
-        &mut self,
-        factor: &dyn Factor,
-        device: &Device,
-        notified: Vec<Address>,
-    ) -> Result<(), Failure> {
-        self.about(device.device_id);
-        trust::forget_all(self.tx, self.person)?;
-        if !factor.is_active(self.tx, self.person)? {
-            lockout::clear(self.tx, self.person, factor.kind())?;
-        }
-        if !self.desk.factors.any_active(self.tx, self.person)? {
-            self.desk
-                .factors
-                .backup_codes
-                .forget(self.tx, self.person)?;
-            lockout::clear(self.tx, self.person, self.desk.factors.backup_codes.kind())?;
-        }
-        let name = device.name.clone();
-        let notice = |occasion| FactorRemoved {
-            occasion,
-            factor: Thing {
-                kind: factor.kind(),
-                name: Some(&name),
-            },
-            by_operator: false,
-        };
-        self.tell_also(notified, notice)
     }
 
     /// Puts a notice to the person into the outbox, to every address of theirs that is known.
@@ -417,7 +361,11 @@ impl Deed<'_, '_> {
         }
     }
 
-    fn tell_also<'c, C: Content>(
+    /// As [`Deed::tell`], and to `addresses` besides.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) fn tell_also<'c, C: Content>(
         &mut self,
         addresses: Vec<Address>,
         content: impl FnOnce(Occasion<'c>) -> C,

@@ -18,7 +18,6 @@ use crate::lockout::{self, Standing};
 use crate::mail::{FactorUnlocked, Thing};
 use crate::policy;
 use crate::store::Read;
-use crate::trust;
 use crate::wire::{
     AuthorizationHeader, Body, ChangeRefusals, Fields, FromBody, Me, ReadRefusals, Refused,
 };
@@ -217,7 +216,7 @@ async fn unlock(
         // While it is locked, an answer of its own is refused here like anywhere.
         deed.prove(&answer, BackupCodes::Taken)?;
         lockout::clear(deed.tx, deed.person, kind)?;
-        trust::forget_all(deed.tx, deed.person)?;
+        deed.distrust()?;
         let factor = Thing { kind, name: None };
         Ok(deed.tell(|occasion| FactorUnlocked {
             occasion,

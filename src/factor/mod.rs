@@ -9,6 +9,7 @@ mod contested;
 mod deed;
 mod device;
 pub mod email;
+mod enrollment;
 mod healing;
 mod held;
 mod http;
@@ -210,6 +211,14 @@ pub trait Factor: Send + Sync {
     /// Those of the store.
     fn addresses(&self, _read: &dyn Read, _person: PersonKey) -> Result<Vec<Address>, Failure> {
         Ok(Vec::new())
+    }
+
+    /// Ends every set-up of it that the person has begun.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn forget_pending(&self, _tx: &mut Tx<'_>, _person: PersonKey) -> Result<(), Failure> {
+        Ok(())
     }
 
     /// Removes everything of it that the person has.

@@ -60,7 +60,7 @@ pub enum BackupCodes {
 
 impl Deed<'_, '_> {
     /// Has the person prove themselves: the current code of their app; a mailed code, where they have no app;
-    /// a backup code; or a proof made by a security key.
+    /// a backup code; or a proof made by a security key. Their session, if they ask with one, records it.
     ///
     /// # Errors
     /// A refusal where they have no factor, or the answer is wrong, late, or during a lock, of which a right
@@ -122,6 +122,7 @@ impl Deed<'_, '_> {
         )? {
             Verdict::Right => {
                 lockout::clear(self.tx, self.person, factor.kind())?;
+                self.note_proof(factor.kind())?;
                 Ok(self.tell_of_spent_code(factor)?)
             }
             Verdict::Used(wait) => refuse(used(wait)),

@@ -102,6 +102,7 @@ async fn round(desk: &Arc<Desk>) -> Result<bool, Failure> {
         let by = By {
             key: person,
             person: None,
+            session: None,
             actor: Actor::System,
             origin: Origin {
                 request: RequestId::draw(&*tools.entropy)?,

@@ -20,6 +20,7 @@ pub fn by(challenge_service: &str, whom: PersonKey, context: &Context, origin: O
     By {
         key: whom,
         person: None,
+        session: None,
         actor: Actor::Service {
             id: challenge_service.to_owned(),
         },

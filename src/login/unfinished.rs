@@ -48,6 +48,7 @@ pub async fn notify_of_unfinished(desk: &Arc<Desk>) -> Result<(), Failure> {
         let by = By {
             key: unfinished.person,
             person: None,
+            session: None,
             actor: Actor::System,
             origin: Origin {
                 request: RequestId::draw(&*tools.entropy)?,

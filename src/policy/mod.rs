@@ -4,6 +4,7 @@
 //! `mfad policy set` stored, which works at once and without a restart. This room knows kinds of
 //! factors by name alone.
 
+mod factor_change;
 #[cfg(test)]
 mod fuzz;
 mod record;
@@ -13,6 +14,7 @@ mod service;
 mod tests;
 mod words;
 
+pub use factor_change::FactorChangeProof;
 pub use rule::{Asked, Part, Policy, Source, shuts_out};
 pub use service::{
     CODES, OPERATORS_SHUT_OUT, POLICY_MISFIT, counted, grace, grace_until, hold, in_effect, set,

@@ -82,6 +82,7 @@ impl TestContextBuilder {
             mailer: None,
             signer: signer.await.unwrap(),
             policy: Arc::default(),
+            factor_change_proof: Default::default(),
             recent_auth: None,
             email_resend_after: 60,
             origin: "https://mfa.example.com".into(),

@@ -17,6 +17,7 @@ mod exchange;
 mod flight;
 mod keep;
 mod pending;
+mod proof;
 mod record;
 mod renew;
 mod rule;
@@ -36,6 +37,7 @@ pub const OPEN_TABLES: &[&str] = &[
 pub use client::{CALLBACK_PATH, Client, LOGIN_PATH, Way};
 pub use keep::{ABSOLUTE_SECONDS, IDLE_SECONDS, LiveSession, MOST_SESSIONS, end_all, live};
 pub use pending::{MOST_PENDING, MOST_PENDING_OF_BROWSER, PENDING_SECONDS};
+pub use proof::{PROOF_SECONDS, SessionId, SessionProof, forget_proofs, note_proof, proof};
 pub use renew::Resumed;
 pub use rule::return_path;
 pub use service::{CODES, SIGN_IN_FAILED, Seen, Sessions};

@@ -72,6 +72,12 @@ pub struct Kept {
     pub name: Option<String>,
     pub username: Option<String>,
     pub email: Option<String>,
+    /// When its user last proved a second factor in this session; nothing if they have not.
+    #[serde(default)]
+    pub verified_at: Option<Timestamp>,
+    /// The kind of that factor.
+    #[serde(default)]
+    pub verified_with: Option<String>,
 }
 
 impl Drop for Kept {

@@ -3,6 +3,7 @@
 use super::exchange::{self, NoTokens};
 use super::flight::Landing;
 use super::keep;
+use super::proof::SessionId;
 use super::record::Kept;
 use super::service::{RETRY_AFTER, Sessions};
 use crate::auth::{self, Person, UNAUTHENTICATED};
@@ -24,6 +25,8 @@ pub struct Resumed {
     pub person: Person,
     /// The access token.
     pub token: Secret<String>,
+    /// The session, where they came with one.
+    pub session: Option<SessionId>,
 }
 
 fn signed_out() -> Failure {
@@ -50,6 +53,7 @@ impl Sessions {
         Ok(Resumed {
             person,
             token: Secret::new(kept.access_token.clone()),
+            session: Some(SessionId(id)),
         })
     }
 

@@ -177,6 +177,9 @@ impl Sessions {
             name: signed_in.name.or(person.name),
             username: signed_in.username.or(person.username),
             email: signed_in.email.or(person.email.map(|email| email.address)),
+            // The sign-in is the issuer's word: only what is proved here counts.
+            verified_at: None,
+            verified_with: None,
         };
         let session = Handle::draw(&*self.entropy)?;
         let id = self.hash(&session, SESSION);

@@ -58,7 +58,7 @@ impl FromBody for CodeRequest {
 /// A request that may bring a code.
 #[derive(Debug, ToSchema)]
 pub struct OptionalCode {
-    /// Where this server asks for a recent sign-in: a code from the authenticator app, a mailed code, a backup code, or a proof made by a security key, in its place.
+    /// A code from the authenticator app, a mailed code, a backup code, or a proof made by a security key. Needed if the user has a factor, unless the token shows a sign-in with a second factor in the last 12 hours, or the session of the settings page a proof in the last 10 minutes.
     #[schema(required = false, nullable)]
     pub code: Option<String>,
 }

@@ -11,7 +11,7 @@ use crate::auth::{self, Person};
 use crate::base::{Failure, PersonKey, Secret};
 use crate::people::Wish;
 use crate::services::Services;
-use crate::session::{Resumed, Way};
+use crate::session::{Resumed, SessionId, Way};
 
 use super::cookie::{SESSION_COOKIE, cookie, from_own_page, not_from_elsewhere};
 use super::language::{accepted_language, chosen_language};
@@ -30,6 +30,8 @@ pub struct Me {
     pub wish: Wish,
     /// The token, for the issuer's userinfo.
     pub token: Secret<String>,
+    /// Their session, where they came with its cookie.
+    pub session: Option<SessionId>,
 }
 
 impl<S> FromRequestParts<S> for Me
@@ -42,7 +44,11 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
         let services = Services::from_ref(state);
         let origin = origin(parts)?;
-        let Resumed { person, token } = match session_cookie(parts, &services) {
+        let Resumed {
+            person,
+            token,
+            session,
+        } = match session_cookie(parts, &services) {
             Some(shown) => {
                 from_own_page(&parts.method, &parts.headers, &services.origin)?;
                 services.sessions.resume(shown, services.now()).await?
@@ -56,6 +62,7 @@ where
             origin,
             wish: wish(&parts.headers),
             token,
+            session,
         })
     }
 }
@@ -77,6 +84,7 @@ async fn by_token(parts: &Parts, services: &Services) -> Result<Resumed, Failure
     Ok(Resumed {
         person: caller.into_person()?,
         token,
+        session: None,
     })
 }
 

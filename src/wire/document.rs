@@ -18,6 +18,16 @@ pub struct AuthorizationHeader {
     authorization: Option<String>,
 }
 
+/// The header that brings a code where a body would get lost.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes a parameter that CodeHeader reads")]
+pub struct CodeHeaderParam {
+    /// What `code` in the body would be, for clients that send no body with DELETE. If both are there, they must be the same.
+    #[param(rename = "x-mfad-code", required = false, schema_with = string_or_null)]
+    x_mfad_code: Option<String>,
+}
+
 /// The headers by which a login service proves itself: either of them.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]

@@ -4,6 +4,7 @@
 mod body;
 mod caller;
 mod calling_service;
+mod code_header;
 mod cookie;
 mod document;
 mod fields;
@@ -19,10 +20,11 @@ pub(crate) use body::code_requests;
 pub use body::{Body, CodeRequest, FromBody, Nothing, OptionalCode};
 pub use caller::{Asker, Me, bearer_token};
 pub use calling_service::CallingService;
+pub use code_header::CodeHeader;
 pub use cookie::{SESSION_COOKIE, SIGN_IN_COOKIE, clear_cookie, cookie, from_own_page, set_cookie};
 pub use document::{
-    AuthorizationHeader, ChangeRefusals, HttpValidationError, Problem, ReadRefusals,
-    ServiceHeaders, ValidationError,
+    AuthorizationHeader, ChangeRefusals, CodeHeaderParam, HttpValidationError, Problem,
+    ReadRefusals, ServiceHeaders, ValidationError,
 };
 pub use fields::Fields;
 pub use language::{LANGUAGE_COOKIE, asked_language, chosen_language};

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 
 import { must, overview } from "./support/account.js";
-import { story } from "./support/story.js";
+import { usbPorts } from "./support/authenticator.js";
+import { isAccessible } from "./support/looks.js";
+import { picture, story } from "./support/story.js";
 import { totp, wrongTotp } from "./support/totp.js";
 
 const BACKUP_CODE = /^[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){3}$/i;
@@ -129,4 +131,37 @@ story("new backup codes take the place of the old ones", async ({ page, origin, 
   await page.keyboard.press("Enter");
   await app(page).getByText("That code is not right.").waitFor();
   await must(page, "POST", "/me/mfa/totp/disable", { code: fresh[0] });
+});
+
+story("who has an app proves it before a key is added, and before it is removed", async ({ page, origin, ear }) => {
+  await open(page, origin);
+  await app(page).getByRole("button", { name: "Set up" }).click();
+  const secret = await secretOn(page);
+  await app(page).getByRole("textbox").pressSequentially(totp(secret));
+  const codes = await backup(page).locator(".codes li").allInnerTexts();
+  await backup(page).getByRole("button", { name: "I have saved them" }).click();
+
+  await (await usbPorts(page)).plugIn();
+  ear.expects(400, 401);
+  const keys = page.getByRole("article", { name: "Security keys" });
+  await keys.getByRole("button", { name: "Add a key" }).click();
+  await keys.getByText("Confirm first that it is you.").waitFor();
+  await isAccessible(page, "a proof on the demo's page");
+  await picture(page, "demo proof", { fullPage: true });
+  await keys.getByRole("textbox").fill("nonsense");
+  await keys.getByRole("button", { name: "Confirm" }).click();
+  await keys.getByRole("alert").getByText("That code is not right.").waitFor();
+  assert.equal((await overview(page)).devices.length, 1);
+  await keys.getByRole("textbox").fill(codes[0]);
+  await keys.getByRole("button", { name: "Confirm" }).click();
+  await keys.getByText("Key 1").waitFor();
+
+  await keys.getByRole("button", { name: "Remove Key 1" }).click();
+  await keys.getByRole("button", { name: "Cancel" }).click();
+  assert.equal((await overview(page)).devices.length, 2);
+  await keys.getByRole("button", { name: "Remove Key 1" }).click();
+  await keys.getByRole("textbox").fill(codes[1]);
+  await keys.getByRole("button", { name: "Confirm" }).click();
+  await keys.getByText("Key 1").waitFor({ state: "detached" });
+  assert.equal((await overview(page)).devices.length, 1);
 });

@@ -39,20 +39,24 @@ story("a security key is added, listed, renamed, proves its owner and is removed
   assert.notEqual((await keysOf(page))[0].last_used_at, null);
   assert.deepEqual(await must(page, "POST", "/me/mfa/totp/disable", { code }), { enabled: false });
   await setUpApp(page);
-  ear.expects(400);
+  ear.expects(400, 401);
   assert.equal((await ask(page, "POST", "/me/mfa/totp/disable", { code })).body.code, "wrong_code");
 
   await press(page, "Remove The blue one");
+  await card(page).getByText("Confirm first that it is you.").waitFor();
+  await press(page, "Use a security key");
   await card(page).getByText("The blue one").waitFor({ state: "detached" });
   assert.deepEqual(await keysOf(page), []);
 });
 
-story("the same key cannot be added twice, and the page says so", async ({ page, origin }) => {
+story("the same key cannot be added twice, and the page says so", async ({ page, origin, ear }) => {
   const ports = await open(page, origin);
   await ports.plugIn();
   await press(page, "Add a key");
   await page.getByRole("button", { name: "I have saved them" }).click();
+  ear.expects(401);
   await press(page, "Add a key");
+  await press(page, "Use a security key");
   await card(page).getByText("This key is already registered.").waitFor();
   assert.equal((await keysOf(page)).length, 1, "nothing is left of the second try");
 });

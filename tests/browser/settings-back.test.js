@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { addKey, overview } from "./support/account.js";
+import { addKey, proofByKey, proveInSession, overview } from "./support/account.js";
 import { usbPorts } from "./support/authenticator.js";
 import { app, codes, isFocused, keys, mail, openSettings, press, saveCodes, secretOn } from "./support/settings.js";
 import { story } from "./support/story.js";
@@ -94,6 +94,7 @@ story("what is loaded anew shows no step, and Forward finds none for a key that 
   await (await usbPorts(page)).plugIn();
   await addKey(page, "Blue");
   await openSettings(page, origin);
+  await proveInSession(page, await proofByKey(page));
   await press(page, keys(page), "Rename “Blue”");
   assert.doesNotMatch(JSON.stringify(await page.evaluate(() => history.state)), /Blue/, "names stay on the page");
   await page.reload();

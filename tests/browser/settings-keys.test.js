@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-import { addKey, keysOf, overview, setUpApp } from "./support/account.js";
+import { addKey, keysOf, overview, proofByKey, proveInSession, setUpApp } from "./support/account.js";
 import { usbPorts } from "./support/authenticator.js";
 import { story } from "./support/story.js";
 import { codes, enter, isFocused, keys, openSettings, press, saveCodes } from "./support/settings.js";
@@ -22,6 +22,7 @@ async function withKeys(page, origin, ...names) {
     await addKey(page, one);
   }
   await openSettings(page, origin);
+  await proveInSession(page, await proofByKey(page));
   return { ports, key };
 }
 

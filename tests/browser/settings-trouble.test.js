@@ -102,6 +102,9 @@ story("who is signed out in the middle signs in again and comes back to what was
   assert.ok(await isFocused(box));
   assert.equal(await page.evaluate(() => sessionStorage.length), 0, "the place is kept no longer than it takes");
   await page.keyboard.press("Enter");
+  // Another session proves it for itself.
+  await keys(page).getByText("Confirm first that it is you.").waitFor();
+  await press(page, keys(page), "Use my key");
   await keys(page).getByText("It is called “The blue one” now.").waitFor();
 });
 

@@ -234,3 +234,22 @@ async fn letters_that_wait_for_long_are_said_by_a_running_server() {
         &["warning: mail: letters wait to leave, the oldest for 1 hour"],
     );
 }
+
+#[tokio::test]
+async fn that_a_password_is_enough_to_change_factors_is_warned_of_by_check_and_log() {
+    const WARNING: &str = "warning: factor-change-proof";
+    let mut site = Site::new().await;
+    let said = check(&site, 0).await;
+    assert!(!said.contains(WARNING), "{said}");
+    site.set("factor-change-proof", "off");
+    let said = check(&site, 0).await;
+    says(&said, &[WARNING, "anyone who knows a user's password"]);
+    let mut server = site.run("serve");
+    server.listening().await;
+    let log = server.stderr();
+    let warned = log
+        .lines()
+        .any(|line| line.contains("factor-change-proof is off") && line.contains("WARN"));
+    assert!(warned, "{log}");
+    server.stop().await;
+}

@@ -102,12 +102,13 @@ async fn people_find_everything_of_theirs_as_it_was() {
         unlock(&alice, &unspent[0]).await.ok();
         unlock(&alice, &unspent[0]).await.refused(400, "code_used");
 
-        // Carol ends what she began.
+        // Carol ends what she began. What she had begun beside it, without a factor to prove, ends with it.
         let carol = server.person("carol");
         let mailed = fixture.facts["carol"]["mailed"].as_str().unwrap();
         carol.code(email::CONFIRM, mailed).await.ok();
         let of_carol = fixture.app("carol");
-        carol.code(CONFIRM, &of_carol.code(at)).await.ok();
+        let reply = carol.code(CONFIRM, &of_carol.code(at)).await;
+        reply.refused(409, "not_pending");
 
         server.clock.forward(60);
         let now = server.clock.unix();

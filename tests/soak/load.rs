@@ -138,6 +138,9 @@ impl Load {
         let mut tokens = self.tokens.lock().unwrap();
         let token = tokens.entry(subject.to_owned()).or_insert_with(|| {
             let token = self.site.issuer.token(PUBLIC_URL, subject);
+            // Those who have a factor signed in with it.
+            let token = token.with("amr", serde_json::json!(["pwd", "mfa"]));
+            let token = token.with("auth_time", now());
             token.with("exp", now() + 3 * 3600).sign()
         });
         Client::new(self.address, Some(token.clone()))

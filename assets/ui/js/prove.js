@@ -100,14 +100,17 @@ export function prove(overview, { act, deed, kind = "", backup = true, without =
   return place;
 }
 
-/** What is shown where the server wants a more recent sign-in: a code will do, or another sign-in (RFC 9470). */
+/**
+ * What is shown where the server asks for a proof first: of a factor, if there is one, or else a more recent sign-in
+ * (RFC 9470). Where there is a factor that this browser cannot use, another sign-in may still show one.
+ */
 export function stepUp(overview, place, deed) {
   const ways = waysOf(overview);
   const again = session.kind === "cookie"
     && button(say("step_up.again"), () => signIn({ fresh: true, place }), { kind: ways.length > 0 ? "plain" : "" });
   return h("div", { class: "step-up" },
-    h("p", {}, say(ways.length > 0 ? "step_up.code" : "step_up.sign_in")),
-    ways.length > 0 && prove(overview, { act: say("step_up.act"), deed }),
+    h("p", {}, say(overview.enabled ? "step_up.code" : "step_up.sign_in")),
+    overview.enabled && prove(overview, { act: say("step_up.act"), deed }),
     again && h("div", { class: "actions" }, again),
     !again && ways.length === 0 && h("p", { class: "hint" }, say("step_up.elsewhere")));
 }

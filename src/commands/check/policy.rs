@@ -4,10 +4,21 @@ use std::collections::BTreeSet;
 
 use super::{failed, warning};
 use crate::config::Exit;
-use crate::policy::{Key, Part, Policy, Rule};
+use crate::policy::{FactorChangeProof, Key, Part, Policy, Rule};
 
 /// What the policy is called.
 const WHAT: &str = "the policy";
+
+/// Says it where the second factor does not protect from those who know a password.
+pub(super) fn factor_changes(proof: FactorChangeProof) {
+    if proof == FactorChangeProof::Off {
+        warning(
+            "factor-change-proof",
+            "off: anyone who knows a user's password can add a factor of their own and sign in with it",
+            "leave it out, or set it to when-enrolled",
+        );
+    }
+}
 
 /// Whether the policy that holds, part by part, can be satisfied where mail leaves or, without `mail`, does not.
 /// `services` are the login services that are registered.

@@ -162,6 +162,8 @@ fn a_policy_that_names_something_unknown_or_lets_nobody_in_is_refused_by_its_set
         ("email-factor", "maybe"),
         ("grace-days", "366"),
         ("trusted-device-days", "1.5"),
+        ("factor-change-proof", "on"),
+        ("factor-change-proof", ""),
         ("require-recent-auth", "10"),
         ("require-recent-auth", "59s"),
         ("require-recent-auth", "0m"),

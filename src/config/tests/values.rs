@@ -37,6 +37,8 @@ fn all_that_is_wrong_is_told_at_once() {
         "x",
         "--email-resend-after",
         "x",
+        "--factor-change-proof",
+        "x",
         "--require-recent-auth",
         "x",
         "--max-connections",
@@ -75,6 +77,7 @@ fn all_that_is_wrong_is_told_at_once() {
         "grace-days",
         "trusted-device-days",
         "email-resend-after",
+        "factor-change-proof",
         "require-recent-auth",
         "log",
         "log-format",
@@ -315,6 +318,24 @@ fn a_policy_is_said_in_flags_variables_and_files_alike() {
         .policy;
     assert_eq!(policy.words(Key::RequireMfa), [""; 0]);
     assert_eq!(policy.words(Key::AllowFactor).len(), 3);
+}
+
+#[test]
+fn users_who_have_a_factor_prove_it_unless_that_is_turned_off() {
+    use crate::policy::FactorChangeProof::{Off, WhenEnrolled};
+    assert_eq!(serve(ENOUGH).unwrap().factor_change_proof, WhenEnrolled);
+    for (text, proof) in [("when-enrolled", WhenEnrolled), ("off", Off)] {
+        let by_flag = [ENOUGH, &["--factor-change-proof", text]].concat();
+        assert_eq!(serve(&by_flag).unwrap().factor_change_proof, proof);
+        let variables: Variables<'_> = &[("MFAD_FACTOR_CHANGE_PROOF", text)];
+        let by_variable = serve_with(ENOUGH, variables).unwrap();
+        assert_eq!(by_variable.factor_change_proof, proof);
+        let folder = Folder::new();
+        let line = format!("factor-change-proof = \"{text}\"\n");
+        let file = folder.write("mfad.toml", &line, 0o644);
+        let by_file = serve(&[ENOUGH, &["--config", &file]].concat()).unwrap();
+        assert_eq!(by_file.factor_change_proof, proof);
+    }
 }
 
 #[test]

@@ -26,7 +26,30 @@ pub struct AccessClaims {
     pub client_id: String,
     pub scope: String,
     #[serde(flatten)]
+    pub sign_in: SignInClaims,
+    #[serde(flatten)]
     pub person: PersonClaims,
+}
+
+/// What an access token says of the sign-in that it comes from (RFC 9068 section 2.2.1).
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct SignInClaims {
+    /// When, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<u64>,
+    /// By which means, in the words of RFC 8176.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amr: Option<Vec<String>>,
+}
+
+impl SignInClaims {
+    /// A sign-in at `now` by a password and a second factor.
+    pub fn with_second_factor(now: Timestamp) -> Self {
+        SignInClaims {
+            auth_time: Some(now.unix()),
+            amr: Some(vec!["pwd".to_owned(), "mfa".to_owned()]),
+        }
+    }
 }
 
 /// What a token says of a person; nothing of a service.
@@ -91,6 +114,7 @@ impl Issuer {
         persona: Persona,
         client_id: &str,
         scope: &[String],
+        sign_in: SignInClaims,
     ) -> Result<String, Failure> {
         let now = self.now();
         let claims = AccessClaims {
@@ -105,6 +129,7 @@ impl Issuer {
             jti: BASE64URL_NOPAD.encode(&self.entropy.bytes::<16>()?),
             client_id: client_id.to_owned(),
             scope: scope.join(" "),
+            sign_in,
             person: PersonClaims::of(persona),
         };
         self.key.sign(ACCESS_TYP, &claims)

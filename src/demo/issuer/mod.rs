@@ -18,7 +18,7 @@ mod tests;
 mod token;
 mod userinfo;
 
-pub use self::claims::TOKEN_SECONDS;
+pub use self::claims::{SignInClaims, TOKEN_SECONDS};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -118,7 +118,7 @@ impl Issuer {
     ///
     /// # Errors
     /// `unavailable` without randomness; `internal` where the key does not sign.
-    pub fn token_for(&self, persona: Persona) -> Result<String, Failure> {
+    pub fn token_for(&self, persona: Persona, sign_in: SignInClaims) -> Result<String, Failure> {
         let (client_id, scope) = match persona.person() {
             Some(person) => (PAGE_CLIENT_ID, person.scopes),
             None => (SERVICE_CLIENT_ID, SERVICE_SCOPES),
@@ -128,7 +128,7 @@ impl Issuer {
             .filter(|scope| **scope != "offline_access")
             .map(|scope| (*scope).to_owned())
             .collect();
-        self.access_token(persona, client_id, &scope)
+        self.access_token(persona, client_id, &scope, sign_in)
     }
 
     /// The routes, to be nested under the path of the issuer's URL.

@@ -628,10 +628,18 @@ async fn userinfo_takes_only_its_own_live_access_tokens() {
             .await
             .status
     };
-    let good = opened.demo.issuer().token_for(Persona::Alice).unwrap();
+    let good = opened
+        .demo
+        .issuer()
+        .token_for(Persona::Alice, Default::default())
+        .unwrap();
     assert_eq!(ask(&format!("Bearer {good}")).await, StatusCode::OK);
     let other = open().await;
-    let foreign = other.demo.issuer().token_for(Persona::Alice).unwrap();
+    let foreign = other
+        .demo
+        .issuer()
+        .token_for(Persona::Alice, Default::default())
+        .unwrap();
     assert_eq!(
         ask(&format!("Bearer {foreign}")).await,
         StatusCode::UNAUTHORIZED

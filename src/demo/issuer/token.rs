@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq;
 use url::form_urlencoded;
 
 use super::Issuer;
-use super::claims::TOKEN_SECONDS;
+use super::claims::{SignInClaims, TOKEN_SECONDS};
 use super::client::{Client, Grants};
 use super::grants::{REFRESH_SECONDS, Refresh, draw_handle, print_of};
 use super::oauth::{NOT_KEPT, Parameters, Refusal, Wrong};
@@ -234,7 +234,12 @@ fn tokens_of(
     nonce: Option<&str>,
     now: Timestamp,
 ) -> Result<Tokens, Refusal> {
-    let access_token = issuer.access_token(grant.persona, &grant.client_id, scope)?;
+    let access_token = issuer.access_token(
+        grant.persona,
+        &grant.client_id,
+        scope,
+        SignInClaims::default(),
+    )?;
     let id_token = scope
         .iter()
         .any(|scope| scope == "openid")
@@ -274,7 +279,12 @@ fn own(
         ));
     }
     Ok(Tokens {
-        access_token: issuer.access_token(Persona::LoginService, &client.id, &scope)?,
+        access_token: issuer.access_token(
+            Persona::LoginService,
+            &client.id,
+            &scope,
+            SignInClaims::default(),
+        )?,
         token_type: "Bearer",
         expires_in: TOKEN_SECONDS,
         scope: scope.join(" "),

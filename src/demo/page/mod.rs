@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::guard::same_origin_only;
-use super::issuer::{Issuer, SERVICE_CLIENT_ID, TOKEN_SECONDS};
+use super::issuer::{Issuer, SERVICE_CLIENT_ID, SignInClaims, TOKEN_SECONDS};
 use super::mailbox::Mailbox;
 use super::persona::Persona;
 use super::problem;
@@ -102,6 +102,9 @@ pub fn routes(issuer: Arc<Issuer>, mailbox: Mailbox, clock: Arc<dyn Clock>) -> R
 #[derive(Deserialize)]
 struct TokenRequest {
     persona: String,
+    /// Whether the token is to say that the person signed in with a second factor just now.
+    #[serde(default)]
+    second_factor: bool,
 }
 
 /// A fresh token for a persona, and what a login service needs to fetch its own.
@@ -117,18 +120,23 @@ async fn token(State(page): State<Page>, headers: HeaderMap, body: Bytes) -> Res
             "The body must be application/json.",
         );
     }
-    let persona = serde_json::from_slice::<TokenRequest>(&body)
-        .ok()
-        .and_then(|request| Persona::named(&request.persona));
-    let Some(persona) = persona else {
+    let request = serde_json::from_slice::<TokenRequest>(&body).ok();
+    let asked = request
+        .and_then(|request| Some((Persona::named(&request.persona)?, request.second_factor)));
+    let Some((persona, second_factor)) = asked else {
         return problem(
             StatusCode::UNPROCESSABLE_ENTITY,
             "invalid",
             "The body must name a persona: alice, login-service or olga.",
         );
     };
-    let expires_at = page.clock.now().plus(TOKEN_SECONDS);
-    match page.issuer.token_for(persona) {
+    let now = page.clock.now();
+    let expires_at = now.plus(TOKEN_SECONDS);
+    let sign_in = match second_factor && persona.person().is_some() {
+        true => SignInClaims::with_second_factor(now),
+        false => SignInClaims::default(),
+    };
+    match page.issuer.token_for(persona, sign_in) {
         Ok(token) => {
             let mut answer = json!({
                 "persona": persona.id(),

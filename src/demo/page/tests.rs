@@ -26,6 +26,33 @@ async fn the_page_hands_out_a_token_for_each_persona() {
 }
 
 #[tokio::test]
+async fn a_token_says_that_its_person_showed_a_second_factor_where_that_is_asked_for() {
+    let opened = open().await;
+    for (body, shown) in [
+        (r#"{"persona":"alice"}"#, false),
+        (r#"{"persona":"alice","second_factor":false}"#, false),
+        (r#"{"persona":"alice","second_factor":true}"#, true),
+        // A service signs in with nothing of the kind.
+        (r#"{"persona":"login-service","second_factor":true}"#, false),
+    ] {
+        let answer = send(&opened.routes, "POST", "/demo/api/token", &[JSON], body).await;
+        let answer = answer.json();
+        let claims = answer["token"].as_str().unwrap().split('.').nth(1).unwrap();
+        let claims = data_encoding::BASE64URL_NOPAD
+            .decode(claims.as_bytes())
+            .unwrap();
+        let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+        assert_eq!(
+            claims["amr"] == serde_json::json!(["pwd", "mfa"]),
+            shown,
+            "{body}"
+        );
+        assert_eq!(claims.get("amr").is_some(), shown, "{body}");
+        assert_eq!(claims.get("auth_time").is_some(), shown, "{body}");
+    }
+}
+
+#[tokio::test]
 async fn a_name_that_was_rebound_to_loopback_gets_nothing() {
     let opened = open().await;
     for host in [

@@ -5,7 +5,6 @@ use crate::factor::{Answer, BackupCodesLeft, Deed, Healing, Refusal, Voided};
 use crate::mail::BackupCodesRegenerated;
 use crate::services::Services;
 use crate::store::{Read, Store, Tx};
-use crate::trust;
 
 use super::record::{CodeSet, KeptCode};
 use super::{BackupCodes, COUNT};
@@ -80,7 +79,7 @@ fn new_set(
 pub fn regenerate(deed: &mut Deed<'_, '_>, answer: &Answer) -> Result<Vec<String>, Refusal> {
     deed.prove(answer, Backup::NotTaken)?;
     let codes = new_set(&deed.desk.tools, deed.tx, deed.person, deed.now)?;
-    trust::forget_all(deed.tx, deed.person)?;
+    deed.distrust()?;
     deed.tell(|occasion| BackupCodesRegenerated { occasion })?;
     Ok(codes)
 }

@@ -168,6 +168,12 @@ impl Factor for EmailCodes {
         addresses(read, person)
     }
 
+    fn forget_pending(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
+        tx.delete::<Pending>(&person);
+        tx.delete::<MailedCode>(&(person, Purpose::TurnOn.name()));
+        Ok(())
+    }
+
     fn forget(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
         forget(tx, person)
     }

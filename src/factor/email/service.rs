@@ -45,17 +45,17 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me, code: Option<Answer>) -> Result<S
     let mailer = mailer(desk, &by, ACTION).await?;
     // The issuer is not asked for somebody who would be refused anyway.
     let brings_code = code.is_some();
-    desk.prepare(me, ACTION, move |deed| {
-        deed.lets_set_up(&deed.desk.factors.email)?;
-        if deed.tx.get::<Active>(&deed.person)?.is_some() {
-            return refuse(already_enabled());
-        }
-        if !brings_code {
-            deed.step_up(None)?;
-        }
-        quota::check(deed)
-    })
-    .await?;
+    let proven = desk
+        .prepare(me, ACTION, move |deed| {
+            deed.lets_set_up(&deed.desk.factors.email)?;
+            if deed.tx.get::<Active>(&deed.person)?.is_some() {
+                return refuse(already_enabled());
+            }
+            let proven = !brings_code && deed.step_up(None)?;
+            quota::check(deed)?;
+            Ok(proven)
+        })
+        .await?;
     let address = match known_address(&desk.tools, &me.person, &me.token).await {
         Err(failure)
             if failure.code() == codes::UNAVAILABLE || failure.code() == codes::INTERNAL =>
@@ -64,7 +64,7 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me, code: Option<Answer>) -> Result<S
         }
         other => other.map_err(Remembered::new),
     };
-    let (address, language, ticket, proved_with) = desk
+    let (address, language, ticket, proved_with, proven) = desk
         .prepare(me, ACTION, {
             move |deed| {
                 let address = match &address {
@@ -76,13 +76,15 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me, code: Option<Answer>) -> Result<S
                 if deed.tx.get::<Active>(&deed.person)?.is_some() {
                     return refuse(already_enabled());
                 }
+                let mut proven = proven;
                 if code.is_some() {
                     // Not spent on what would be refused anyway.
                     quota::check(deed)?;
-                    deed.step_up(code.as_ref())?;
+                    proven = deed.step_up(code.as_ref())?;
                 }
                 let ticket = reserve(deed, &address)?;
-                Ok((address, deed.language()?, ticket, deed.proved_with))
+                let language = deed.language()?;
+                Ok((address, language, ticket, deed.proved_with, proven))
             }
         })
         .await?;
@@ -101,6 +103,10 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me, code: Option<Answer>) -> Result<S
         if deed.tx.get::<Active>(&deed.person)?.is_some() {
             return refuse(already_enabled());
         }
+        // As may another factor, which asks for a proof.
+        if deed.is_void(proven)? {
+            return refuse(deed.asks_for_proof());
+        }
         keep(deed, &address, Purpose::TurnOn, &code)?;
         // A resend goes on with the same device.
         let known = deed
@@ -117,6 +123,7 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me, code: Option<Answer>) -> Result<S
             address: address.clone(),
             created_at,
             expires_at,
+            proven,
         };
         deed.tx.put_until(&deed.person, &pending, expires_at)?;
         deed.about(device_id);
@@ -216,7 +223,13 @@ pub fn confirm(
 ) -> Result<(Device, Option<Vec<String>>), Refusal> {
     let factor = &deed.desk.factors.email;
     deed.lets_set_up(factor)?;
-    let Some(pending) = deed.tx.get::<Pending>(&deed.person)? else {
+    let mut pending = deed.tx.get::<Pending>(&deed.person)?;
+    if let Some(found) = &pending
+        && deed.is_void(found.proven)?
+    {
+        pending = None;
+    }
+    let Some(pending) = pending else {
         return refuse(Failure::new(
             NOT_PENDING,
             "No address waits for confirmation. Ask for a code first.",

@@ -121,6 +121,11 @@ impl Factor for Totp {
         }
     }
 
+    fn forget_pending(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
+        tx.delete::<Pending>(&person);
+        Ok(())
+    }
+
     fn forget(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
         forget(tx, person);
         Ok(())

@@ -30,6 +30,10 @@ pub struct Pending {
     pub secret: Secret160,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
+    /// Whether its user proved a factor when it was begun. What was begun without a proof cannot be confirmed by a
+    /// user who has a factor by then.
+    #[serde(default)]
+    pub proven: bool,
 }
 
 impl Record for Pending {

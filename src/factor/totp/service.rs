@@ -6,7 +6,6 @@ use crate::factor::{
 use crate::lockout::{self, Standing};
 use crate::mail::{FactorReplaced, Thing};
 use crate::store::Store;
-use crate::trust;
 
 use super::record::{Active, Pending};
 use super::rule::{CodeCheck, PENDING_TTL, Secret160, check_code, clock_offset, step_at};
@@ -27,8 +26,8 @@ pub fn enable(deed: &mut Deed<'_, '_>, code: Option<&Answer>) -> Result<Begun, R
             "An authenticator app is set up already. Replace it, or turn it off first.",
         ));
     }
-    deed.step_up(code)?;
-    begin(deed)
+    let proven = deed.step_up(code)?;
+    begin(deed, proven)
 }
 
 /// Begins the set-up of another app beside the active one, which stays good until the new one is confirmed.
@@ -36,7 +35,7 @@ pub fn replace(deed: &mut Deed<'_, '_>, answer: &Answer) -> Result<Begun, Refusa
     deed.lets_set_up(&deed.desk.factors.totp)?;
     require_active(deed)?;
     deed.prove(answer, BackupCodes::Taken)?;
-    begin(deed)
+    begin(deed, true)
 }
 
 fn require_active(deed: &mut Deed<'_, '_>) -> Result<Active, Refusal> {
@@ -46,13 +45,14 @@ fn require_active(deed: &mut Deed<'_, '_>) -> Result<Active, Refusal> {
     }
 }
 
-fn begin(deed: &mut Deed<'_, '_>) -> Result<Begun, Refusal> {
+fn begin(deed: &mut Deed<'_, '_>, proven: bool) -> Result<Begun, Refusal> {
     let entropy = &*deed.desk.tools.entropy;
     let pending = Pending {
         device_id: DeviceId::draw(entropy)?,
         secret: Secret160::draw(entropy)?,
         created_at: deed.now,
         expires_at: deed.now.plus(PENDING_TTL),
+        proven,
     };
     deed.tx
         .put_until(&deed.person, &pending, pending.expires_at)?;
@@ -71,10 +71,13 @@ pub fn confirm(
 ) -> Result<(Device, Option<Vec<String>>), Refusal> {
     let factor = &deed.desk.factors.totp;
     deed.lets_set_up(factor)?;
-    let pending = deed
-        .tx
-        .get::<Pending>(&deed.person)?
-        .filter(|pending| deed.now < pending.expires_at);
+    let pending = deed.tx.get::<Pending>(&deed.person)?;
+    let mut pending = pending.filter(|pending| deed.now < pending.expires_at);
+    if let Some(found) = &pending
+        && deed.is_void(found.proven)?
+    {
+        pending = None;
+    }
     let Some(pending) = pending else {
         return refuse(Failure::new(
             NOT_PENDING,
@@ -114,7 +117,7 @@ pub fn confirm(
     deed.tx.delete::<Pending>(&deed.person);
     let device = active.device();
     if replaced {
-        trust::forget_all(deed.tx, deed.person)?;
+        deed.distrust()?;
         lockout::clear(deed.tx, deed.person, factor.kind())?;
         let name = device.name.clone();
         deed.tell(|occasion| FactorReplaced {

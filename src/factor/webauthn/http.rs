@@ -12,7 +12,8 @@ use webauthn_rs::prelude::{PublicKeyCredential, RegisterPublicKeyCredential};
 use crate::base::{Failure, Violation, display_text};
 use crate::factor::{Answer, Desk, Device};
 use crate::wire::{
-    AuthorizationHeader, Body, ChangeRefusals, Fields, FromBody, Me, Nothing, OptionalCode, Refused,
+    AuthorizationHeader, Body, ChangeRefusals, CodeHeader, CodeHeaderParam, Fields, FromBody, Me,
+    Nothing, OptionalCode, Refused,
 };
 
 use super::rule::LONGEST_NAME;
@@ -34,7 +35,7 @@ struct WebAuthnBeginRequest {
     /// At most 64 characters; the model's name where absent.
     #[schema(required = false, nullable)]
     name: Option<String>,
-    /// Where this server asks for a recent sign-in: a code from the authenticator app, a mailed code, a backup code, or a proof made by a security key, in its place.
+    /// A code from the authenticator app, a mailed code, a backup code, or a proof made by a security key. Needed if the user has a factor, unless the token shows a sign-in with a second factor in the last 12 hours, or the session of the settings page a proof in the last 10 minutes.
     #[schema(required = false, nullable)]
     code: Option<String>,
 }
@@ -168,16 +169,18 @@ struct Removed {
 
 /// Remove a WebAuthn security key.
 #[utoipa::path(delete, path = "/api/v1/me/mfa/webauthn/{device_id}", operation_id = "remove_webauthn_device",
-    summary = "Remove Webauthn Device", description = "Remove a WebAuthn security key.", tag = "mfa", params(("device_id" = String, Path), AuthorizationHeader), request_body = Option<OptionalCode>,
+    summary = "Remove Webauthn Device", description = "Remove a WebAuthn security key. Clients that send no body with DELETE bring the code in the header X-Mfad-Code.", tag = "mfa", params(("device_id" = String, Path), AuthorizationHeader, CodeHeaderParam), request_body = Option<OptionalCode>,
     responses((status = 200, description = "The key is removed", body = Removed), ChangeRefusals))]
 async fn remove(
     State(desk): State<Arc<Desk>>,
     me: Me,
     device_id: DevicePath,
+    header: CodeHeader,
     Body(request): Body<OptionalCode>,
 ) -> Result<Json<Removed>, Refused> {
     let device = device_id.map_or(None, |Path(id)| id.parse().ok());
-    let code = Answer::read_optional(request.code.as_deref());
+    let code = header.or(request)?;
+    let code = Answer::read_optional(code.as_deref());
     desk.act(&me, "webauthn.remove", move |deed| {
         service::remove(deed, code.as_ref(), device)
     })
@@ -194,7 +197,7 @@ struct RenameRequest {
     /// At most 64 characters, at least one of them visible.
     #[schema(min_length = 1)]
     name: String,
-    /// Where this server asks for a recent sign-in: a code from the authenticator app, a mailed code, a backup code, or a proof made by a security key, in its place.
+    /// A code from the authenticator app, a mailed code, a backup code, or a proof made by a security key. Needed if the user has a factor, unless the token shows a sign-in with a second factor in the last 12 hours, or the session of the settings page a proof in the last 10 minutes.
     #[schema(required = false, nullable)]
     code: Option<String>,
 }

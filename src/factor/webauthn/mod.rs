@@ -179,6 +179,15 @@ impl Factor for SecurityKeys {
         })
     }
 
+    fn forget_pending(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
+        for (key, ceremony) in ceremonies(tx, person)? {
+            if matches!(ceremony.step, Step::Register { .. }) {
+                tx.delete::<Ceremony>(&key);
+            }
+        }
+        Ok(())
+    }
+
     fn forget(&self, tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
         forget(tx, person)
     }

@@ -123,6 +123,10 @@ pub enum Step {
         device_id: DeviceId,
         name: Option<String>,
         state: SecurityKeyRegistration,
+        /// Whether its user proved a factor when it was begun. What was begun without a proof cannot be
+        /// completed by a user who has a factor by then.
+        #[serde(default)]
+        proven: bool,
     },
     Verify {
         state: SecurityKeyAuthentication,

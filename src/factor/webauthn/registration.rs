@@ -27,7 +27,7 @@ pub fn begin_registration(
     if keys.credentials.len() >= MOST_KEYS {
         return refuse(too_many());
     }
-    deed.step_up(code)?;
+    let proven = deed.step_up(code)?;
     let entropy = &*deed.desk.tools.entropy;
     if keys.handle.is_nil() {
         keys.handle = Uuid::from_bytes(entropy.bytes()?);
@@ -58,6 +58,7 @@ pub fn begin_registration(
         device_id,
         name: name.and_then(|name| display_text(name, LONGEST_NAME)),
         state,
+        proven,
     };
     let (challenge_id, expires_at) = keep(deed, step)?;
     Ok(Begun {
@@ -84,12 +85,14 @@ pub async fn complete_registration(
             device_id,
             name: begun_with,
             state,
+            proven,
         } if Some(device_id) == device => {
             let name = name
                 .and_then(|name| display_text(&name, LONGEST_NAME))
                 .or(begun_with);
             check_registration(desk, &answer, &state)
                 .map(|key| new_credential(key, device_id, name, &answer, desk.tools.now()))
+                .map(|credential| (credential, proven))
         }
         // Another ceremony's answer, or another device's.
         _ => Err(Failure::not_found()),
@@ -100,7 +103,9 @@ pub async fn complete_registration(
         deed.lets_set_up(&deed.desk.factors.webauthn)?;
         let mut keys = deed.tx.get::<Keys>(&deed.person)?.unwrap_or_default();
         let credential = match &checked {
-            Ok(credential) => credential.clone(),
+            // Another factor may have been confirmed since the ceremony was taken.
+            Ok((_, proven)) if deed.is_void(*proven)? => return refuse(Failure::not_found()),
+            Ok((credential, _)) => credential.clone(),
             // The library has no word of its own for an excluded key.
             Err(remembered) if remembered.is(WEBAUTHN_FAILED) && keys.hold(&claimed) => {
                 return refuse(key_known());

@@ -127,7 +127,7 @@ pub fn remove(
     }
     for (key, ceremony) in ceremonies(deed.tx, deed.person)? {
         if matches!(ceremony.step, Step::Register { device_id, .. } if device_id == device) {
-            deed.step_up(code)?;
+            deed.step_up_to_give_up(code)?;
             deed.tx.delete::<Ceremony>(&key);
             return Ok(());
         }

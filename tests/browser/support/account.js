@@ -4,11 +4,14 @@ import assert from "node:assert/strict";
 
 import { totp } from "./totp.js";
 
-/** Asks the API from within the page with a persona's token: `{ status, body, headers }`. */
+/**
+ * Asks the API from within the page with a persona's token, which says that they signed in with a second factor just
+ * now: `{ status, body, headers }`.
+ */
 export function ask(page, method, path, body, persona = "alice") {
   return page.evaluate(async ({ method, path, body, persona }) => {
     const json = { "Content-Type": "application/json" };
-    const grant = await fetch("/demo/api/token", { method: "POST", headers: json, body: JSON.stringify({ persona }) });
+    const grant = await fetch("/demo/api/token", { method: "POST", headers: json, body: JSON.stringify({ persona, second_factor: true }) });
     const { token } = await grant.json();
     const response = await fetch(`/api/v1${path}`, {
       method, headers: { Authorization: `Bearer ${token}`, ...(body ? json : {}) }, body: body && JSON.stringify(body),
@@ -79,6 +82,22 @@ export async function answerVerification(page) {
 export async function proofByKey(page) {
   const { code } = await must(page, "POST", "/me/mfa/webauthn/verify/complete", await answerVerification(page));
   return code;
+}
+
+/**
+ * Proves a factor in the session of the settings page, as a user has who has just changed something there: `code` is
+ * of one of hers. Nothing else comes of it.
+ */
+export async function proveInSession(page, code) {
+  const statuses = await page.evaluate(async (code) => {
+    const headers = { "Content-Type": "application/json", "X-Mfad": "1" };
+    const path = "/api/v1/me/mfa/webauthn";
+    const begun = await fetch(`${path}/register/begin`, { method: "POST", headers, body: JSON.stringify({ code }) });
+    const { device_id: id } = await begun.json();
+    const ended = await fetch(`${path}/${id}`, { method: "DELETE", headers });
+    return [begun.status, ended.status];
+  }, code);
+  assert.deepEqual(statuses, [200, 200]);
 }
 
 /** The same answer as if another page had asked for it. */

@@ -2,6 +2,7 @@
 
 mod backup_codes;
 pub mod email;
+mod factor_change;
 mod history;
 mod input;
 mod languages;

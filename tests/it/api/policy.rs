@@ -36,6 +36,7 @@ fn employee(server: &Server, subject: &str) -> Client {
     let token = server
         .issuer
         .token(PUBLIC_URL, subject)
+        .with_second_factor()
         .with("tenant_id", "acme")
         .with("scope", "openid staff");
     server.bearer(token.sign())
@@ -416,7 +417,10 @@ async fn a_grace_runs_from_when_somebody_was_first_asked() {
 }
 
 fn operator(server: &Server, subject: &str) -> Client {
-    let token = server.issuer.token(PUBLIC_URL, subject);
+    let token = server
+        .issuer
+        .token(PUBLIC_URL, subject)
+        .with_second_factor();
     server.bearer(token.with("scope", "openid mfa:admin").sign())
 }
 

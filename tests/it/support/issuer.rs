@@ -138,6 +138,13 @@ impl Token<'_> {
         self
     }
 
+    /// Of a user who has just signed in with a second factor.
+    pub fn with_second_factor(self) -> Self {
+        let now = self.claims["iat"].clone();
+        self.with("auth_time", now)
+            .with("amr", json!(["pwd", "mfa"]))
+    }
+
     pub fn of_type(mut self, typ: &'static str) -> Self {
         self.typ = typ;
         self

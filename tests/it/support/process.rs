@@ -135,8 +135,8 @@ impl Site {
 
     /// Somebody with an ordinary token for the server at that address.
     pub fn person(&self, address: SocketAddr, subject: &str) -> Client {
-        let token = self.issuer.token(PUBLIC_URL, subject).sign();
-        Client::new(address, Some(token))
+        let token = self.issuer.token(PUBLIC_URL, subject);
+        Client::new(address, Some(token.with_second_factor().sign()))
     }
 }
 

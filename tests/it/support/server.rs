@@ -16,7 +16,7 @@ use mfad::config::{
 };
 use mfad::console::{self, Answer, Order, Tools};
 use mfad::factor::{Desk, set_policy, unset_policy};
-use mfad::policy::{self, Key, Policy};
+use mfad::policy::{self, FactorChangeProof, Key, Policy};
 use mfad::server::{Listener, TlsFiles};
 use mfad::words::Language;
 use tempfile::TempDir;
@@ -43,6 +43,8 @@ pub struct Options {
     pub policy: Policy,
     /// Routes beside its own.
     pub extra: Option<Extra>,
+    /// Whether users who have a factor prove one before their factors change.
+    pub factor_change_proof: FactorChangeProof,
     /// How many seconds ago somebody may have signed in who makes a change.
     pub recent_auth: Option<u64>,
     /// Seconds between two mailed codes to one person, if not 60.
@@ -167,6 +169,7 @@ impl Server {
             }),
             ca_file: None,
             policy: options.policy,
+            factor_change_proof: options.factor_change_proof,
             recent_auth: options.recent_auth,
             email_resend_after: options.email_resend_after.unwrap_or(60),
             copies: None,
@@ -272,9 +275,17 @@ impl Server {
         Client::new(self.address, None)
     }
 
-    /// A person with an ordinary token, good for an hour.
+    /// A person who has just signed in with all that they have; their token is good for an hour.
     pub fn person(&self, subject: &str) -> Client {
-        self.bearer(self.issuer.token(PUBLIC_URL, subject).sign())
+        let token = self.issuer.token(PUBLIC_URL, subject);
+        self.bearer(token.with_second_factor().sign())
+    }
+
+    /// Anyone who knows a person's password: the token says that they showed nothing else.
+    pub fn password_only(&self, subject: &str) -> Client {
+        let token = self.issuer.token(PUBLIC_URL, subject);
+        let token = token.with("amr", serde_json::json!(["pwd"]));
+        self.bearer(token.with("auth_time", self.clock.unix()).sign())
     }
 
     pub fn alice(&self) -> Client {

@@ -1,0 +1,116 @@
+//! What it brings with it that a factor is added or removed, whatever its kind.
+
+use crate::base::Failure;
+use crate::lockout;
+use crate::mail::{Address, FactorAdded, FactorRemoved, Thing};
+use crate::session;
+use crate::trust;
+
+use super::deed::Deed;
+use super::{Device, Factor, Status};
+
+impl Deed<'_, '_> {
+    /// A factor was confirmed: its old misses are forgotten, no browser is trusted any more, and the person is
+    /// told. With their first one they get backup codes, which are shown this once, and every other set-up ends
+    /// that was begun before there was a factor to prove.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn added(
+        &mut self,
+        factor: &dyn Factor,
+        device: &Device,
+    ) -> Result<Option<Vec<String>>, Failure> {
+        self.about(device.device_id);
+        self.distrust()?;
+        lockout::clear(self.tx, self.person, factor.kind())?;
+        if self.active_devices()? == 1 {
+            for other in self.desk.factors.all() {
+                other.forget_pending(self.tx, self.person)?;
+            }
+            self.note_proof(factor.kind())?;
+        }
+        let name = device.name.clone();
+        self.tell(|occasion| FactorAdded {
+            occasion,
+            factor: Thing {
+                kind: factor.kind(),
+                name: Some(&name),
+            },
+        })?;
+        self.desk
+            .factors
+            .backup_codes
+            .first_set(&self.desk.tools, self.tx, self.person, self.now)
+    }
+
+    /// A factor was removed. `notified` are addresses that are told besides those still known.
+    /// With the last factor go the backup codes, which have nothing left to stand in for.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn removed(
+        &mut self,
+        factor: &dyn Factor,
+        device: &Device,
+        notified: Vec<Address>,
+    ) -> Result<(), Failure> {
+        self.about(device.device_id);
+        self.distrust()?;
+        if !factor.is_active(self.tx, self.person)? {
+            lockout::clear(self.tx, self.person, factor.kind())?;
+        }
+        if !self.desk.factors.any_active(self.tx, self.person)? {
+            self.desk
+                .factors
+                .backup_codes
+                .forget(self.tx, self.person)?;
+            lockout::clear(self.tx, self.person, self.desk.factors.backup_codes.kind())?;
+            // The next factor is a new beginning: nothing that was proved before says anything about it.
+            session::forget_proofs(self.tx, self.person, None)?;
+        }
+        let name = device.name.clone();
+        let notice = |occasion| FactorRemoved {
+            occasion,
+            factor: Thing {
+                kind: factor.kind(),
+                name: Some(&name),
+            },
+            by_operator: false,
+        };
+        self.tell_also(notified, notice)
+    }
+
+    /// Ends what earlier proofs have opened elsewhere: the trust in browsers, and what was proved in other sessions.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) fn distrust(&mut self) -> Result<(), Failure> {
+        trust::forget_all(self.tx, self.person)?;
+        session::forget_proofs(self.tx, self.person, self.session)
+    }
+
+    /// Records in the session, if there is one, that its user proved a factor of the kind `with`.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) fn note_proof(&mut self, with: &'static str) -> Result<(), Failure> {
+        match self.session {
+            Some(session) => session::note_proof(self.tx, session, self.person, with, self.now),
+            None => Ok(()),
+        }
+    }
+
+    /// How many devices the person has that can stand by themselves, whatever policy and lockout say of them.
+    fn active_devices(&self) -> Result<usize, Failure> {
+        let mut count = 0;
+        for factor in self.desk.factors.all() {
+            if factor.stands_alone() {
+                let devices = factor.devices(self.tx, self.person, self.now)?;
+                let active = devices.iter().filter(|one| one.status == Status::Active);
+                count += active.count();
+            }
+        }
+        Ok(count)
+    }
+}
