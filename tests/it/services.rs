@@ -466,7 +466,7 @@ async fn another_users_orders_are_not_heard() {
 
 #[tokio::test]
 async fn what_an_unknown_user_means_is_changed_on_the_server_and_on_its_store() {
-    let mut site = Site::new().await;
+    let site = Site::new().await;
     for running in [false, true] {
         let id = format!("radius-{running}");
         let mut server = match running {
