@@ -8,7 +8,6 @@ use crate::auth::{IssuerSettings, KeySource, Outbound, Verifier};
 use crate::base::{OsEntropy, Secret, TestClock};
 use crate::clients::Doorkeeper;
 use crate::metrics::Metrics;
-use crate::policy::FactorChangeProof;
 use crate::session::{Sessions, Way};
 use crate::signing::Signer;
 use crate::store::testing::TestStore;
@@ -83,7 +82,7 @@ impl TestContextBuilder {
             mailer: None,
             signer: signer.await.unwrap(),
             policy: Arc::default(),
-            factor_change_proof: FactorChangeProof::default(),
+            factor_change_proof: Default::default(),
             recent_auth: None,
             email_resend_after: 60,
             origin: "https://mfa.example.com".into(),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::record::{Kept, OfPerson};
 use crate::base::{Failure, PersonKey, Timestamp};
 use crate::crypto::CodeHash;
-use crate::store::{Order, Read, Scan, Tx};
+use crate::store::{Order, Read, Record, Scan, Tx};
 
 /// A session that is not used ends after so many seconds. A use is noted once a minute, so it may be a minute less.
 pub const IDLE_SECONDS: u64 = 30 * 60;
@@ -15,6 +15,8 @@ pub const ABSOLUTE_SECONDS: u64 = 12 * 60 * 60;
 
 /// How many sessions a person can have; of more, the oldest goes.
 pub const MOST_SESSIONS: usize = 10;
+
+type SessionRow = (<OfPerson as Record>::Key, OfPerson);
 
 /// Where a session stands.
 pub(super) fn key(id: &CodeHash) -> Vec<u8> {
@@ -57,10 +59,20 @@ pub(super) fn remove(tx: &mut Tx<'_>, id: &CodeHash) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The sessions of a person, the living ones and those that are over.
+pub(super) fn of_person(read: &dyn Read, person: PersonKey) -> Result<Vec<SessionRow>, Failure> {
+    read.list::<OfPerson>(&Scan {
+        prefix: person.as_bytes(),
+        past: None,
+        order: Order::Ascending,
+        limit: MOST_SESSIONS * 8,
+    })
+}
+
 /// Ends the oldest sessions of a person until there is room for one more.
 fn make_room(tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
     let mut living = Vec::new();
-    for (at, row) in tx.list::<OfPerson>(&of_person(&person))? {
+    for (at, row) in of_person(tx, person)? {
         match tx.get::<Kept>(&at.1)? {
             Some(_) => living.push((row.created_at, at)),
             None => tx.delete::<OfPerson>(&at),
@@ -96,7 +108,7 @@ pub fn live(
     now: Timestamp,
 ) -> Result<Vec<LiveSession>, Failure> {
     let mut sessions = Vec::new();
-    for ((_, id), _) in read.list::<OfPerson>(&of_person(&person))? {
+    for ((_, id), _) in of_person(read, person)? {
         if let Some(kept) = read.get::<Kept>(&id)?.filter(|kept| now < kept.end()) {
             sessions.push(LiveSession {
                 created_at: kept.created_at,
@@ -114,7 +126,7 @@ pub fn live(
 /// Those of the store.
 pub fn end_all(tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
     loop {
-        let rows = tx.list::<OfPerson>(&of_person(&person))?;
+        let rows = of_person(tx, person)?;
         for (at, _) in &rows {
             tx.delete::<Kept>(&at.1);
             tx.delete::<OfPerson>(at);
@@ -122,16 +134,6 @@ pub fn end_all(tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
         if rows.is_empty() {
             return Ok(());
         }
-    }
-}
-
-/// The rows of a person's sessions; some may have ended before.
-pub(super) fn of_person(person: &PersonKey) -> Scan<'_> {
-    Scan {
-        prefix: person.as_bytes(),
-        past: None,
-        order: Order::Ascending,
-        limit: MOST_SESSIONS * 8,
     }
 }
 

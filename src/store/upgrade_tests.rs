@@ -56,12 +56,13 @@ fn double(tx: &mut Tx<'_>, past: Option<&[u8]>) -> Result<Option<Vec<u8>>, Failu
         limit: 1,
         ..ALL_ROWS
     };
+    let mut last = None;
     for (key, Tallies { mut by_kind }) in tx.list::<Tallies>(&next)? {
         by_kind.push(2 * by_kind[0]);
         tx.put(&key, &Tallies { by_kind })?;
-        return Ok(Some(key.encode()));
+        last = Some(key.encode());
     }
-    Ok(None)
+    Ok(last)
 }
 
 fn break_off(_: &mut Tx<'_>, _: Option<&[u8]>) -> Result<Option<Vec<u8>>, Failure> {
