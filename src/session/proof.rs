@@ -2,7 +2,7 @@
 //! are asked once. It counts for no other session, and for no bearer token.
 
 use super::keep;
-use super::record::{Kept, OfPerson};
+use super::record::Kept;
 use crate::base::{Failure, PersonKey, Timestamp};
 use crate::crypto::CodeHash;
 use crate::store::{Read, Tx};
@@ -93,7 +93,7 @@ pub fn forget_proofs(
     except: Option<SessionId>,
 ) -> Result<(), Failure> {
     let except = except.map(|session| keep::key(&session.0));
-    for ((_, at), _) in tx.list::<OfPerson>(&keep::of_person(&person))? {
+    for ((_, at), _) in keep::of_person(tx, person)? {
         if Some(&at) == except.as_ref() {
             continue;
         }

@@ -128,6 +128,7 @@ pub fn member(server: &Server, tenant: &str, subject: &str, username: &str) -> C
     let token = server
         .issuer
         .token(PUBLIC_URL, subject)
+        .with_second_factor()
         .with("tenant_id", tenant)
         .with("preferred_username", username);
     server.bearer(token.sign())
