@@ -129,7 +129,8 @@ pub fn member(server: &Server, tenant: &str, subject: &str, username: &str) -> C
         .issuer
         .token(PUBLIC_URL, subject)
         .with("tenant_id", tenant)
-        .with("preferred_username", username);
+        .with("preferred_username", username)
+        .with_second_factor();
     server.bearer(token.sign())
 }
 
