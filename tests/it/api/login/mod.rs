@@ -130,7 +130,8 @@ pub fn member(server: &Server, tenant: &str, subject: &str, username: &str) -> C
         .token(PUBLIC_URL, subject)
         .with_second_factor()
         .with("tenant_id", tenant)
-        .with("preferred_username", username);
+        .with("preferred_username", username)
+        .with_second_factor();
     server.bearer(token.sign())
 }
 

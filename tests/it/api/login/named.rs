@@ -105,7 +105,7 @@ async fn a_name_is_read_at_the_answer_as_it_is_at_the_opening() {
         json!({"username": "alice", "user": "alice"}),
         json!({"subject": ""}),
         json!({"username": ""}),
-        json!({"username": " alice"}),
+        json!({"username": " "}),
         json!({"username": "ali\u{0}ce"}),
         json!({"subject": "x".repeat(256)}),
         json!({"subject": 7}),
