@@ -35,7 +35,7 @@ impl Record for PendingNotice {
     const TABLE: &'static str = "told of a reset";
 }
 
-/// Removes every factor of `person` by order of an operator, with all that hangs on them: see [`held::forget_all`]. It
+/// Removes every factor of `person` by order of an operator, with all that hangs on them: see `held::forget_all`. It
 /// stands in their history, and they are told by mail at every address that is known, which this returns.
 ///
 /// # Errors
