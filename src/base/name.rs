@@ -11,6 +11,9 @@ use unicode_normalization::UnicodeNormalization;
 /// Passes after which a form stands. Two are enough for all of Unicode 17, as a test shows.
 const PASSES: usize = 4;
 
+/// The sign that stands before the domain of an address, in all its widths.
+const AT: [char; 3] = ['@', '\u{ff20}', '\u{fe6b}'];
+
 /// `name` as it is compared: compatibility forms composed (NFKC), case folded in full, without what shows nothing, each
 /// run of spaces one space and none at either end (RFC 4518 section 2). The form of a form is itself.
 ///
@@ -36,11 +39,19 @@ pub fn prepared_name(name: &str) -> Option<String> {
 /// `None` as for [`prepared_name`].
 pub fn prepared_address(address: &str) -> Option<String> {
     let form = prepared_name(address)?;
-    let Some((local, domain)) = form.rsplit_once('@') else {
+    let Some((local, domain)) = address.rsplit_once(AT) else {
         return Some(form);
     };
-    // A domain that could be none is compared as it stands.
-    let domain = idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_owned());
+    // IDNA maps letters in a way of its own: ß and ss are two domains. A domain that could be none is compared like a name.
+    let in_ascii = |domain: &str| {
+        let ascii = idna::domain_to_ascii(domain).ok();
+        ascii.filter(|ascii| !ascii.is_empty())
+    };
+    let domain = in_ascii(domain.trim_matches(is_blank)).unwrap_or_else(|| {
+        let domain = prepared_name(domain).unwrap_or_default();
+        in_ascii(&domain).unwrap_or(domain)
+    });
+    let local = prepared_name(local).unwrap_or_default();
     Some(format!("{local}@{}", domain.trim_end_matches('.')))
 }
 
@@ -50,6 +61,10 @@ fn pass(form: &str) -> String {
     let folded = UniCase::unicode(shown).to_folded_case();
     let mut next = String::with_capacity(folded.len());
     for character in folded.nfkc() {
+        // The dot above is part of i: directories fold the capital of Turkish, which has one, to a plain i.
+        if character == '\u{307}' && next.ends_with('i') {
+            continue;
+        }
         match is_space(character) {
             true if next.is_empty() || next.ends_with(' ') => {}
             true => next.push(' '),
@@ -66,6 +81,10 @@ fn is_ignored(character: char) -> bool {
     CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
         || matches!(character, '\u{1806}' | '\u{fffc}')
         || format() == GeneralCategory::Format
+}
+
+fn is_blank(character: char) -> bool {
+    is_space(character) || is_ignored(character)
 }
 
 fn is_space(character: char) -> bool {
@@ -126,6 +145,8 @@ mod tests {
             ("straße", Some("strasse")),
             ("Ki\u{17f}a", Some("kisa")),
             ("\u{212a}im", Some("kim")),
+            ("İpek", Some("ipek")),
+            ("al\u{130}ce", Some("alice")),
             ("ИВАН", Some("иван")),
             ("\u{1c90}", Some("\u{10d0}")),
             ("\u{ab70}", Some("\u{13a0}")),
@@ -163,6 +184,11 @@ mod tests {
                 "hugo@XN--bcher-kva.example",
                 Some("hugo@xn--bcher-kva.example"),
             ),
+            // Two domains, which only case folding takes for one.
+            ("hugo@straße.example", Some("hugo@xn--strae-oqa.example")),
+            ("hugo@strasse.example", Some("hugo@strasse.example")),
+            ("ni@βόλος.example", Some("ni@xn--nxasmm1c.example")),
+            ("ni@ΒΌΛΟΣ.example", Some("ni@xn--nxasmq6b.example")),
             ("\"a@b\"@example.com", Some("\"a@b\"@example.com")),
             ("a_b@under_score.example", Some("a_b@under_score.example")),
             ("alice", Some("alice")),

@@ -153,7 +153,14 @@ fn confirm(user: &UserView) -> Result<(), StartError> {
     let mut typed = String::new();
     let read = io::stdin().lock().read_line(&mut typed);
     match read {
-        Ok(_) if typed.trim_end_matches(['\r', '\n']) == name => Ok(()),
+        // What shows nothing in a name cannot be typed: the subject and the id do as well.
+        Ok(_)
+            if [name, &identity.subject, &String::from(identity.id)]
+                .iter()
+                .any(|it| typed.trim_end_matches(['\r', '\n']) == it.as_str()) =>
+        {
+            Ok(())
+        }
         _ => Err(refused(
             "that is not the name of the user",
             "nothing was changed",
@@ -169,14 +176,21 @@ fn told(done: &UserReset) -> String {
         was_last_operator,
     } = done;
     let name = view::name(&before.identity);
-    let mut text = format!(
-        "Removed from {name}: {}.\nFrom now on the password alone is enough to sign in as {name}, until they set up a \
-         factor (policy may ask for it).\n",
-        view::held(before)
+    let mut text = format!("Removed from {name}: {}.\n", view::held(before));
+    text.push_str(&match before.required {
+        false => format!(
+            "From now on the password alone is enough to sign in as {name}, until they set up a factor (policy may ask \
+             for it).\n"
+        ),
+        true => format!(
+            "From now on the password alone is enough to set up a new factor for {name}, which the policy requires at \
+             the next sign-in.\n"
+        ),
+    });
+    text.push_str(
+        "Tokens that the issuer gave them before stay good until they expire: end their sessions there if a device was \
+         stolen.\n",
     );
-    if before.required {
-        text.push_str("The policy requires a second factor of them.\n");
-    }
     match notified.as_slice() {
         [] => text.push_str("No address of theirs is known, so no mail tells them.\n"),
         some => {

@@ -177,6 +177,29 @@ impl Desk {
         .await
     }
 
+    /// Whether the token of a user whom the server has met says something new of them.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) fn has_news(
+        &self,
+        read: &dyn Read,
+        me: &Me,
+        now: Timestamp,
+    ) -> Result<bool, Failure> {
+        let enrolled = |read: &dyn Read| self.factors.any_active(read, me.key);
+        let keys = self.tools.keys();
+        people::has_news(read, keys, me.key, &me.person, me.wish, &enrolled, now)
+    }
+
+    /// Records what the token of a user says of them, though they change nothing: a user who has another name or tenant
+    /// by now is known under it from the moment their page is open. Reading does not fail because this does.
+    pub(super) async fn learn(self: &Arc<Self>, me: &Me) {
+        if let Err(failure) = self.prepare(me, "account.seen", |_| Ok(())).await {
+            tracing::debug!(?failure, "what a token says of its user was not recorded");
+        }
+    }
+
     /// `counts` says whether it is counted when it is done; when it is refused it always is.
     async fn run<T, F, A>(
         self: &Arc<Self>,

@@ -114,7 +114,7 @@ impl Desk {
     tag = "mfa", params(AuthorizationHeader), responses((status = 200, description = "The overview", body = Overview), ReadRefusals))]
 async fn overview(State(desk): State<Arc<Desk>>, me: Me) -> Result<Json<Overview>, Refused> {
     let now = desk.tools.now();
-    let overview = desk.tools.store.read(|read| {
+    let (overview, has_news) = desk.tools.store.read(|read| {
         let mut devices = Vec::new();
         for factor in desk.factors.all() {
             let mut own = factor.devices(read, me.key, now)?;
@@ -127,7 +127,7 @@ async fn overview(State(desk): State<Arc<Desk>>, me: Me) -> Result<Json<Overview
             }
             devices.extend(own);
         }
-        Ok(Overview {
+        let overview = Overview {
             // What is disabled still stands in the way of whoever guessed.
             enabled: devices
                 .iter()
@@ -135,8 +135,12 @@ async fn overview(State(desk): State<Arc<Desk>>, me: Me) -> Result<Json<Overview
             devices,
             backup_codes: desk.factors.backup_codes.left(read, me.key)?,
             policy: desk.policy_for(read, me.key, &me.person, now)?,
-        })
+        };
+        Ok((overview, desk.has_news(read, &me, now)?))
     })?;
+    if has_news {
+        desk.learn(&me).await;
+    }
     Ok(Json(overview))
 }
 

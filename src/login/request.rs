@@ -112,6 +112,8 @@ pub struct OpenRequest {
 }
 
 impl FromBody for OpenRequest {
+    const ONCE: bool = true;
+
     fn from_body(fields: &mut Fields<'_>) -> Option<Self> {
         let named = named(fields);
         let issuer = fields.optional_string("issuer");
@@ -295,6 +297,8 @@ pub struct ServiceAnswer {
 }
 
 impl FromBody for ServiceAnswer {
+    const ONCE: bool = true;
+
     fn from_body(fields: &mut Fields<'_>) -> Option<Self> {
         let (answer, named) = (AnswerRequest::from_body(fields), optional_named(fields));
         let issuer = fields.optional_string("issuer");

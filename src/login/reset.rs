@@ -8,8 +8,8 @@ use crate::mail::Address;
 use crate::session;
 use crate::store::{Order, Read, Scan, Tx};
 
-use super::challenge::{closed, keep};
-use super::record::{Challenge, Live, State};
+use super::challenge::{closed, due, keep};
+use super::record::{Challenge, Live, State, Unfinished};
 use super::rule::LIVE_CHALLENGES;
 
 /// A sign-in that waits for an answer.
@@ -58,6 +58,8 @@ pub fn reset(
     for (id, mut challenge) in open_challenges(tx, person, now)? {
         challenge.state = State::Failed;
         keep(tx, id, &challenge)?;
+        // It was not left unfinished: it was ended.
+        tx.delete::<Unfinished>(&due(id, &challenge));
     }
     session::end_all(tx, person)?;
     factor::reset(tx, person, request, now)

@@ -84,7 +84,8 @@ pub fn find(
     };
     // Two spellings of a name that somebody bears are one person, and so they are of one that nobody bears.
     let spelled = match kind {
-        None => Some(name.clone()),
+        // A subject is compared to the letter, and is text all the same.
+        None => people::prepared(NameKind::Username, name).map(|_| name.clone()),
         Some(kind) => people::prepared(kind, name),
     };
     let Some(spelled) = spelled else {
@@ -110,8 +111,11 @@ pub fn find(
             let tenants = profile.tenants(now);
             Ok(if service.may_ask_about(&tenants) {
                 Fit::Meant
-            } else if !tenants.is_empty() || !kinds_of(read, key)?.is_empty() {
+            } else if !tenants.is_empty() {
                 Fit::Barred
+            } else if !kinds_of(read, key)?.is_empty() {
+                // Of no tenant that is known, and so maybe of this one.
+                Fit::Blocking
             } else {
                 Fit::Ignored
             })
@@ -160,7 +164,7 @@ pub fn find(
                 subject: Some(profile.subject),
                 acquaintance: Acquaintance::Known,
             },
-            Fit::Barred => nobody(Acquaintance::Barred),
+            Fit::Barred | Fit::Blocking => nobody(Acquaintance::Barred),
             Fit::Ignored => nobody(Acquaintance::Unknown),
         })
     })

@@ -18,7 +18,7 @@ pub use lookup::{bearers, issuers};
 pub use names::{Fit, Found, Lookup, MOST_BEARERS, NameKind, find, prepared};
 pub use record::Profile;
 pub use reserved::{Contest, MOST_RESERVED, NAME_NOT_RESERVED, RESERVED_FOR, release_name};
-pub use service::{addresses, is_operator, meet, operators, profile};
+pub use service::{addresses, has_news, is_operator, meet, operators, profile};
 pub use survey::{Survey, Twins, survey};
 pub use tenants::{MOST_TENANTS, TENANT_FOR, seen_again};
 

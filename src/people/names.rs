@@ -79,8 +79,10 @@ pub struct Lookup<'a> {
 pub enum Fit {
     /// May be meant.
     Meant,
-    /// Must not be meant, and nobody may come in under a name of theirs.
+    /// Must not be meant, and no one may come in under a name of theirs, unless it also means someone who may.
     Barred,
+    /// Must not be meant, and no one may come in under a name of theirs, whoever else bears it.
+    Blocking,
     /// As if they were not there.
     Ignored,
 }
@@ -99,7 +101,7 @@ pub fn find(
     let Some(hash) = hash(keys, lookup.kind, lookup.issuer, lookup.name) else {
         return Ok(Found::Nobody);
     };
-    let (mut meant, mut barred) = (None, false);
+    let (mut meant, mut barred, mut blocked) = (None, false, false);
     let mut several = false;
     let all = each::<Bearer>(read, hash, &mut |person, profile| {
         if profile.names.of(lookup.kind) != Some(hash) {
@@ -108,25 +110,25 @@ pub fn find(
         match fit(person, profile)? {
             Fit::Meant => several |= meant.replace(person).is_some(),
             Fit::Barred => barred = true,
+            Fit::Blocking => blocked = true,
             Fit::Ignored => {}
         }
         Ok(())
     })?;
     // Whoever had the name before may still be let in under it elsewhere.
-    let mut reserved = false;
     let all_reserved = each::<Reserved>(read, hash, &mut |person, profile| {
         if profile.reserves(hash, lookup.now).is_none() {
             return Ok(());
         }
         match fit(person, profile)? {
-            Fit::Meant => reserved = true,
+            Fit::Meant | Fit::Blocking => blocked = true,
             Fit::Barred => barred = true,
             Fit::Ignored => {}
         }
         Ok(())
     })?;
     Ok(match meant {
-        _ if reserved || !all_reserved => Found::Barred,
+        _ if blocked || !all_reserved => Found::Barred,
         _ if several || !all => Found::Several,
         Some(person) => Found::One(person),
         None if barred => Found::Barred,
@@ -194,6 +196,7 @@ pub(super) fn enter(
     person: PersonKey,
     before: Names,
     after: Names,
+    now: Timestamp,
 ) -> Result<(), Failure> {
     for kind in NameKind::ALL {
         let (old, new) = (before.of(kind), after.of(kind));
@@ -204,10 +207,31 @@ pub(super) fn enter(
             tx.delete::<Bearer>(&BearerKey::new(name, person));
         }
         if let Some(name) = new {
-            tx.put(&BearerKey::new(name, person), &Bearer {})?;
+            tx.put(&BearerKey::new(name, person), &Bearer { since: Some(now) })?;
         }
     }
     Ok(())
+}
+
+/// Whether another user went by `name` before `person` did.
+pub(super) fn was_anothers_before(
+    read: &dyn Read,
+    person: PersonKey,
+    name: CodeHash,
+) -> Result<bool, Failure> {
+    let Some(own) = read.get::<Bearer>(&BearerKey::new(name, person))? else {
+        return Ok(false);
+    };
+    let bearers = read.list::<Bearer>(&Scan {
+        prefix: name.as_bytes(),
+        past: None,
+        order: Order::Ascending,
+        limit: MOST_BEARERS,
+    })?;
+    // A row from before this was recorded is older than any that has a time.
+    Ok(bearers
+        .iter()
+        .any(|(key, other)| key.person != person && other.since < own.since))
 }
 
 /// The keyed hash that a name is found by; `None` where nobody can go by it.

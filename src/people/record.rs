@@ -126,7 +126,11 @@ impl fmt::Debug for Names {
 /// One who bears a name. Those of one name stand together; what the row says stands in its key, and counts
 /// where their profile says the same.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Bearer {}
+pub(super) struct Bearer {
+    /// When they were first seen under it; `None` where that was before it was recorded.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
+}
 
 /// The hash of a name, and who bears it.
 pub(super) struct BearerKey {

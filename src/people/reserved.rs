@@ -11,7 +11,7 @@ use crate::store::{Key, Order, Read, Scan, Tx};
 use super::names::{self, NameKind};
 use super::record::{BearerKey, Names, Profile, Reservation, Reserved};
 
-/// Names of one user that are reserved at once. One more takes the place of the one given up first.
+/// Names of one user that are reserved at once. One more is not, so that none that is can be pushed out.
 pub const MOST_RESERVED: usize = 8;
 /// Seconds for which a name is reserved: 400 days.
 pub const RESERVED_FOR: u64 = 400 * 86_400;
@@ -42,6 +42,7 @@ pub struct Contest {
 /// What is reserved for the user `known` after a token by which they go by `names`.
 pub(super) fn after(
     read: &dyn Read,
+    person: PersonKey,
     known: &Profile,
     names: Names,
     enrolled: &dyn Fn(&dyn Read) -> Result<bool, Failure>,
@@ -66,12 +67,19 @@ pub(super) fn after(
         return Ok(reserved);
     }
     for name in lost {
+        // Whoever takes another user's name and gives it up again must not keep them out.
+        if names::was_anothers_before(read, person, name)? {
+            continue;
+        }
         reserved.retain(|it| it.name != name);
+        if reserved.len() == MOST_RESERVED {
+            tracing::warn!("a user gave up more names than are reserved for one");
+            continue;
+        }
         let until = now.plus(RESERVED_FOR);
         reserved.push(Reservation { name, until });
     }
-    let surplus = reserved.len().saturating_sub(MOST_RESERVED);
-    Ok(reserved.split_off(surplus))
+    Ok(reserved)
 }
 
 /// Takes the rows of `person` from what `before` reserves to what `after` does.

@@ -25,11 +25,14 @@ pub fn profile(read: &dyn Read, person: PersonKey) -> Result<Option<Profile>, Fa
     read.get(&person)
 }
 
-/// Notes what the token of `person` says of them, which language they asked in, and under which names they are found. Costs a write only where it says
-/// something new.
+/// A second factor's part in what is learnt: whether that user has one.
+pub type Enrolled<'a> = &'a dyn Fn(&dyn Read) -> Result<bool, Failure>;
+
+/// Notes what the token of `person` says of them, which language they asked in, and under which names they are found.
+/// Costs a write only where it says something new.
 ///
-/// Whether they have a second factor, `enrolled` says: a name that they give up is then reserved. Gives the names that they bear and
-/// that are reserved for others, where that is new.
+/// Whether they have a second factor, `enrolled` says: a name that they give up is then reserved. Gives the names that
+/// they bear and that are reserved for others, where that is new.
 ///
 /// # Errors
 /// Those of the store and of `enrolled`.
@@ -39,59 +42,101 @@ pub fn meet(
     key: PersonKey,
     person: &Person,
     wish: Wish,
-    enrolled: &dyn Fn(&dyn Read) -> Result<bool, Failure>,
+    enrolled: Enrolled<'_>,
     now: Timestamp,
 ) -> Result<Vec<Contest>, Failure> {
     if person.operator {
         note_operator(tx, key, now)?;
     }
     let known = tx.get::<Profile>(&key)?;
+    let profile = learnt_of(tx, keys, key, known.as_ref(), person, wish, enrolled, now)?;
+    if known.as_ref() != Some(&profile) {
+        let known_names = known.as_ref().map(|known| known.names).unwrap_or_default();
+        names::enter(tx, key, known_names, profile.names, now)?;
+        let before = known.as_ref().map_or(&[][..], |known| &known.given_up);
+        reserved::enter(tx, key, before, &profile.given_up)?;
+        tx.put(&key, &profile)?;
+    }
+    reserved::contests(tx, key, &profile, now)
+}
+
+/// Whether the token of a user whom the server has met says something new of them.
+///
+/// # Errors
+/// Those of the store and of `enrolled`.
+pub fn has_news(
+    read: &dyn Read,
+    keys: &Sealer,
+    key: PersonKey,
+    person: &Person,
+    wish: Wish,
+    enrolled: Enrolled<'_>,
+    now: Timestamp,
+) -> Result<bool, Failure> {
+    let Some(known) = read.get::<Profile>(&key)? else {
+        return Ok(false);
+    };
+    let profile = learnt_of(read, keys, key, Some(&known), person, wish, enrolled, now)?;
+    Ok(profile != known)
+}
+
+/// What is known of a user after their token was seen, where `known` was before.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "what was known, what is said, and when"
+)]
+fn learnt_of(
+    read: &dyn Read,
+    keys: &Sealer,
+    key: PersonKey,
+    known: Option<&Profile>,
+    person: &Person,
+    wish: Wish,
+    enrolled: Enrolled<'_>,
+    now: Timestamp,
+) -> Result<Profile, Failure> {
     let claimed = person
         .email
         .as_ref()
         .filter(|email| email.verified != Some(false));
     let email = claimed.and_then(|email| email.address.parse::<Address>().ok());
     // A token without the claim does not make a known address unknown.
-    let known_email = known.as_ref().and_then(|known| known.email.clone());
+    let known_email = known.and_then(|known| known.email.clone());
     let email = email.or_else(|| known_email.clone());
     let former_email = match known_email {
         Some(before) if Some(&before) != email.as_ref() => Some((before, now.plus(TOLD_FOR))),
         _ => known
-            .as_ref()
             .and_then(|known| known.former_email.clone())
             .filter(|(_, until)| now < *until),
     };
-    let known_names = known.as_ref().map(|known| known.names).unwrap_or_default();
-    let known_language = known.as_ref().and_then(|known| known.language);
-    let known_username = || known.as_ref().and_then(|known| known.username.clone());
+    let known_names = known.map(|known| known.names).unwrap_or_default();
     let names = names::names(keys, person, known_names);
-    let given_up = match &known {
-        Some(known) => reserved::after(tx, known, names, enrolled, now)?,
-        None => Vec::new(),
-    };
-    let profile = Profile {
+    Ok(Profile {
         issuer: person.issuer.clone(),
         subject: person.subject.clone(),
         tenants: tenants::learnt(
-            known.as_ref().map_or(&[], |known| &known.tenants),
+            known.map_or(&[], |known| &known.tenants),
             person.tenant.as_deref(),
             now,
         ),
-        username: person.username.clone().or_else(known_username),
+        username: person
+            .username
+            .clone()
+            .or_else(|| known.and_then(|known| known.username.clone())),
         email,
         former_email,
-        language: learnt(known_language, wish, person.language),
-        met_at: known.as_ref().map_or(now, |known| known.met_at),
+        language: learnt(
+            known.and_then(|known| known.language),
+            wish,
+            person.language,
+        ),
+        met_at: known.map_or(now, |known| known.met_at),
         names,
-        given_up,
-    };
-    if known.as_ref() != Some(&profile) {
-        names::enter(tx, key, known_names, names)?;
-        let before = known.as_ref().map_or(&[][..], |known| &known.given_up);
-        reserved::enter(tx, key, before, &profile.given_up)?;
-        tx.put(&key, &profile)?;
-    }
-    reserved::contests(tx, key, &profile, now)
+        given_up: match known {
+            Some(known) => reserved::after(read, key, known, names, enrolled, now)?,
+            None => Vec::new(),
+        },
+    })
 }
 
 fn note_operator(tx: &mut Tx<'_>, key: PersonKey, now: Timestamp) -> Result<(), Failure> {

@@ -29,6 +29,25 @@ pub struct Resumed {
     pub session: Option<SessionId>,
 }
 
+/// When and how somebody signed in, as one statement: of the access token, or else of the ID token. The time of one
+/// says nothing about the methods of the other.
+fn sign_in_of(
+    access: (Option<Timestamp>, Vec<String>),
+    id: (Option<Timestamp>, Vec<String>),
+) -> (Option<Timestamp>, Vec<String>) {
+    let both = |it: &(Option<Timestamp>, Vec<String>)| it.0.is_some() && !it.1.is_empty();
+    match (both(&access), both(&id)) {
+        (true, _) => access,
+        (false, true) => id,
+        // Whoever says when is believed on that alone.
+        _ => match access.0.or(id.0) {
+            Some(at) => (Some(at), Vec::new()),
+            None if access.1.is_empty() => id,
+            None => access,
+        },
+    }
+}
+
 fn signed_out() -> Failure {
     Failure::new(UNAUTHENTICATED, "You are signed out. Sign in again.")
 }
@@ -44,10 +63,8 @@ impl Sessions {
         let kept = self.kept(&id, now)?.ok_or_else(signed_out)?;
         let (kept, mut person) = self.usable(&id, kept, now).await?;
         self.note_use(&id, &kept, now).await;
-        person.auth_time = person.auth_time.or(kept.auth_time);
-        if person.amr.is_empty() {
-            person.amr.clone_from(&kept.amr);
-        }
+        let access = (person.auth_time, std::mem::take(&mut person.amr));
+        (person.auth_time, person.amr) = sign_in_of(access, (kept.auth_time, kept.amr.clone()));
         person.acr = person.acr.or_else(|| kept.acr.clone());
         person.language = person.language.or(kept.language);
         Ok(Resumed {
@@ -198,6 +215,45 @@ impl Sessions {
         });
         if let Err(failure) = noted.await {
             tracing::debug!(?failure, "the use of a session could not be noted");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_one_token_says_nothing_about_the_methods_of_the_other() {
+        let (now, old) = (
+            Some(Timestamp::from_unix(90_000)),
+            Some(Timestamp::from_unix(1)),
+        );
+        let said = |at, amr: &[&str]| (at, amr.iter().map(|word| (*word).to_owned()).collect());
+        for (access, id, together) in [
+            (
+                said(now, &["mfa"]),
+                said(old, &["pwd"]),
+                said(now, &["mfa"]),
+            ),
+            (said(now, &[]), said(old, &["mfa"]), said(old, &["mfa"])),
+            (
+                said(None, &["mfa"]),
+                said(now, &["pwd"]),
+                said(now, &["pwd"]),
+            ),
+            (said(None, &["mfa"]), said(now, &[]), said(now, &[])),
+            (said(now, &[]), said(None, &["mfa"]), said(now, &[])),
+            (said(None, &[]), said(now, &["mfa"]), said(now, &["mfa"])),
+            (said(None, &["mfa"]), said(None, &[]), said(None, &["mfa"])),
+            (said(None, &[]), said(None, &["mfa"]), said(None, &["mfa"])),
+            (said(now, &[]), said(None, &[]), said(now, &[])),
+        ] {
+            assert_eq!(
+                sign_in_of(access.clone(), id.clone()),
+                together,
+                "{access:?} {id:?}"
+            );
         }
     }
 }

@@ -30,10 +30,12 @@ pub trait FromBody: Sized {
     /// Whether a request may come without a body.
     const OPTIONAL: bool = false;
 
-    /// Whether it is for scripts: a form (`application/x-www-form-urlencoded`) will do as well, and a name that
-    /// stands twice is refused. Whoever pastes what was typed into a body unescaped would otherwise let a code
-    /// of `1&user=mallory` name another person.
+    /// Whether it is for scripts: a form (`application/x-www-form-urlencoded`) will do as well.
     const FORM: bool = false;
+
+    /// Whether a name that stands twice is refused. Who pastes what was typed into a body unescaped would otherwise
+    /// let a code of `1&user=mallory` name another user.
+    const ONCE: bool = Self::FORM;
 
     /// Takes what it needs out of `fields`, which remembers what does not fit.
     /// `None` where something needed is missing.
@@ -124,7 +126,7 @@ impl<S: Send + Sync, T: FromBody> FromRequest<S> for Body<T> {
 }
 
 fn parse<T: FromBody>(bytes: &[u8]) -> Result<T, Refused> {
-    if T::FORM
+    if T::ONCE
         && let Ok(Members(Err(name))) = serde_json::from_slice(bytes)
     {
         return Err(twice(name));

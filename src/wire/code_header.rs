@@ -26,6 +26,8 @@ impl<S: Send + Sync> FromRequestParts<S> for CodeHeader {
             return Ok(CodeHeader(None));
         };
         match value.to_str() {
+            // A client that sets the header without a code sends none.
+            Ok(text) if text.trim().is_empty() => Ok(CodeHeader(None)),
             Ok(text) => Ok(CodeHeader(Some(text.to_owned()))),
             Err(_) => Err(misfit("string_type", "Input should be a valid string")),
         }

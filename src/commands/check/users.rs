@@ -47,8 +47,8 @@ pub(super) fn tell(survey: &Survey, services: &[Service]) {
         warning(
             "names",
             format!(
-                "{} are one name of {} users of {}, and were several until format 2: services that send it are \
-                 refused (ambiguous_name)",
+                "{} are one name of {} users of {}, as directories compare names: services that send it are refused \
+                 (ambiguous_name)",
                 spellings.join(", "),
                 twins.bearers,
                 twins.issuer

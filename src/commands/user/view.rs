@@ -95,7 +95,13 @@ pub fn words(user: &UserView) -> String {
         row("policy", "a second factor is required");
     }
     if user.factors.is_empty() {
-        row("factor", "none: the password alone is enough");
+        row(
+            "factor",
+            match user.required {
+                true => "none: the password alone is enough to set one up",
+                false => "none: the password alone is enough",
+            },
+        );
     }
     for factor in &user.factors {
         row("factor", &factor_words(factor));

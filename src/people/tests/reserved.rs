@@ -84,15 +84,29 @@ async fn an_address_is_a_name_that_can_be_given_up() {
 }
 
 #[tokio::test]
-async fn the_newest_eight_are_reserved() {
+async fn eight_names_are_reserved_and_no_further_one_pushes_them_out() {
     let store = TestStore::create();
     for n in 0..=9 {
         enrolled("1", &format!("name{n}"), n).met(&store).await;
     }
-    assert_eq!(on(&store, "name0", 9), Found::Nobody);
-    for n in 1..9 {
+    for n in 0..8 {
         assert_eq!(on(&store, &format!("name{n}"), 9), Found::Barred, "{n}");
     }
+    assert_eq!(on(&store, "name8", 9), Found::Nobody);
+}
+
+#[tokio::test]
+async fn who_takes_a_name_and_gives_it_up_again_keeps_out_nobody_who_had_it_before() {
+    let store = TestStore::create();
+    let bob = Found::One(enrolled("1", "bob", 0).met(&store).await);
+    enrolled("2", "bo\u{200b}b", 1).met(&store).await;
+    assert_eq!(on(&store, "bob", 1), Found::Several);
+    enrolled("2", "mallory", 2).met(&store).await;
+    assert_eq!(on(&store, "bob", 2), bob);
+    // The other way round it stays reserved: it was bob's, and must not come to mean who took it.
+    enrolled("2", "bob", 3).met(&store).await;
+    enrolled("1", "robert", 4).met(&store).await;
+    assert_eq!(on(&store, "bob", 4), Found::Barred);
 }
 
 #[tokio::test]
@@ -139,9 +153,11 @@ async fn an_operator_ends_a_reservation_in_any_spelling_and_at_one_issuer_or_all
     assert_eq!(username(&store, "alice"), Found::Nobody);
     let two = Said::new("2").called("alice");
     assert!(two.clone().contests(&store).await.is_empty());
-    assert_eq!(username(&store, "alice"), Found::One(two.met(&store).await));
-    // It is as if it had never been given up, and so it is news when it is again.
+    let two = Found::One(two.met(&store).await);
+    assert_eq!(username(&store, "alice"), two);
+    // From then on it is the other user's, and stays so when the first one comes and goes.
     enrolled("1", "alice", 5).met(&store).await;
+    assert_eq!(on(&store, "alice", 5), Found::Several);
     enrolled("1", "alicia", 6).met(&store).await;
-    assert_eq!(on(&store, "alice", 6), Found::Barred);
+    assert_eq!(on(&store, "alice", 6), two);
 }

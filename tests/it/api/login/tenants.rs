@@ -109,6 +109,23 @@ async fn a_user_of_no_tenant_is_unknown_to_a_tenants_service_and_kept_out_with_a
 }
 
 #[tokio::test]
+async fn a_member_of_the_tenant_does_not_open_it_to_an_enrolled_user_of_the_same_name() {
+    let server = Server::start().await;
+    let acme = of(&server, "acme").await;
+    let carl = server.issuer.token(PUBLIC_URL, "s-1");
+    let carl = server.bearer(carl.with("preferred_username", "carl").sign());
+    enrolled(&server, &carl).await;
+    assert_eq!(decision(&acme, "user", "carl").await, "deny");
+    super::met(&member(&server, "acme", "s-2", "carl")).await;
+    assert_eq!(decision(&acme, "user", "carl").await, "deny");
+    // Nor does one who takes a name that such a user gave up.
+    let renamed = server.issuer.token(PUBLIC_URL, "s-1");
+    let renamed = server.bearer(renamed.with("preferred_username", "karl").sign());
+    renamed.get("/api/v1/me/mfa").await.ok();
+    assert_eq!(decision(&acme, "user", "carl").await, "deny");
+}
+
+#[tokio::test]
 async fn a_tenant_counts_for_400_days_after_its_user_was_last_seen_in_it() {
     const DAY: u64 = 86_400;
     let server = Server::start().await;

@@ -1,5 +1,6 @@
 //! Whom nobody has met, and who may be somebody under another spelling.
 
+use axum::http::Method;
 use mfad::clients::{Sends, Service, Unknown, set_unknown};
 use mfad::policy::Key;
 use serde_json::{Value, json};
@@ -40,7 +41,7 @@ async fn told(service: &Client, name: &str) -> String {
 }
 
 /// Names that an LDAP server, a domain controller or a RADIUS server takes for that of a user, and what they mean here.
-const SPELLINGS: [(&str, &str); 66] = [
+const SPELLINGS: [(&str, &str); 67] = [
     ("alice", "challenge"),
     ("Alice", "challenge"),
     ("ALICE", "challenge"),
@@ -98,6 +99,7 @@ const SPELLINGS: [(&str, &str); 66] = [
     ("straẞe", "challenge"),
     ("e\u{301}va", "challenge"),
     ("E\u{301}VA", "challenge"),
+    ("al\u{130}ce", "challenge"),
     // With more than the name.
     ("EXAMPLE\\alice", "deny"),
     ("EXAMPLE＼alice", "deny"),
@@ -158,6 +160,42 @@ async fn no_spelling_of_an_enrolled_name_is_let_in() {
             "{name:?} {means} {status}"
         );
     }
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_subject_or_names_two_users_is_no_one() {
+    let server = Server::start().await;
+    known_as(&server, "s-1", "alice").await;
+    let lax = registered(&server, Some(Unknown::Allow)).await;
+    for subject in ["s-1\n", "s-1\0", "\n", "\u{200b}", " "] {
+        let body = json!({"subject": subject, "amr": ["pwd"]});
+        let reply = lax.post_json(CHALLENGES, &body).await;
+        assert_eq!(reply.status, 422, "{subject:?}: {}", reply.text);
+    }
+    let twice = r#"{"username": "alice", "amr": ["pwd"], "username": "nobody"}"#;
+    let json_type = [("content-type", "application/json")];
+    let reply = lax
+        .send(Method::POST, CHALLENGES, &json_type, twice.into())
+        .await;
+    assert_eq!(reply.status, 422, "{}", reply.text);
+}
+
+#[tokio::test]
+async fn a_user_who_is_renamed_is_known_again_when_their_page_is_open() {
+    let server = Server::start().await;
+    known_as(&server, "s-1", "alice").await;
+    let strict = registered(&server, Some(Unknown::Enroll)).await;
+    let renamed = server.issuer.token(PUBLIC_URL, "s-1");
+    let renamed = server.bearer(renamed.with("preferred_username", "alicia").sign());
+    assert_eq!(told(&strict, "alicia").await, "enroll");
+    renamed.get("/api/v1/me/mfa").await.ok();
+    assert_eq!(told(&strict, "alicia").await, "challenge");
+    assert_eq!(told(&strict, "alice").await, "deny");
+    // Who has never changed anything is not met by looking.
+    let stranger = server.issuer.token(PUBLIC_URL, "s-9");
+    let stranger = server.bearer(stranger.with("preferred_username", "zoe").sign());
+    stranger.get("/api/v1/me/mfa").await.ok();
+    assert_eq!(told(&strict, "zoe").await, "enroll");
 }
 
 #[tokio::test]
