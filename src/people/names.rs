@@ -165,24 +165,34 @@ fn each<R: Record<Key = BearerKey>>(
     Ok(false)
 }
 
-/// The names that `person` is found by after their token was seen, where `known` were they before.
+/// The names that `person` is found by after their token was seen, where `known` is what was known before.
 ///
 /// The issuer's last word counts. A token without a claim says nothing of it, as one that was issued for fewer
 /// scopes; one that names another address takes the old one away, verified or not, since the old one may be
 /// somebody else's by now.
-pub(super) fn names(keys: &Sealer, person: &Person, known: Names) -> Names {
-    let hash = |kind, name: &str| hash(keys, kind, &person.issuer, name);
+pub(super) fn names(keys: &Sealer, person: &Person, known: Option<&Profile>) -> Names {
+    let before = known.map(|known| known.names).unwrap_or_default();
+    // What is spelled as it was has the hash that it had.
+    let hash = |kind, name: &str, was: Option<&str>| match before.of(kind) {
+        Some(hash) if was == Some(name) => Some(hash),
+        _ => hash(keys, kind, &person.issuer, name),
+    };
     let username = match &person.username {
-        Some(name) => hash(NameKind::Username, name),
-        None => known.username,
+        Some(name) => {
+            let was = known.and_then(|known| known.username.as_deref());
+            hash(NameKind::Username, name, was)
+        }
+        None => before.username,
     };
     let email = match &person.email {
-        None => known.email,
+        None => before.email,
         Some(email) => {
-            let named = hash(NameKind::Email, &email.address);
+            let was = known.and_then(|known| known.email.as_ref());
+            let was = was.map(|address| address.as_str());
+            let named = hash(NameKind::Email, &email.address, was);
             match email.verified {
                 Some(true) => named,
-                None if named == known.email => named,
+                None if named == before.email => named,
                 _ => None,
             }
         }

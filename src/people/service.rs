@@ -109,8 +109,7 @@ fn learnt_of(
             .and_then(|known| known.former_email.clone())
             .filter(|(_, until)| now < *until),
     };
-    let known_names = known.map(|known| known.names).unwrap_or_default();
-    let names = names::names(keys, person, known_names);
+    let names = names::names(keys, person, known);
     Ok(Profile {
         issuer: person.issuer.clone(),
         subject: person.subject.clone(),
