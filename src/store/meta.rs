@@ -11,7 +11,7 @@ use super::engine::EngineError;
 
 /// Raised whenever a record changes its shape, so that an older program
 /// refuses the file instead of misreading it.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 /// What is not sealed, because it is needed to open the rest.
 pub const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const META_FORMAT: &str = "format";

@@ -9,6 +9,7 @@
 //! reads and writes, and does not borrow those of today.
 
 mod format_2;
+mod format_3;
 
 use std::fmt;
 use std::fs::{self, File};
@@ -42,7 +43,7 @@ pub struct Step {
 pub type Pass = fn(&mut Tx<'_>, Option<&[u8]>) -> Result<Option<Vec<u8>>, Failure>;
 
 /// The steps from format 1 to this program's, in their order.
-pub const LADDER: [Step; FORMAT as usize - 1] = [format_2::STEP];
+pub const LADDER: [Step; FORMAT as usize - 1] = [format_2::STEP, format_3::STEP];
 
 /// The format at the top of a ladder.
 fn top(ladder: &[Step]) -> u32 {

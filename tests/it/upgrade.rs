@@ -23,7 +23,7 @@ use crate::support::{Client, Fixture, Options, PUBLIC_URL, Process, Server};
 /// Exit code of what is refused until somebody decides.
 const CONFIG: i32 = 78;
 /// The format that this program writes.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 async fn start(fixture: &Fixture) -> Server {
     Server::start_with(Options {
