@@ -322,7 +322,8 @@ async fn assemble(
         tracing::warn!(?failure, "the policy in effect could not be noted");
     }
     let edge = EdgeSettings {
-        https: settings.public_url.scheme() == "https",
+        hsts: (settings.public_url.scheme() == "https")
+            .then(|| http::hsts(settings.hsts.days, settings.hsts.include_subdomains)),
         trusted_proxies: settings.trusted_proxies.as_slice().into(),
         metrics: metrics.clone(),
         clock: clock.clone(),

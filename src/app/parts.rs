@@ -249,6 +249,9 @@ fn issuer(config: &IssuerConfig) -> IssuerSettings {
     issuer.verify_clients = config.verify_clients.clone();
     issuer.admin_scope = config.admin_scope.clone();
     issuer.may_grant_admin = config.may_grant_admin;
+    issuer.algorithms.clone_from(&config.algorithms);
+    issuer.rsa_min_bits = config.rsa_min_bits;
+    issuer.strict_type = config.require_at_jwt;
     issuer
 }
 

@@ -2,6 +2,7 @@
 
 use super::claims::Claims;
 use super::refusal::FORBIDDEN;
+use super::service_token::{client_of, is_admitted};
 use super::settings::IssuerSettings;
 use crate::base::{Failure, Timestamp, display_text};
 use crate::words::Language;
@@ -17,9 +18,6 @@ const MOST_SCOPES: usize = 64;
 
 /// The most characters of a scope that is kept.
 const LONGEST_SCOPE: usize = 128;
-
-/// How Keycloak names the account of a client's own tokens: this and the client's id.
-const SERVICE_ACCOUNT: &str = "service-account-";
 
 /// Whoever has shown a good token.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,7 +78,7 @@ pub struct LoginService {
     pub issuer: String,
     /// The exact `sub`.
     pub subject: String,
-    /// Its client id: the one that marks it, else `client_id`, `azp` or `sub`, whichever is there first.
+    /// Its client ID: the one that marks it, else `client_id`, `azp` or `sub`, whichever is there first.
     pub client: String,
     /// `tenant_id`.
     pub tenant: Option<String>,
@@ -138,15 +136,13 @@ impl Caller {
     pub(super) fn of(claims: &Claims, settings: &IssuerSettings, now: Timestamp) -> Self {
         let expires = Timestamp::from_unix(claims.exp);
         let tenant = claims.tenant_id.as_deref().and_then(word);
-        if let Some(mark) = ServiceMark::of(claims) {
-            let client = mark.client.to_owned();
-            let admitted =
-                settings.verify_clients.is_empty() || settings.verify_clients.contains(&client);
-            let may_verify = mark.sure && admitted && claims.has_scope(&settings.verify_scope);
+        if let Some(client) = client_of(claims, settings) {
+            let may_verify =
+                is_admitted(client, settings) && claims.has_scope(&settings.verify_scope);
             return Caller::LoginService(LoginService {
                 issuer: claims.iss.clone(),
                 subject: claims.sub.clone(),
-                client,
+                client: client.to_owned(),
                 tenant,
                 may_verify,
                 expires,
@@ -198,49 +194,6 @@ impl Email {
             address: address.to_owned(),
             verified,
         })
-    }
-}
-
-/// What makes a token a program's own.
-struct ServiceMark<'a> {
-    client: &'a str,
-    /// Whether the issuer says so in words that no person can choose. A mere
-    /// name takes from whoever bears it and gives nothing.
-    sure: bool,
-}
-
-impl<'a> ServiceMark<'a> {
-    fn of(claims: &'a Claims) -> Option<Self> {
-        let sure = |client| Some(ServiceMark { client, sure: true });
-        let clients = || {
-            [&claims.client_id, &claims.azp]
-                .into_iter()
-                .filter_map(|client| client.as_deref())
-        };
-        // RFC 9068 section 2.2: where no person is involved, `sub` is the client.
-        if let Some(client) = clients().find(|client| *client == claims.sub) {
-            return sure(client);
-        }
-        let any = clients().next().unwrap_or(&claims.sub);
-        let by_grant = claims
-            .gty
-            .as_ref()
-            .is_some_and(|grant| grant.contains("client-credentials"));
-        if by_grant || claims.token_type.as_deref() == Some("client_credentials") {
-            return sure(any);
-        }
-        let account = claims
-            .preferred_username
-            .as_deref()?
-            .strip_prefix(SERVICE_ACCOUNT)?;
-        // Keycloak writes user names in lower case, client ids as they are.
-        match clients().find(|client| client.to_lowercase() == account) {
-            Some(client) => sure(client),
-            None => Some(ServiceMark {
-                client: any,
-                sure: false,
-            }),
-        }
     }
 }
 

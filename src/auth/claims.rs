@@ -29,6 +29,9 @@ const OTHER_KINDS: &[&str] = &[
     "mfa",
 ];
 
+/// Kinds of access token, in the same places, that are good only with a proof of a key next to them.
+const BOUND_KINDS: &[&str] = &["dpop", "pop", "mac", "hok"];
+
 /// The claims. A struct and not a map, so that a name that stands twice is an
 /// error: of two `scope`s the issuer may have meant either.
 #[derive(Debug, Deserialize)]
@@ -67,6 +70,9 @@ pub(super) struct Claims {
     /// Only logout tokens and other security events (RFC 8417 section 2.2).
     #[serde(default, deserialize_with = "present")]
     pub events: bool,
+    /// Whether the token is bound to a key that its bearer has to prove (RFC 7800 section 3.1, RFC 8705, RFC 9449).
+    #[serde(default, rename = "cnf", deserialize_with = "not_null")]
+    pub bound: bool,
 }
 
 /// One string or several, as `aud`, `scope` and `amr` come.
@@ -94,6 +100,11 @@ impl Words {
 pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(deserializer)?;
     Ok(true)
+}
+
+/// `true` for a name that is there, unless it is `null`.
+fn not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Option::<IgnoredAny>::deserialize(deserializer)?.is_some())
 }
 
 /// A flag or, as some issuers send it, a flag in a string. Anything else is not verified.
@@ -154,19 +165,20 @@ impl Claims {
     }
 
     fn check_kind(&self) -> Result<(), Refusal> {
-        let other = |word: &Option<String>| {
-            word.as_deref().is_some_and(|word| {
-                OTHER_KINDS
-                    .iter()
-                    .any(|kind| word.eq_ignore_ascii_case(kind))
-            })
+        let is_one = |kinds: &[&str]| {
+            [&self.typ, &self.token_use, &self.token_type]
+                .into_iter()
+                .flatten()
+                .any(|word| kinds.iter().any(|kind| word.eq_ignore_ascii_case(kind)))
         };
         if self.events {
             Err(Refusal::OtherKind("events"))
         } else if self.at_hash || self.c_hash {
             Err(Refusal::OtherKind("at_hash or c_hash"))
-        } else if other(&self.typ) || other(&self.token_use) || other(&self.token_type) {
+        } else if is_one(OTHER_KINDS) {
             Err(Refusal::OtherKind("typ, token_use or token_type"))
+        } else if self.bound || is_one(BOUND_KINDS) {
+            Err(Refusal::Bound)
         } else {
             Ok(())
         }

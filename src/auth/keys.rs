@@ -12,13 +12,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::refusal::{Refusal, quote};
-use super::settings::SigningAlgorithm;
+use super::settings::{IssuerSettings, RSA_BITS, SigningAlgorithm};
 
 /// The most keys of a set that are kept; those after them are ignored.
 pub const MOST_KEYS: usize = 64;
-
-/// RSA moduli, in bits: below is weak, above is a way to keep us busy.
-const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// One key and the one way in which it is used.
 pub(super) struct Key {
@@ -70,8 +67,11 @@ pub(super) struct KeyDocument {
 
 /// A set without a key that could check a token.
 #[derive(Debug, thiserror::Error)]
-#[error("none of the {0} keys in the set can be used to check tokens")]
-pub(super) struct NoUsableKey(usize);
+#[error("none of the {listed} keys in the set can be used to check tokens signed with {accepted}")]
+pub(super) struct NoUsableKey {
+    listed: usize,
+    accepted: String,
+}
 
 impl KeySet {
     /// One shared secret.
@@ -87,17 +87,17 @@ impl KeySet {
         }
     }
 
-    /// The keys of a JWK set that can check signatures by one of `allowed`.
+    /// The keys of a JWK set that can check signatures by an algorithm, and are of a size, that `settings` accept.
     /// All others are passed over, so that an issuer may publish what we do not know.
-    pub fn read(document: KeyDocument, allowed: &[SigningAlgorithm]) -> Result<Self, NoUsableKey> {
+    pub fn read(document: KeyDocument, settings: &IssuerSettings) -> Result<Self, NoUsableKey> {
         let listed = document.keys.len();
         let mut by_kid: HashMap<Option<String>, Vec<Arc<Key>>> = HashMap::new();
         let usable = document
             .keys
             .into_iter()
             .filter_map(|value| serde_json::from_value::<Jwk>(value).ok())
-            .filter_map(|jwk| usable(&jwk))
-            .filter(|key| allowed.contains(&key.algorithm));
+            .filter_map(|jwk| usable(&jwk, settings.rsa_min_bits))
+            .filter(|key| settings.algorithms.contains(&key.algorithm));
         for key in usable.take(MOST_KEYS) {
             let same = by_kid.entry(key.kid.clone()).or_default();
             // Two keys of one name and algorithm cannot be told apart: the first counts.
@@ -106,7 +106,10 @@ impl KeySet {
             }
         }
         if by_kid.is_empty() {
-            return Err(NoUsableKey(listed));
+            return Err(NoUsableKey {
+                listed,
+                accepted: accepted(settings),
+            });
         }
         Ok(KeySet {
             by_kid,
@@ -147,7 +150,7 @@ impl KeySet {
 
 /// The key in a JWK, if it can check signatures and is strong enough. Never a
 /// symmetric one: whoever can read a published set could sign with it.
-fn usable(jwk: &Jwk) -> Option<Key> {
+fn usable(jwk: &Jwk, rsa_min_bits: usize) -> Option<Key> {
     let common = &jwk.common;
     let for_signatures = matches!(common.public_key_use, None | Some(PublicKeyUse::Signature));
     let may_verify = common
@@ -160,7 +163,7 @@ fn usable(jwk: &Jwk) -> Option<Key> {
     let algorithm = match &jwk.algorithm {
         AlgorithmParameters::RSA(rsa) => {
             let modulus = BASE64URL_NOPAD.decode(rsa.n.as_bytes()).ok()?;
-            if !RSA_BITS.contains(&bits(&modulus)) {
+            if !(rsa_min_bits..=*RSA_BITS.end()).contains(&bits(&modulus)) {
                 return None;
             }
             match common.key_algorithm {
@@ -199,6 +202,18 @@ fn usable(jwk: &Jwk) -> Option<Key> {
     };
     let decoding = DecodingKey::from_jwk(jwk).ok()?;
     Some(Key::new(common.key_id.clone(), algorithm, decoding))
+}
+
+/// What `settings` accept, for messages.
+fn accepted(settings: &IssuerSettings) -> String {
+    let names: Vec<_> = settings.algorithms.iter().map(|it| it.name()).collect();
+    let is_rsa =
+        |it: &SigningAlgorithm| matches!(it, SigningAlgorithm::Rs256 | SigningAlgorithm::Ps256);
+    let bits = match settings.algorithms.iter().any(is_rsa) {
+        true => format!(" (RSA from {} bits)", settings.rsa_min_bits),
+        false => String::new(),
+    };
+    names.join(", ") + &bits
 }
 
 fn has_length(base64: &str, size: usize) -> bool {

@@ -15,6 +15,7 @@ mod known;
 mod outbound;
 mod provider;
 mod refusal;
+mod service_token;
 mod settings;
 mod source;
 mod token;
@@ -31,11 +32,12 @@ pub use provider::Provider;
 pub(crate) use refusal::unavailable;
 pub use refusal::{
     CODES, FORBIDDEN, INSUFFICIENT_USER_AUTHENTICATION, INVALID_TOKEN, ISSUER_AWAY,
-    UNAUTHENTICATED, no_token,
+    UNAUTHENTICATED, no_bound_token, no_token,
 };
+pub use service_token::verify_client_line;
 pub use settings::{
-    ADMIN_SCOPE, AuthSetupError, IssuerSettings, KeySource, SHORTEST_SECRET, SigningAlgorithm,
-    VERIFY_SCOPE, check_address,
+    ADMIN_SCOPE, AuthSetupError, IssuerSettings, KeySource, RSA_BITS, SHORTEST_SECRET,
+    SigningAlgorithm, VERIFY_SCOPE, check_address,
 };
 pub use token::LONGEST_TOKEN;
 pub use verifier::Verifier;

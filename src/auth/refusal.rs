@@ -47,6 +47,14 @@ pub fn no_token() -> Failure {
     Failure::new(UNAUTHENTICATED, "Sign in first: no access token was sent.")
 }
 
+/// The failure for a token that is sent in the manner of one that is bound to a key (RFC 9449 section 7.1).
+pub fn no_bound_token() -> Failure {
+    Failure::new(
+        UNAUTHENTICATED,
+        "Tokens that are bound to a key (DPoP) are not accepted: send one that is not, as Bearer.",
+    )
+}
+
 /// Why a token is not believed. Words of the token are quoted, escaped and
 /// shortened; no variant holds the token or its signature.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -61,11 +69,13 @@ pub(super) enum Refusal {
     Extension(&'static str),
     #[error("the header says typ {0}, which is no access token")]
     Type(String),
+    #[error("the header does not say typ at+jwt, which require-at-jwt asks for")]
+    Untyped,
     #[error("the algorithm {0} is not accepted from this issuer")]
     Algorithm(String),
     #[error("no issuer is set that calls itself {0}")]
     UnknownIssuer(String),
-    #[error("the issuer has no key {0}")]
+    #[error("the issuer has no key {0} that is accepted")]
     UnknownKey(String),
     #[error("the token names no key, and more than one would fit")]
     AmbiguousKey,
@@ -87,6 +97,10 @@ pub(super) enum Refusal {
     Subject,
     #[error("the claims are those of another kind of token: {0}")]
     OtherKind(&'static str),
+    #[error(
+        "the token is bound to a key (cnf, DPoP or mutual TLS), and such a binding is not checked here"
+    )]
+    Bound,
     #[error("the nonce is not that of this sign-in")]
     Nonce,
     #[error("at_hash is not that of the access token beside it")]
@@ -111,6 +125,10 @@ impl From<Refusal> for Failure {
             Refusal::Expired => "The access token has expired. Sign in again.",
             Refusal::NotYet => "The access token is not valid yet. Check the clocks.",
             Refusal::Audience(_) => "The access token was made for another service.",
+            Refusal::Bound => {
+                "The access token is bound to a key (DPoP or mutual TLS), which this server does not check. \
+                 Request one that is not bound."
+            }
             _ => "The access token cannot be accepted. Sign in again.",
         };
         Failure::new(INVALID_TOKEN, detail).because(refusal)

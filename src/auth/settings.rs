@@ -1,6 +1,7 @@
 //! What is known of an issuer before it is asked.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use url::Url;
@@ -15,6 +16,9 @@ pub const VERIFY_SCOPE: &str = "mfa:verify";
 
 /// The scope that makes a person an operator.
 pub const ADMIN_SCOPE: &str = "mfa:admin";
+
+/// The sizes of RSA keys in bits: smaller ones are weak, and larger ones are a way to keep the server busy.
+pub const RSA_BITS: RangeInclusive<usize> = 2048..=8192;
 
 /// How a token may be signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,11 +104,14 @@ pub struct IssuerSettings {
     pub keys: KeySource,
     /// How tokens may be signed; not looked at for a shared secret.
     pub algorithms: Vec<SigningAlgorithm>,
+    /// The fewest bits of an RSA key, within [`RSA_BITS`].
+    pub rsa_min_bits: usize,
     /// Whether `typ` must be `at+jwt` (RFC 9068 section 4). Many issuers send `JWT`.
     pub strict_type: bool,
     /// The scope of login services.
     pub verify_scope: String,
-    /// The clients that may be login services; empty admits any with scope and marker.
+    /// The clients that may be login services; empty admits any whose tokens carry the scope and a mark that users
+    /// cannot choose.
     pub verify_clients: Vec<String>,
     /// The scope of operators.
     pub admin_scope: String,
@@ -122,6 +129,7 @@ impl IssuerSettings {
             audience,
             keys,
             algorithms: SigningAlgorithm::PUBLIC.to_vec(),
+            rsa_min_bits: *RSA_BITS.start(),
             strict_type: false,
             verify_scope: VERIFY_SCOPE.to_owned(),
             verify_clients: Vec::new(),
@@ -169,6 +177,9 @@ impl IssuerSettings {
             && (self.algorithms.is_empty() || self.algorithms.contains(&SigningAlgorithm::Hs256))
         {
             return Err(AuthSetupError::Algorithms { issuer });
+        }
+        if !RSA_BITS.contains(&self.rsa_min_bits) {
+            return Err(AuthSetupError::RsaBits { issuer });
         }
         self.userinfo.as_ref().map_or(Ok(()), check_address)
     }
@@ -258,6 +269,12 @@ pub enum AuthSetupError {
         "the issuer {issuer} needs at least one public-key algorithm, and HS256 only with a secret"
     )]
     Algorithms {
+        /// Which.
+        issuer: String,
+    },
+    /// Weak keys would be accepted, or none at all.
+    #[error("the smallest RSA key of the issuer {issuer} must have 2048 to 8192 bits")]
+    RsaBits {
         /// Which.
         issuer: String,
     },

@@ -251,12 +251,12 @@ impl Source {
     }
 
     async fn load(&self, flight: &mut Flight) -> Result<(), FetchError> {
-        let allowed = &self.settings.algorithms;
+        let settings = &self.settings;
         match &self.settings.keys {
             KeySource::Hs256(_) => return Ok(()),
             KeySource::Url(url) => {
                 let document = fetch::document(&self.outbound, url).await?;
-                let keys = KeySet::read(document, allowed)?;
+                let keys = KeySet::read(document, settings)?;
                 self.hold(Arc::new(keys), Found::default());
             }
             KeySource::Discovery => {
@@ -267,7 +267,7 @@ impl Source {
                     userinfo: discovered.userinfo,
                     provider: Some(provider.map_err(|error| with_causes(&error).into())),
                 };
-                self.hold(Arc::new(KeySet::read(document, allowed)?), found);
+                self.hold(Arc::new(KeySet::read(document, settings)?), found);
             }
             KeySource::File(path) => {
                 let held = self.held.load_full();
@@ -275,7 +275,7 @@ impl Source {
                 let (mark, document) = fetch::file(path, known).await?;
                 match (document, held) {
                     (Some(document), _) => {
-                        let keys = KeySet::read(document, allowed)?;
+                        let keys = KeySet::read(document, settings)?;
                         self.hold(Arc::new(keys), Found::default());
                     }
                     (None, Some(held)) => self.hold(Arc::clone(&held.keys), Found::default()),

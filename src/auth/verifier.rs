@@ -7,13 +7,14 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
-use super::caller::{Caller, Email, Person};
+use super::caller::{Caller, Email, LoginService, Person};
 use super::claims::verified;
 use super::id_token::{Expected, IdClaims, SignedIn};
 use super::known::{Known, KnownTokens, TokenHash};
 use super::outbound::{Outbound, OutboundError};
 use super::provider::Provider;
 use super::refusal::{Refusal, quote, unavailable};
+use super::service_token::{NotAService, RefusedServices};
 use super::settings::{AuthSetupError, IssuerSettings, check_all};
 use super::source::{REFETCH_AFTER, Source};
 use super::token::{LONGEST_TOKEN, Unverified};
@@ -26,6 +27,7 @@ pub struct Verifier(Arc<Inner>);
 struct Inner {
     sources: HashMap<String, Arc<Source>>,
     known: KnownTokens,
+    refused: RefusedServices,
     outbound: Outbound,
     clock: Arc<dyn Clock>,
 }
@@ -60,6 +62,7 @@ impl Verifier {
         Ok(Verifier(Arc::new(Inner {
             sources,
             known: KnownTokens::default(),
+            refused: RefusedServices::default(),
             outbound,
             clock,
         })))
@@ -77,6 +80,30 @@ impl Verifier {
     /// `invalid_token` where it is not believed, with the reason for the log
     /// alone; `unavailable` where its issuer must be asked first and does not answer.
     pub async fn caller(&self, token: &str) -> Result<Caller, Failure> {
+        self.caller_and_claims(token)
+            .await
+            .map(|(caller, _)| caller)
+    }
+
+    /// The login service that shows `token`. The log hears of a client that could be one, if the settings named it.
+    ///
+    /// # Errors
+    /// As [`Verifier::caller`]; `forbidden` for users, whatever their scopes and names, and for clients that may not
+    /// ask.
+    pub async fn login_service(&self, token: &str) -> Result<LoginService, Failure> {
+        let (caller, known) = self.caller_and_claims(token).await?;
+        caller.into_login_service().map_err(|failure| {
+            let settings = &known.source.settings;
+            let (why, client) = NotAService::of(&known.claims, settings);
+            if let Some(client) = client {
+                let now = self.0.clock.now();
+                self.0.refused.log(&why, &client, settings, now);
+            }
+            failure.because(why)
+        })
+    }
+
+    async fn caller_and_claims(&self, token: &str) -> Result<(Caller, Known), Failure> {
         // Looked at before anything else, so that nobody has us hash what is too long.
         if token.len() > LONGEST_TOKEN {
             return Err(Refusal::TooLong(LONGEST_TOKEN).into());
@@ -84,18 +111,21 @@ impl Verifier {
         let hash = TokenHash::of(token);
         if let Some(known) = self.0.known.get(hash) {
             if known.source.stands(known.generation) {
-                return self.judge(&known).map_err(|refusal| {
-                    // Its time is over, since nothing else changes.
-                    self.0.known.forget(hash);
-                    refusal.into()
-                });
+                return match self.judge(&known) {
+                    Ok(caller) => Ok((caller, known)),
+                    Err(refusal) => {
+                        // Its time is over, since nothing else changes.
+                        self.0.known.forget(hash);
+                        Err(refusal.into())
+                    }
+                };
             }
             self.0.known.forget(hash);
         }
         let known = self.check(token).await?;
         let caller = self.judge(&known)?;
-        self.0.known.put(hash, known);
-        Ok(caller)
+        self.0.known.put(hash, known.clone());
+        Ok((caller, known))
     }
 
     /// What holds of a token for as long as its issuer's keys are the same: its form, its issuer, its signature.
@@ -103,7 +133,7 @@ impl Verifier {
         let token = Unverified::read(token)?;
         let source = self.source_of(&token)?;
         if source.settings.strict_type && !token.typed {
-            return Err(Refusal::Type(quote("JWT")).into());
+            return Err(Refusal::Untyped.into());
         }
         let (key, generation) = source.key_for(&token).await?;
         Ok(Known {

@@ -81,6 +81,7 @@ async fn open_store(settings: &Settings) -> Exit {
             "note: there is no store in {} yet; the first start makes it",
             settings.data_dir.display()
         );
+        users::tokens(settings.issuer.as_ref(), &[]);
         return policy_of(settings, &settings.policy.parts(), &BTreeSet::new());
     }
     if let Ok(Answer::Status(status)) = console::send(&settings.data_dir, &Order::Status).await {
@@ -290,6 +291,7 @@ async fn stored_policy(
     match told.await {
         Ok((parts, known)) => {
             users::services(&known);
+            users::tokens(settings.issuer.as_ref(), &known);
             match ask(Order::Survey).await {
                 Ok(Answer::Survey(survey)) => users::tell(&survey, &known),
                 _ => println!(

@@ -9,8 +9,8 @@ use crate::app::App;
 use crate::base::{Clock, Entropy, Failure, ListenAddress, OsEntropy, SystemClock};
 use crate::clients::{Sends, Service, Unknown};
 use crate::config::{
-    self, Exit, IssuerConfig, KeySource, MasterKeySettings, Settings, SmtpConfig, SmtpSecurity,
-    Supervision, UiAuth,
+    self, Exit, Hsts, IssuerConfig, KeySource, MasterKeySettings, Settings, SmtpConfig,
+    SmtpSecurity, Supervision, UiAuth,
 };
 use crate::console::{self, Order, Tools};
 use crate::demo::issuer::{SERVICE_CLIENT_ID, SETTINGS_CLIENT_ID};
@@ -168,6 +168,7 @@ fn server_settings(
         metrics_listen: None,
         tls: None,
         trusted_proxies: Vec::new(),
+        hsts: Hsts::default(),
         listen: settings.listen.clone(),
         public_url: public_url.clone(),
         rp_id: "localhost".to_owned(),
@@ -182,6 +183,9 @@ fn server_settings(
             verify_clients: Vec::new(),
             admin_scope: crate::auth::ADMIN_SCOPE.to_owned(),
             may_grant_admin: true,
+            algorithms: crate::auth::SigningAlgorithm::PUBLIC.to_vec(),
+            rsa_min_bits: 2048,
+            require_at_jwt: false,
         }),
         ui_auth: UiAuth::Oidc {
             client_id: SETTINGS_CLIENT_ID.to_owned(),

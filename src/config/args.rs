@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::brand::BrandArgs;
 use super::duration::ResendArgs;
+use super::issuer::TokenArgs;
 use super::network::NetworkArgs;
 
 #[derive(Args)]
@@ -79,6 +80,9 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) audience: Vec<String>,
 
+    #[command(flatten)]
+    pub(super) tokens: TokenArgs,
+
     /// The OpenID Connect client of the settings page at the issuer, which sends people back to /auth/callback at the public URL. Where none is set, an access token is pasted into the page
     #[arg(
         long,
@@ -116,7 +120,7 @@ pub(super) struct SettingsArgs {
     )]
     pub(super) verify_scope: String,
 
-    /// An OAuth client that may be a login service by its own tokens. Repeatable; where none is set, any client with the scope may
+    /// An OAuth client that may be a login service by its own tokens. Repeatable; where none is set, any client with the scope may whose tokens carry a mark that users cannot choose. Needed where the name of a user, service-account-ID, is the only mark, as in Keycloak's tokens
     #[arg(
         long,
         value_name = "ID",

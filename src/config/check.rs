@@ -79,6 +79,7 @@ impl Check<'_> {
         let public_url = self.public_url(&args.public_url);
         let metrics_listen = self.metrics_listen();
         let tls = self.tls(listen.as_ref(), public_url.as_ref());
+        let hsts = self.hsts();
         let trusted_proxies = self.trusted_proxies();
         let origins = self.origins(public_url.as_ref(), &args.origin);
         let rp_id = self.rp_id(public_url.as_ref(), &origins, args.rp_id.as_deref());
@@ -108,6 +109,7 @@ impl Check<'_> {
             listen: listen?,
             metrics_listen,
             tls,
+            hsts: hsts?,
             trusted_proxies,
             public_url: public_url?,
             rp_id: rp_id?,
@@ -207,6 +209,18 @@ impl Check<'_> {
                 "ca_file",
                 cause,
                 "name a PEM file with certificates of authorities",
+            ),
+        }
+    }
+
+    pub(super) fn boolean(&mut self, id: &str, text: &str) -> Option<bool> {
+        match text {
+            "true" => Some(true),
+            "false" => Some(false),
+            other => self.wrong(
+                id,
+                format!("{other:?} is neither true nor false"),
+                "write true or false",
             ),
         }
     }

@@ -2,14 +2,50 @@
 
 use std::path::Path;
 
+use clap::Args;
 use url::Url;
 
+use super::args::{BOOLEAN, NUMBER};
 use super::check::Check;
 use super::settings::{IssuerConfig, KeySource};
+use crate::auth::{RSA_BITS, SigningAlgorithm};
 use crate::base::is_this_machine;
 
 /// The shortest secret for HS256, in bytes (RFC 7518 section 3.2).
 const SHORTEST_SECRET: usize = 32;
+
+/// How the issuer's tokens may be signed, and what they must say that they are.
+#[derive(Args)]
+pub(super) struct TokenArgs {
+    /// An algorithm that the issuer may sign access tokens, and the ID tokens of the settings page, with: RS256, PS256, ES256, ES384 or EdDSA; all where none is named. Repeatable
+    #[arg(
+        long,
+        value_name = "ALG",
+        env = "MFAD_TOKEN_ALGORITHM",
+        hide_env_values = true
+    )]
+    token_algorithm: Vec<String>,
+
+    /// The fewest bits, 2048 to 8192, of an RSA key that tokens are checked with
+    #[arg(
+        long,
+        value_name = NUMBER,
+        env = "MFAD_RSA_MIN_BITS",
+        hide_env_values = true,
+        default_value = "2048"
+    )]
+    rsa_min_bits: String,
+
+    /// Whether access tokens must say typ at+jwt in their header, as RFC 9068 has it; with false, JWT or no typ will do as well
+    #[arg(
+        long,
+        value_name = BOOLEAN,
+        env = "MFAD_REQUIRE_AT_JWT",
+        hide_env_values = true,
+        default_value = "false"
+    )]
+    require_at_jwt: String,
+}
 
 impl Check<'_> {
     pub(super) fn issuer(&mut self, public_url: Option<&Url>) -> Option<IssuerConfig> {
@@ -24,15 +60,10 @@ impl Check<'_> {
                 "give the two scopes different names",
             );
         }
-        let may_grant_admin = match args.issuer_may_grant_admin.as_str() {
-            "true" => Some(true),
-            "false" => Some(false),
-            other => self.wrong(
-                "issuer_may_grant_admin",
-                format!("{other:?} is neither true nor false"),
-                "write true or false",
-            ),
-        };
+        let may_grant_admin = self.boolean("issuer_may_grant_admin", &args.issuer_may_grant_admin);
+        let algorithms = self.token_algorithms(keys.as_ref());
+        let rsa_min_bits = self.rsa_min_bits(&args.tokens.rsa_min_bits);
+        let require_at_jwt = self.boolean("require_at_jwt", &args.tokens.require_at_jwt);
         if args.audience.iter().any(String::is_empty) {
             self.wrong::<()>(
                 "audience",
@@ -44,7 +75,7 @@ impl Check<'_> {
             self.wrong::<()>(
                 "verify_client",
                 "it is empty",
-                "leave it out to admit any client that has the scope",
+                "leave it out to admit any client whose tokens have the scope and a mark that users cannot choose",
             );
         }
         let issuer = self.issuer_name(keys.as_ref());
@@ -62,7 +93,64 @@ impl Check<'_> {
             verify_clients: args.verify_client.clone(),
             admin_scope: args.admin_scope.clone(),
             may_grant_admin: may_grant_admin?,
+            algorithms: algorithms?,
+            rsa_min_bits: rsa_min_bits?,
+            require_at_jwt: require_at_jwt?,
         })
+    }
+
+    /// How tokens may be signed: all that need no shared secret, where nothing is said.
+    fn token_algorithms(&mut self, keys: Option<&KeySource>) -> Option<Vec<SigningAlgorithm>> {
+        const ID: &str = "token_algorithm";
+        let layers = self.layers;
+        let listed = &layers.args.tokens.token_algorithm;
+        let public = SigningAlgorithm::PUBLIC;
+        let names: Vec<_> = public.iter().map(|it| it.name()).collect();
+        let names = names.join(", ");
+        let is_set = layers.sources.contains_key(ID);
+        if is_set && listed.is_empty() {
+            let hint =
+                format!("name some of {names}, or leave the setting out to accept all of them");
+            return self.wrong(
+                ID,
+                "the list is empty, so that no token would be accepted",
+                hint,
+            );
+        }
+        if is_set && matches!(keys, Some(KeySource::Hs256(_))) {
+            return self.wrong(
+                ID,
+                "with hs256-secret-file, HS256 is the only algorithm",
+                "leave the setting out, or use the issuer's public keys in place of the secret",
+            );
+        }
+        let mut accepted = Vec::new();
+        for name in listed {
+            match public.iter().find(|it| it.name() == name) {
+                Some(algorithm) if accepted.contains(algorithm) => {}
+                Some(algorithm) => accepted.push(*algorithm),
+                None => {
+                    let cause =
+                        format!("{name:?} is no algorithm that is accepted with public keys");
+                    return self.wrong(ID, cause, format!("use {names}"));
+                }
+            }
+        }
+        Some(match listed.is_empty() {
+            true => public.to_vec(),
+            false => accepted,
+        })
+    }
+
+    fn rsa_min_bits(&mut self, text: &str) -> Option<usize> {
+        match text.parse() {
+            Ok(bits) if RSA_BITS.contains(&bits) => Some(bits),
+            _ => self.wrong(
+                "rsa_min_bits",
+                format!("{text:?} is no number from 2048 to 8192"),
+                "use 2048, 3072 or 4096; to accept no RSA at all, name the others with token-algorithm",
+            ),
+        }
     }
 
     fn issuer_name(&mut self, keys: Option<&KeySource>) -> Option<String> {

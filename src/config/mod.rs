@@ -43,7 +43,7 @@ pub use orders::{
 };
 pub use problem::{Exit, Problem, Problems};
 pub use settings::{
-    DemoSettings, IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, MasterKeyFile,
+    DemoSettings, Hsts, IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, MasterKeyFile,
     MasterKeySettings, PamSettings, Settings, SmtpConfig, SmtpSecurity, StoreSettings, Supervision,
     UiAuth,
 };

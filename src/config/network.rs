@@ -5,10 +5,15 @@ use std::path::Path;
 use clap::Args;
 use url::Url;
 
+use super::args::{BOOLEAN, NUMBER};
 use super::check::Check;
 use super::files;
+use super::settings::Hsts;
 use crate::base::ListenAddress;
 use crate::server::{self, Tls, TlsFiles, TrustedProxy};
+
+/// The most days of HSTS: two years, as the preload lists of browsers recommend.
+const MOST_HSTS_DAYS: u64 = 730;
 
 /// Settings of connections.
 #[derive(Args)]
@@ -58,6 +63,26 @@ pub(super) struct NetworkArgs {
         hide_env_values = true
     )]
     pub(super) trusted_proxy: Vec<String>,
+
+    /// Days, 0 to 730, for which browsers that came over https come over nothing else (HSTS); with 0, they forget it
+    #[arg(
+        long,
+        value_name = NUMBER,
+        env = "MFAD_HSTS_DAYS",
+        hide_env_values = true,
+        default_value = "365"
+    )]
+    pub(super) hsts_days: String,
+
+    /// Whether this holds for all sub-domains of the public URL's host as well (includeSubDomains). All of them must speak https then
+    #[arg(
+        long,
+        value_name = BOOLEAN,
+        env = "MFAD_HSTS_INCLUDE_SUBDOMAINS",
+        hide_env_values = true,
+        default_value = "false"
+    )]
+    pub(super) hsts_include_subdomains: String,
 }
 
 impl Check<'_> {
@@ -85,6 +110,28 @@ impl Check<'_> {
                 "use 127.0.0.1:9464, or unix:/run/mfad/metrics.sock",
             ),
         }
+    }
+
+    /// What browsers remember about https.
+    pub(super) fn hsts(&mut self) -> Option<Hsts> {
+        let network = &self.layers.args.network;
+        let days = match network.hsts_days.parse() {
+            Ok(days @ 0..=MOST_HSTS_DAYS) => Some(days),
+            _ => self.wrong(
+                "hsts_days",
+                format!(
+                    "{:?} is no number from 0 to {MOST_HSTS_DAYS}",
+                    network.hsts_days
+                ),
+                "use 365; 0 has browsers forget it",
+            ),
+        };
+        let include_subdomains =
+            self.boolean("hsts_include_subdomains", &network.hsts_include_subdomains);
+        Some(Hsts {
+            days: days?,
+            include_subdomains: include_subdomains?,
+        })
     }
 
     /// Certificate and key, where there are such. `None` also where they are wrong.

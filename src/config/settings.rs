@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::auth::SigningAlgorithm;
 use crate::base::{ListenAddress, Secret};
 use crate::brand::Brand;
 use crate::copies::Plan;
@@ -22,6 +23,8 @@ pub struct Settings {
     pub metrics_listen: Option<ListenAddress>,
     /// Certificate and key, where the server speaks TLS itself.
     pub tls: Option<TlsFiles>,
+    /// What browsers remember about https, where `public_url` is an https address.
+    pub hsts: Hsts,
     /// Proxies in front that are believed on where a request came from.
     pub trusted_proxies: Vec<TrustedProxy>,
     /// What browsers see: scheme, host and port alone; its path is `/`.
@@ -116,6 +119,24 @@ pub enum MasterKeyFile {
     Credential(PathBuf),
 }
 
+/// What browsers remember about https (RFC 6797).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hsts {
+    /// Days for which they use nothing else, 0 to 730.
+    pub days: u64,
+    /// Whether that holds for all sub-domains as well.
+    pub include_subdomains: bool,
+}
+
+impl Default for Hsts {
+    fn default() -> Self {
+        Hsts {
+            days: 365,
+            include_subdomains: false,
+        }
+    }
+}
+
 /// Whose tokens are believed, and how far.
 #[derive(Clone, Debug)]
 pub struct IssuerConfig {
@@ -127,12 +148,19 @@ pub struct IssuerConfig {
     pub audiences: Vec<String>,
     /// The scope of login services.
     pub verify_scope: String,
-    /// The clients that may be login services by their own tokens; empty for any that has the scope.
+    /// The clients that may be login services by their own tokens; empty for any whose tokens carry the scope and a
+    /// mark that users cannot choose.
     pub verify_clients: Vec<String>,
     /// The scope of operators.
     pub admin_scope: String,
     /// Whether the issuer's tokens can make anybody an operator.
     pub may_grant_admin: bool,
+    /// How tokens may be signed; never empty, and not looked at for a shared secret.
+    pub algorithms: Vec<SigningAlgorithm>,
+    /// The fewest bits of an RSA key, 2048 to 8192.
+    pub rsa_min_bits: usize,
+    /// Whether access tokens must say `typ` `at+jwt` (RFC 9068 section 4).
+    pub require_at_jwt: bool,
 }
 
 /// How people come to the settings page.

@@ -27,8 +27,8 @@ const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 /// What the edge needs to know.
 #[derive(Clone)]
 pub struct EdgeSettings {
-    /// Whether browsers reach us over HTTPS, and shall remember it.
-    pub https: bool,
+    /// What browsers that reach us over HTTPS are to remember ([`super::hsts`]); `None` where they do not.
+    pub hsts: Option<HeaderValue>,
     /// Whose word is taken on where a request came from.
     pub trusted_proxies: Arc<[TrustedProxy]>,
     /// Where requests are counted.

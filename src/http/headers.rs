@@ -36,8 +36,17 @@ const ALWAYS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("permissions-policy"), PERMISSIONS),
 ];
 
-/// One year.
-const TRANSPORT: &str = "max-age=31536000";
+/// The value of `Strict-Transport-Security` (RFC 6797 section 6.1): `days` of https alone, also for sub-domains where
+/// they are included.
+pub fn hsts(days: u64, include_subdomains: bool) -> HeaderValue {
+    let seconds = HeaderValue::from(days.saturating_mul(24 * 60 * 60));
+    let mut value = b"max-age=".to_vec();
+    value.extend_from_slice(seconds.as_bytes());
+    if include_subdomains {
+        value.extend_from_slice(b"; includeSubDomains");
+    }
+    HeaderValue::from_bytes(&value).unwrap_or(seconds)
+}
 
 pub(super) async fn set(
     State(settings): State<EdgeSettings>,
@@ -51,8 +60,8 @@ pub(super) async fn set(
     }
     // Only what says otherwise may be kept: it is the same for everybody.
     set_unless_there(headers, CACHE_CONTROL, "no-store");
-    if settings.https {
-        set_unless_there(headers, STRICT_TRANSPORT_SECURITY, TRANSPORT);
+    if let Some(hsts) = settings.hsts {
+        headers.entry(STRICT_TRANSPORT_SECURITY).or_insert(hsts);
     }
     response
 }

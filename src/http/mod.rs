@@ -28,6 +28,7 @@ use crate::wire;
 
 pub use document::{document, document_json};
 pub use edge::EdgeSettings;
+pub use headers::hsts;
 pub use html::escape as escape_html;
 pub use watch::watch_router;
 

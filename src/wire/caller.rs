@@ -129,6 +129,7 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Failure> {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
             Ok(token.trim_matches(' '))
         }
+        Some((scheme, _)) if scheme.eq_ignore_ascii_case("dpop") => Err(auth::no_bound_token()),
         _ => Err(auth::no_token()),
     }
 }

@@ -49,8 +49,8 @@ where
         let clients = &services.clients;
         let service = match Proof::read(&parts.headers)? {
             Proof::Token(token) => {
-                let caller = services.verifier.caller(token.expose()).await?;
-                clients.by_token(&caller.into_login_service()?, services.now())?
+                let service = services.verifier.login_service(token.expose()).await?;
+                clients.by_token(&service, services.now())?
             }
             Proof::Key(key) => clients.by_key(key.expose(), services.now())?,
             Proof::IdAndKey(id, key) => clients.by_id_and_key(&id, key.expose(), services.now())?,
@@ -103,6 +103,9 @@ impl Proof {
         }
         if scheme.eq_ignore_ascii_case("basic") {
             return basic(shown).ok_or_else(not_accepted);
+        }
+        if scheme.eq_ignore_ascii_case("dpop") {
+            return Err(auth::no_bound_token());
         }
         Err(no_proof())
     }

@@ -179,11 +179,7 @@ async fn where_no_client_is_listed_any_service_with_the_scope_is_let_in() {
         };
         for token in [
             token().with("client_id", client),
-            // As Keycloak and Auth0 mark them.
-            token()
-                .with("sub", "8f14e45f")
-                .with("preferred_username", format!("service-account-{client}"))
-                .with("azp", client),
+            // As Auth0 marks them.
             token()
                 .with("sub", format!("{client}@clients"))
                 .with("gty", "client-credentials")
@@ -196,6 +192,81 @@ async fn where_no_client_is_listed_any_service_with_the_scope_is_let_in() {
                 .await;
             assert_eq!(reply.status, 201, "{}", reply.text);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_user_named_like_a_service_account_is_a_user_unless_the_client_is_named() {
+    let named = |server: &Server, subject: &str, client: &str| {
+        server
+            .issuer
+            .token(PUBLIC_URL, subject)
+            .with("scope", "mfa:verify")
+            .with("preferred_username", format!("service-account-{client}"))
+            .with("azp", client)
+            .with("client_id", client)
+    };
+    let asking = json!({"subject": "alice"});
+    let open = Server::start().await;
+    let listed = Server::start_with(Options {
+        verify_clients: vec!["portal".to_owned()],
+        ..Default::default()
+    })
+    .await;
+    for (server, client, is_service) in [
+        (&open, "portal", false),
+        (&listed, "wiki", false),
+        (&listed, "portal", true),
+    ] {
+        let bearer = server.bearer(named(server, "8f14e45f", client).sign());
+        let asked = bearer.post_json("/api/v1/mfa/challenges", &asking).await;
+        let own = bearer.get("/api/v1/me/mfa").await;
+        if is_service {
+            assert_eq!(asked.status, 201, "{client}: {}", asked.text);
+            own.refused(403, "forbidden");
+        } else {
+            asked.refused(403, "forbidden");
+            own.ok();
+        }
+    }
+    // Who signed in through the service's own client is no service.
+    let user = named(&listed, "mallory", "portal").with_second_factor();
+    let user = listed.bearer(user.sign());
+    let asked = user.post_json("/api/v1/mfa/challenges", &asking).await;
+    asked.refused(403, "forbidden");
+    user.get("/api/v1/me/mfa").await.ok();
+}
+
+#[tokio::test]
+async fn a_token_that_is_bound_to_a_key_opens_nothing() {
+    let server = Server::start().await;
+    let cnf = json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"});
+    let alice = server.issuer.token(PUBLIC_URL, "alice");
+    let bound = server.bearer(alice.with("cnf", cnf.clone()).sign());
+    let reply = bound.get("/api/v1/me/mfa").await;
+    reply.refused(401, "invalid_token");
+    assert!(reply.text.contains("bound to a key"), "{}", reply.text);
+    let portal = server.issuer.token(PUBLIC_URL, "portal");
+    let portal = portal
+        .with("client_id", "portal")
+        .with("scope", "mfa:verify")
+        .with("cnf", cnf);
+    let asking = json!({"subject": "alice"});
+    let reply = server
+        .bearer(portal.sign())
+        .post_json("/api/v1/mfa/challenges", &asking)
+        .await;
+    reply.refused(401, "invalid_token");
+    // In the manner of those that are, a token that is not bound is none either.
+    let free = server.issuer.token(PUBLIC_URL, "alice").sign();
+    let headers = [("authorization", &*format!("DPoP {free}"))];
+    for path in ["/api/v1/me/mfa", "/api/v1/mfa/challenges/mfa_x"] {
+        let reply = server
+            .stranger()
+            .send(axum::http::Method::GET, path, &headers, Bytes::new())
+            .await;
+        reply.refused(401, "unauthenticated");
+        assert!(reply.text.contains("DPoP"), "{}", reply.text);
     }
 }
 

@@ -241,7 +241,6 @@ async fn a_login_service_needs_the_scope_and_a_mark_of_its_own() {
         json!({"token_type": "client_credentials", "client_id": "portal"}),
         json!({"gty": "client-credentials", "azp": "portal"}),
         json!({"gty": ["client-credentials"], "azp": "portal"}),
-        json!({"preferred_username": "service-account-portal", "azp": "Portal"}),
     ];
     for mut mark in marks {
         let without = service(mark.clone()).await.unwrap_err();

@@ -9,6 +9,7 @@ mod refused_claims;
 mod refused_outside;
 mod refused_signature;
 mod rotation;
+mod service_tokens;
 mod setup;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -292,6 +293,31 @@ pub async fn assert_refused(key: &Signer, table: Vec<(String, String)>) {
         );
         assert!(!failure.detail().contains("alice"), "{name}");
     }
+}
+
+/// What the log tells of `work`, at the level that servers log by default.
+pub fn logged(work: impl FnOnce()) -> String {
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_max_level(tracing::Level::INFO)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, work);
+    let bytes = log.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
 }
 
 pub fn named(rows: Vec<(&str, String)>) -> Vec<(String, String)> {

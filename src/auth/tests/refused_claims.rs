@@ -236,3 +236,42 @@ fn checked_claims_must_name_the_issuer_whose_key_has_signed_them() {
             .is_err()
     );
 }
+
+#[tokio::test]
+async fn a_token_that_is_bound_to_a_key_is_refused_and_says_so() {
+    let key = Signer::ec("1");
+    let mut rows = Vec::new();
+    for cnf in [
+        json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}),
+        json!({"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}),
+        json!({"kid": "1"}),
+        json!({"jwk": {"kty": "EC"}}),
+        json!({"jku": "https://keys.example", "kid": "1"}),
+        json!({"unknown": 1}),
+        json!({}),
+        json!([]),
+        json!(""),
+        json!("jkt"),
+        json!(false),
+        json!(0),
+    ] {
+        rows.push((format!("cnf: {cnf}"), claim(&key, "cnf", cnf)));
+    }
+    for kind in ["DPoP", "dpop", "PoP", "mac"] {
+        for name in ["token_type", "typ"] {
+            rows.push((format!("{name}: {kind}"), claim(&key, name, json!(kind))));
+        }
+    }
+    let (verifier, _file) = verifier_of(&[&key], &TestClock::at(NOW), |_| {});
+    for (name, token) in &rows {
+        let failure = verifier.caller(token).await.unwrap_err();
+        assert!(failure.detail().contains("bound to a key"), "{name}");
+        let service = verifier.login_service(token).await.unwrap_err();
+        assert_eq!(service.code().name, "invalid_token", "{name}");
+    }
+    assert_refused(&key, rows).await;
+    for free in [json!(null)] {
+        let token = claim(&key, "cnf", free);
+        assert!(verifier.caller(&token).await.is_ok(), "nothing is bound");
+    }
+}

@@ -164,6 +164,38 @@ async fn an_algorithm_that_the_issuer_may_not_use_is_refused() {
         code(&verifier.caller(&rsa.sign(&claims(ISSUER))).await),
         "invalid_token"
     );
+    let expected = Expected {
+        issuer: ISSUER,
+        client_id: AUDIENCE,
+        nonce: "n",
+        access_token: "a",
+    };
+    for (key, reason) in [(&rsa, "algorithm RS256"), (&ec, "nonce")] {
+        let id_token = altered(key, |header, body| {
+            header["typ"] = json!("JWT");
+            body["aud"] = json!(AUDIENCE);
+        });
+        let refused = verifier.signed_in(&id_token, &expected).await.unwrap_err();
+        let told = format!("{refused:?}");
+        assert!(told.contains(reason), "ID tokens as well: {told}");
+    }
+}
+
+#[tokio::test]
+async fn an_rsa_key_below_the_size_that_is_asked_for_is_refused() {
+    let (rsa, ec) = (Signer::rsa(), Signer::ec("1"));
+    for (bits, accepted) in [(2048, true), (2049, false), (3072, false), (8192, false)] {
+        let (verifier, _file) = verifier_of(&[&rsa, &ec], &TestClock::at(NOW), |s| {
+            s.rsa_min_bits = bits;
+        });
+        let by_rsa = verifier.caller(&rsa.sign(&claims(ISSUER))).await;
+        assert_eq!(code(&by_rsa) == "accepted", accepted, "{bits}");
+        let by_ec = verifier.caller(&ec.sign(&claims(ISSUER))).await;
+        assert_eq!(code(&by_ec), "accepted", "{bits}");
+    }
+    let (alone, _file) = verifier_of(&[&rsa], &TestClock::at(NOW), |s| s.rsa_min_bits = 3072);
+    let told = format!("{:?}", alone.prime().await.unwrap_err());
+    assert!(told.contains("RSA from 3072 bits"), "{told}");
 }
 
 #[tokio::test]

@@ -45,6 +45,9 @@ fn settings_that_would_believe_too_much_are_refused() {
             .is_err()
         );
     }
+    for bits in [0, 1024, 2047, 8193] {
+        assert!(attempt(|s| s.rsa_min_bits = bits).is_err(), "{bits}");
+    }
     let outbound = Outbound::new(None).unwrap();
     assert!(Verifier::new(vec![], outbound.clone(), TestClock::at(NOW)).is_err());
     let one = IssuerSettings::new(ISSUER, vec![AUDIENCE.to_owned()], file());

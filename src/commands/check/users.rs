@@ -1,12 +1,16 @@
 //! Whom services let in, and whom a name means.
 
+use crate::auth::verify_client_line;
 use crate::clients::{Sends, Service, Unknown};
+use crate::config::IssuerConfig;
 use crate::people::Survey;
 
 use super::warning;
 
 /// What users that nobody has met are called by.
 const UNKNOWN: &str = "unknown users";
+/// What the setting is called.
+const VERIFY_CLIENT: &str = "verify-client";
 
 /// Names the services that let in whoever this server has never met.
 pub(super) fn services(services: &[Service]) {
@@ -36,6 +40,69 @@ pub(super) fn services(services: &[Service]) {
         if never_set || service.sends != Sends::Subject {
             warning(UNKNOWN, cause, &hint);
         }
+    }
+}
+
+/// Says whose tokens are refused because `verify-client` does not name their client, as far as that can be known before
+/// one comes.
+pub(super) fn tokens(issuer: Option<&IssuerConfig>, services: &[Service]) {
+    let Some(issuer) = issuer else {
+        return;
+    };
+    let listed = &issuer.verify_clients;
+    let bring_tokens = services.iter().filter_map(|service| {
+        let is_ours = service
+            .issuer
+            .as_ref()
+            .is_none_or(|it| *it == issuer.issuer);
+        let client = service.client_id.as_ref().filter(|_| is_ours)?;
+        (!listed.contains(client)).then_some((&service.id, client))
+    });
+    let mut told = false;
+    for (id, client) in bring_tokens {
+        told = true;
+        let line = verify_client_line(listed, client);
+        if listed.is_empty() {
+            warning(
+                VERIFY_CLIENT,
+                format!(
+                    "none is set, so tokens of the client {client} are not those of the service {id} if only the user \
+                     name service-account-{} marks them, as in Keycloak",
+                    client.to_lowercase()
+                ),
+                &format!(
+                    "{line}; name every client that is to be a login service, as no other may be one then"
+                ),
+            );
+        } else {
+            warning(
+                VERIFY_CLIENT,
+                format!(
+                    "it does not name the client {client} of the service {id}, whose tokens are refused"
+                ),
+                &line,
+            );
+        }
+    }
+    if told || !listed.is_empty() {
+        return;
+    }
+    let cause = "none is set, so a token that only the user name service-account-ID marks as that of the client ID is \
+                 a user's, and no login service's";
+    // As Keycloak writes its name.
+    if issuer.issuer.contains("/realms/") {
+        warning(
+            VERIFY_CLIENT,
+            format!(
+                "{cause}; Keycloak, which {} looks like, marks tokens so",
+                issuer.issuer
+            ),
+            "if login services bring such tokens, name their clients: verify-client = [\"ID\"] (or --verify-client ID)",
+        );
+    } else {
+        println!(
+            "note: {VERIFY_CLIENT}: {cause}; for such services, verify-client = [\"ID\"] (or --verify-client ID)"
+        );
     }
 }
 

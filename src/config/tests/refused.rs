@@ -124,6 +124,57 @@ fn what_contradicts_itself_about_the_issuer_and_its_clients_is_refused_by_its_na
 }
 
 #[test]
+fn an_algorithm_or_a_key_size_that_is_not_accepted_is_refused_with_those_that_are() {
+    for name in [
+        "none",
+        "NONE",
+        "HS256",
+        "hs256",
+        "rs256",
+        "RS1",
+        "RS384",
+        "RS512",
+        "PS512",
+        "ES512",
+        "ES256K",
+        "EDDSA",
+        "RS256,ES256",
+        "",
+        " RS256",
+    ] {
+        assert_names("token-algorithm", &["--token-algorithm", name]);
+        let told = &problems(&[ENOUGH, &["--token-algorithm", name]].concat())[0];
+        assert!(
+            told.hint.contains("RS256, PS256, ES256, ES384, EdDSA"),
+            "{told}"
+        );
+    }
+    let folder = Folder::new();
+    for empty in [
+        "token-algorithm = []",
+        "token-algorithm = [\"ES256\", \"none\"]",
+    ] {
+        let file = folder.write("mfad.toml", empty, 0o600);
+        assert_names("token-algorithm", &["--config", &file]);
+    }
+    let secret = folder.write("secret", &"k".repeat(40), 0o600);
+    let arguments = ["--hs256-secret-file", &secret, "--token-algorithm", "ES256"];
+    assert_names("token-algorithm", &arguments);
+    for bits in ["1024", "2047", "8193", "0", "many", ""] {
+        assert_refused(&[("rsa-min-bits", bits)]);
+    }
+    for value in ["yes", "", "1"] {
+        assert_refused(&[
+            ("require-at-jwt", value),
+            ("hsts-include-subdomains", value),
+        ]);
+    }
+    for days in ["731", "", "1.5"] {
+        assert_refused(&[("hsts-days", days)]);
+    }
+}
+
+#[test]
 fn a_mail_server_that_cannot_be_reached_as_it_is_described_is_refused_by_its_setting() {
     let folder = Folder::new();
     let short = folder.write("short", "too short\n", 0o600);

@@ -403,3 +403,29 @@ fn people_come_to_the_settings_page_in_one_of_three_ways() {
         assert_eq!(secret.as_deref(), given.then_some("s3cret"));
     }
 }
+
+#[test]
+fn accepted_algorithms_are_those_that_are_named_each_once_and_all_where_none_is() {
+    use crate::auth::SigningAlgorithm::{EdDsa, Es256};
+    let issuer = |arguments: &[&str]| {
+        let settings = serve(&[ENOUGH, arguments].concat()).unwrap();
+        settings.issuer.unwrap()
+    };
+    let usual = issuer(&[]);
+    assert_eq!(usual.algorithms, crate::auth::SigningAlgorithm::PUBLIC);
+    assert_eq!((usual.rsa_min_bits, usual.require_at_jwt), (2048, false));
+    let named = issuer(&[
+        "--token-algorithm",
+        "EdDSA",
+        "--token-algorithm",
+        "ES256",
+        "--token-algorithm",
+        "EdDSA",
+        "--rsa-min-bits",
+        "3072",
+        "--require-at-jwt",
+        "true",
+    ]);
+    assert_eq!(named.algorithms, [EdDsa, Es256]);
+    assert_eq!((named.rsa_min_bits, named.require_at_jwt), (3072, true));
+}

@@ -136,6 +136,7 @@ impl Server {
             metrics_listen: None,
             tls: options.tls,
             trusted_proxies: Vec::new(),
+            hsts: mfad::config::Hsts::default(),
             public_url: url.clone(),
             rp_id: "mfa.example.com".to_owned(),
             origins: vec![url],
@@ -157,6 +158,9 @@ impl Server {
                 verify_clients: options.verify_clients,
                 admin_scope: "mfa:admin".to_owned(),
                 may_grant_admin: true,
+                algorithms: mfad::auth::SigningAlgorithm::PUBLIC.to_vec(),
+                rsa_min_bits: 2048,
+                require_at_jwt: false,
             }),
             ui_auth: options.ui_auth.unwrap_or(UiAuth::Pasted),
             smtp: (!options.no_mail).then(|| SmtpConfig {
