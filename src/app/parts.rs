@@ -203,7 +203,8 @@ pub fn store_problem(refused: OpenError) -> StartError {
         ),
         OpenError::Io { .. } => (
             Exit::Io,
-            "check that the data folder exists, is writable and has space",
+            "check that the data folder exists, is writable and has space, and that nothing but a file of the server's \
+             stands under that name",
         ),
         OpenError::Start(_) => (Exit::Io, "try again; the system is short of something"),
     };

@@ -16,6 +16,7 @@ use super::outbound::{DEADLINE, LONGEST_BODY, Outbound, OutboundError};
 use super::provider::Provider;
 use super::refusal::quote;
 use super::settings::{AuthSetupError, check_address};
+use crate::base::open_deciding;
 
 /// What the issuer says of itself (OpenID Connect Discovery 1.0 section 3), as far as we use it.
 #[derive(Deserialize)]
@@ -157,10 +158,11 @@ async fn read_file(
     path: &Path,
     known: Option<FileMark>,
 ) -> Result<(FileMark, Option<KeyDocument>), Box<dyn Error + Send + Sync>> {
-    let metadata = tokio::fs::metadata(path).await?;
-    if !metadata.is_file() {
-        return Err("it is no regular file".into());
-    }
+    // Whoever else can change it would decide whose tokens are believed.
+    let owned = path.to_owned();
+    let opened = tokio::task::spawn_blocking(move || open_deciding(&owned)).await?;
+    let file = tokio::fs::File::from_std(opened?);
+    let metadata = file.metadata().await?;
     let mark = FileMark {
         modified: metadata.modified().ok(),
         length: metadata.len(),
@@ -171,7 +173,6 @@ async fn read_file(
     }
     let limit = LONGEST_BODY as u64;
     let mut bytes = Vec::new();
-    let file = tokio::fs::File::open(path).await?;
     file.take(limit + 1).read_to_end(&mut bytes).await?;
     if bytes.len() as u64 > limit {
         return Err("it is longer than a JWK set can be".into());

@@ -1,9 +1,10 @@
-//! What every room stands on: time, randomness, identifiers, secrets, failures and the form of names.
+//! What every room stands on: time, randomness, identifiers, secrets, files, failures and the form of names.
 //!
 //! This room knows no other.
 
 mod entropy;
 mod failure;
+pub(crate) mod file;
 #[cfg(test)]
 pub(crate) mod fuzz;
 mod id;
@@ -22,6 +23,7 @@ mod clock;
 pub use clock::TestClock;
 pub use entropy::{Entropy, OsEntropy};
 pub use failure::{Code, Failure, Kind, Violation, codes};
+pub use file::{create_anew, open_deciding, open_regular};
 pub use id::{ChallengeId, DeviceId, IdError, MessageId, PersonKey, RequestId, TrustedDeviceId};
 pub use listen::{ListenAddress, ListenAddressError, is_this_machine};
 pub use name::{prepared_address, prepared_name};

@@ -1,8 +1,9 @@
 //! The TOML file: which settings it holds, and on which line.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use clap::{Arg, ArgAction, Command};
@@ -11,6 +12,8 @@ use toml::de::{DeTable, DeValue};
 use super::args::{BOOLEAN, NUMBER};
 use super::problem::Problems;
 
+/// Writing by users who neither own the file nor are in its group. That group is for those who look after the server.
+const ANYBODY: u32 = 0o002;
 /// The largest file that is read.
 const LONGEST: u64 = 1 << 20;
 /// How alike a wrong key and a right one must be for the one to be offered for the other.
@@ -29,6 +32,16 @@ pub(super) fn read(
     problems: &mut Problems,
 ) -> BTreeMap<String, Entry> {
     let mut text = String::new();
+    // What is no regular file, such as a shell's <(...), has no mode that says anything.
+    let opened = fs::metadata(path).map(|it| it.is_file() && it.mode() & ANYBODY != 0);
+    if matches!(opened, Ok(true)) {
+        problems.add(
+            format!("config {}", path.display()),
+            "every user of this machine can write the file, and so say whose tokens are believed",
+            format!("chmod o-w {}", path.display()),
+        );
+        return BTreeMap::new();
+    }
     let read = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text));
     match read {
         Err(error) => {

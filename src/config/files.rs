@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use super::layers::is_handed_over;
 use super::problem::Problem;
 use super::web::Refused;
-use crate::base::Secret;
+use crate::base::{Secret, open_deciding, open_regular};
 
 /// The longest secret that is read.
 const LONGEST_SECRET: u64 = 64 * 1024;
@@ -21,6 +21,21 @@ const LONGEST_BUNDLE: u64 = 4 << 20;
 const OTHERS: u32 = 0o077;
 /// The same for others, and writing by the group, which may read what a group of its own is for.
 const EVERYBODY: u32 = 0o027;
+
+/// Whether a file that decides whose tokens are believed can be read, and is nobody else's to change.
+pub(super) fn deciding(path: &Path) -> Result<(), Refused> {
+    match open_deciding(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Refused {
+            cause: format!("{} is not used: {error}", path.display()),
+            hint: format!(
+                "let root or the server's user own it and its folder: chown root {0}; chmod go-w {0}",
+                path.display()
+            ),
+        }),
+        Err(error) => Err(unreadable(path, &error)),
+    }
+}
 
 fn unreadable(path: &Path, error: &io::Error) -> Refused {
     Refused {
@@ -54,19 +69,19 @@ fn open_to_nobody_else(
 /// Whether a secret's file, which exists, is this user's alone. What systemd or
 /// a container's runtime has handed over is, whatever its mode.
 pub(super) fn closed_to_others(path: &Path, credentials: Option<&Path>) -> Result<(), Refused> {
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let file = open_regular(path).map_err(|error| unreadable(path, &error))?;
     open_to_nobody_else(&file, path, OTHERS, credentials)
 }
 
 /// The same for a file that its group may read, as Debian's `ssl-cert` does.
 pub(super) fn closed_to_everybody(path: &Path, credentials: Option<&Path>) -> Result<(), Refused> {
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let file = open_regular(path).map_err(|error| unreadable(path, &error))?;
     open_to_nobody_else(&file, path, EVERYBODY, credentials)
 }
 
 /// What a secret's file holds, without the line's end at its end. Never empty.
 pub(super) fn secret(path: &Path, credentials: Option<&Path>) -> Result<Secret<Vec<u8>>, Refused> {
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let file = open_regular(path).map_err(|error| unreadable(path, &error))?;
     open_to_nobody_else(&file, path, OTHERS, credentials)?;
     // Room for all of it at once, or growing would leave copies behind.
     let mut bytes = Vec::with_capacity(LONGEST_SECRET as usize + 1);
@@ -102,7 +117,7 @@ pub fn read_secret(flag: &str, path: &Path) -> Result<Secret<Vec<u8>>, Problem> 
 /// The first `most` bytes of a file.
 pub(super) fn head(path: &Path, most: u64) -> Result<Vec<u8>, Refused> {
     let mut bytes = Vec::new();
-    File::open(path)
+    open_regular(path)
         .and_then(|file| file.take(most).read_to_end(&mut bytes))
         .map_err(|error| unreadable(path, &error))?;
     Ok(bytes)
@@ -111,7 +126,7 @@ pub(super) fn head(path: &Path, most: u64) -> Result<Vec<u8>, Refused> {
 /// Whether the file holds certificates, and nothing that fails to be one.
 pub(super) fn certificates(path: &Path) -> Result<(), String> {
     let mut bytes = Vec::new();
-    File::open(path)
+    open_deciding(path)
         .and_then(|file| file.take(LONGEST_BUNDLE).read_to_end(&mut bytes))
         .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     let mut roots = rustls::RootCertStore::empty();

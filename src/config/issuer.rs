@@ -7,6 +7,8 @@ use url::Url;
 
 use super::args::{BOOLEAN, NUMBER};
 use super::check::Check;
+use super::files;
+use super::layers::is_handed_over;
 use super::settings::{IssuerConfig, KeySource};
 use crate::auth::{RSA_BITS, SigningAlgorithm};
 use crate::base::is_this_machine;
@@ -202,12 +204,8 @@ impl Check<'_> {
         }
         if let Some(path) = &args.jwks_file {
             let path = self.path("jwks_file", path)?;
-            if let Err(error) = std::fs::File::open(&path) {
-                return self.wrong(
-                    "jwks_file",
-                    format!("{} cannot be read: {error}", path.display()),
-                    "check the path, and that this user may read it",
-                );
+            if let Err(refused) = files::deciding(&path) {
+                return self.wrong("jwks_file", refused.cause, refused.hint);
             }
             return Some(KeySource::JwksFile(path));
         }
@@ -216,6 +214,11 @@ impl Check<'_> {
         }
         if let Some(path) = &args.hs256_secret_file {
             let secret = self.secret("hs256_secret_file", Path::new(path))?;
+            if !is_handed_over(Path::new(path), self.layers.credentials.as_deref())
+                && let Err(refused) = files::deciding(Path::new(path))
+            {
+                return self.wrong("hs256_secret_file", refused.cause, refused.hint);
+            }
             if secret.expose().len() < SHORTEST_SECRET {
                 return self.wrong(
                     "hs256_secret_file",

@@ -1,12 +1,13 @@
 //! The manual and the shells' completions, from the same definitions as the help.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use clap::CommandFactory;
 pub use clap_complete::Shell;
 
 use super::cli::Cli;
+use crate::base::create_anew;
 
 /// The manual page of the whole program, in roff.
 ///
@@ -23,7 +24,19 @@ pub fn manual_page() -> io::Result<Vec<u8>> {
 /// # Errors
 /// Where the folder cannot be written.
 pub fn write_manual(folder: &Path) -> io::Result<()> {
-    clap_mangen::generate_to(whole(), folder)
+    let mut command = whole().disable_help_subcommand(true);
+    command.build();
+    write_pages(&command, folder)
+}
+
+fn write_pages(command: &clap::Command, folder: &Path) -> io::Result<()> {
+    for within in command.get_subcommands().filter(|it| !it.is_hide_set()) {
+        write_pages(within, folder)?;
+    }
+    let man = clap_mangen::Man::new(command.clone());
+    let mut page = Vec::new();
+    man.render(&mut page)?;
+    create_anew(&folder.join(man.get_filename()), 0o644)?.write_all(&page)
 }
 
 /// What `shell` needs to complete command lines of ours.
@@ -59,6 +72,22 @@ mod tests {
         }
         assert!(page("mfad-serve.1").contains("MFAD_PUBLIC_URL"));
         assert!(page("mfad-service-add.1").contains("return\\-url"));
+    }
+
+    #[test]
+    fn a_page_is_not_written_through_what_is_planted_under_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mfad-serve.1");
+        crate::base::file::planted::each(&path, |kind| {
+            write_manual(folder.path()).unwrap();
+            assert!(
+                std::fs::read_to_string(&path)
+                    .unwrap()
+                    .contains("MFAD_PUBLIC_URL"),
+                "{kind}"
+            );
+            std::fs::remove_file(&path).unwrap();
+        });
     }
 
     #[test]

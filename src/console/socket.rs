@@ -1,21 +1,26 @@
 //! The server's end of the socket.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::future::Future;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
+
+use crate::base::Failure;
 
 use super::copying;
 use super::execute::{Tools, execute};
@@ -24,14 +29,64 @@ use super::{DEADLINE, LONGEST_ANSWER, LONGEST_ORDER, socket_path};
 
 /// The server's own user alone.
 const MODE: Mode = Mode::from_raw_mode(0o600);
-/// Connections that are served at once; others wait.
-const CONNECTIONS: usize = 8;
+/// Connections that are open at once. One more takes the place of the one that has said nothing for longest, so that
+/// silent and slow ones keep nobody waiting.
+const CONNECTIONS: usize = 64;
+/// Orders that are carried out at once; others wait.
+const AT_ONCE: usize = 8;
 /// Connections that the kernel keeps for us while we take none.
-const BACKLOG: i32 = 8;
+const BACKLOG: i32 = 128;
 /// How long what the system refuses is waited out.
 const BACK_OFF: Duration = Duration::from_millis(100);
 /// How long orders under way may take to finish when the server stops.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// What a connection is doing.
+#[derive(Clone, Default)]
+struct Phase(Arc<AtomicU8>);
+
+impl Phase {
+    /// It is to say what it wants, or to hear the answer.
+    const TALKS: u8 = 0;
+    /// Its order is being carried out, which is not broken off.
+    const WORKS: u8 = 1;
+    /// It reads a copy of the store.
+    const COPIES: u8 = 2;
+    /// Another has its place.
+    const ENDED: u8 = 3;
+
+    /// From one to the next. False where it was ended meanwhile.
+    fn change(&self, from: u8, to: u8) -> bool {
+        let changed = self
+            .0
+            .compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst);
+        changed.is_ok()
+    }
+}
+
+/// A connection that is open, for whoever makes room for another.
+struct Open {
+    phase: Phase,
+    task: AbortHandle,
+}
+
+/// Whether there is room for one more: else the oldest that waits for its other end is ended, and copies last.
+fn make_room(open: &mut VecDeque<Open>) -> bool {
+    open.retain(|connection| !connection.task.is_finished());
+    if open.len() < CONNECTIONS {
+        return true;
+    }
+    let ended = [Phase::TALKS, Phase::COPIES].into_iter().find_map(|phase| {
+        open.iter()
+            .position(|connection| connection.phase.change(phase, Phase::ENDED))
+    });
+    let Some(connection) = ended.and_then(|at| open.remove(at)) else {
+        return false;
+    };
+    connection.task.abort();
+    tracing::debug!("control connection closed to make room for another");
+    true
+}
 
 /// A place where orders are taken. Its file goes with it.
 pub struct Console {
@@ -70,16 +125,23 @@ impl Console {
     pub async fn serve(self, tools: watch::Receiver<Tools>, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         let mut under_way = JoinSet::new();
+        let mut open = VecDeque::new();
+        let at_once = Arc::new(Semaphore::new(AT_ONCE));
         loop {
-            let full = under_way.len() >= CONNECTIONS;
             tokio::select! {
                 biased;
                 () = &mut stop => break,
                 Some(_) = under_way.join_next() => {}
-                arrived = self.listener.accept(), if !full => match arrived {
+                arrived = self.listener.accept() => match arrived {
+                    // As many orders as there is room for are at work: whoever comes now tries again.
+                    Ok(_) if !make_room(&mut open) => {}
                     Ok((stream, _)) => {
-                        let tools = tools.borrow().clone();
-                        under_way.spawn(async move { take(stream, &tools).await });
+                        let (phase, at_once) = (Phase::default(), at_once.clone());
+                        let (tools, its) = (tools.borrow().clone(), phase.clone());
+                        let task = under_way.spawn(async move {
+                            take(stream, &tools, &its, &at_once).await;
+                        });
+                        open.push_back(Open { phase, task });
                     }
                     Err(error) => {
                         tracing::warn!(%error, "an order could not be taken");
@@ -127,7 +189,7 @@ pub(super) fn may_order(peer: u32, own: u32) -> bool {
     peer == own || peer == 0
 }
 
-async fn take(stream: UnixStream, tools: &Tools) {
+async fn take(stream: UnixStream, tools: &Tools, phase: &Phase, at_once: &Semaphore) {
     let own = rustix::process::geteuid().as_raw();
     match stream.peer_cred() {
         Ok(peer) if may_order(peer.uid(), own) => {}
@@ -141,9 +203,12 @@ async fn take(stream: UnixStream, tools: &Tools) {
         }
     }
     let mut stream = stream;
-    match timeout(DEADLINE, converse(&mut stream, tools)).await {
+    match timeout(DEADLINE, converse(&mut stream, tools, phase, at_once)).await {
         Ok(Ok(Next::Done)) => {}
         Ok(Ok(Next::Copy)) => {
+            if !phase.change(Phase::TALKS, Phase::COPIES) {
+                return;
+            }
             let now = tools.clock.now();
             if let Err(error) = copying::give(&tools.store, now, &mut stream).await {
                 tracing::warn!(%error, "a copy of the store was not made");
@@ -160,7 +225,12 @@ enum Next {
     Copy,
 }
 
-async fn converse(stream: &mut UnixStream, tools: &Tools) -> io::Result<Next> {
+async fn converse(
+    stream: &mut UnixStream,
+    tools: &Tools,
+    phase: &Phase,
+    at_once: &Semaphore,
+) -> io::Result<Next> {
     let (reading, mut writing) = stream.split();
     let mut line = Vec::new();
     let longest = LONGEST_ORDER as u64;
@@ -171,7 +241,7 @@ async fn converse(stream: &mut UnixStream, tools: &Tools) -> io::Result<Next> {
         .strip_suffix(b"\n")
         .map(serde_json::from_slice::<Order>)
     {
-        Some(Ok(order)) => match execute(tools, order).await {
+        Some(Ok(order)) => match carry_out(tools, order, phase, at_once).await? {
             Ok(answer) => Reply::Answer(answer),
             Err(failure) => {
                 let refusal = Refusal::from(&failure);
@@ -201,6 +271,23 @@ async fn converse(stream: &mut UnixStream, tools: &Tools) -> io::Result<Next> {
     }
     writing.shutdown().await?;
     Ok(Next::Done)
+}
+
+/// Carries out `order` when its turn comes. From then until it is done the connection is not ended.
+async fn carry_out(
+    tools: &Tools,
+    order: Order,
+    phase: &Phase,
+    at_once: &Semaphore,
+) -> io::Result<Result<Answer, Failure>> {
+    let turn = at_once.acquire().await.map_err(io::Error::other)?;
+    if !phase.change(Phase::TALKS, Phase::WORKS) {
+        return Err(io::ErrorKind::ConnectionAborted.into());
+    }
+    let done = execute(tools, order).await;
+    drop(turn);
+    phase.change(Phase::WORKS, Phase::TALKS);
+    Ok(done)
 }
 
 fn misunderstood(why: &str) -> Refusal {

@@ -206,17 +206,51 @@ async fn what_is_no_order_is_answered_or_dropped_and_the_next_one_is_heard() {
 }
 
 #[tokio::test]
-async fn eight_are_heard_at_once_and_others_when_one_has_gone() {
+async fn silent_and_slow_connections_keep_no_order_waiting() {
     let running = Running::start().await;
     let mut silent = Vec::new();
-    for _ in 0..8 {
-        let mut stream = running.connect().await;
-        stream.write_all(b"{").await.unwrap();
-        silent.push(stream);
+    for said in [&b""[..], b"{", b"{\"service_list\":"] {
+        for _ in 0..50 {
+            let mut stream = running.connect().await;
+            stream.write_all(said).await.unwrap();
+            silent.push(stream);
+        }
+        // As many as there is room for, and more.
+        let asked = tokio::time::Instant::now();
+        let heard = running.order(Order::ServiceList { past: None }).await;
+        assert!(heard.is_ok(), "{} are silent: {heard:?}", silent.len());
+        let took = asked.elapsed();
+        assert!(took < Duration::from_secs(1), "{took:?}");
     }
-    let mut ninth = std::pin::pin!(running.order(Order::ServiceList { past: None }));
-    let early = tokio::time::timeout(Duration::from_millis(200), &mut ninth).await;
-    assert!(early.is_err(), "{early:?}");
-    silent.pop();
-    assert!(ninth.await.is_ok());
+    // Those that have been silent for longest have made room, and hear nothing.
+    let mut oldest = silent.remove(0);
+    let mut said = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(5), oldest.read_to_end(&mut said));
+    assert!(ended.await.is_ok());
+    assert_eq!(said, b"");
+    // One that came later goes on where it was.
+    let mut latest = silent.pop().unwrap();
+    latest.write_all(b"{\"past\":null}}\n").await.unwrap();
+    latest.read_to_end(&mut said).await.unwrap();
+    assert!(said.starts_with(b"{\"answer\""), "{said:?}");
+}
+
+#[tokio::test]
+async fn who_reads_no_copy_keeps_nobody_from_another() {
+    let running = Running::start().await;
+    let mut stalled = Vec::new();
+    for _ in 0..70 {
+        let mut stream = running.connect().await;
+        stream.write_all(b"\"backup\"\n").await.unwrap();
+        stalled.push(stream);
+    }
+    let mut copy = Vec::new();
+    let mut keep = |piece: &[u8]| {
+        copy.extend_from_slice(piece);
+        Ok(())
+    };
+    let fetched = fetch_copy(running.folder(), &mut keep);
+    let fetched = tokio::time::timeout(Duration::from_secs(5), fetched).await;
+    assert!(matches!(fetched, Ok(Ok(()))), "{fetched:?}");
+    assert!(!copy.is_empty());
 }

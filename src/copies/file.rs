@@ -1,13 +1,13 @@
 //! A copy on its way into a file.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
+use crate::base::create_anew;
 use crate::store::Passing;
 
 /// Why there is no such file.
@@ -51,16 +51,7 @@ impl CopyFile {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".unfinished");
         let unfinished = path.with_file_name(name);
-        let made = (|| {
-            match fs::remove_file(&unfinished) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
-            let mut options = OpenOptions::new();
-            options.write(true).create_new(true).mode(0o600);
-            options.open(&unfinished)
-        })();
-        let file = made.map_err(io_error(&unfinished))?;
+        let file = create_anew(&unfinished, 0o600).map_err(io_error(&unfinished))?;
         Ok(CopyFile {
             path: path.to_owned(),
             unfinished,
@@ -145,5 +136,26 @@ fn io_error(path: &Path) -> impl Fn(io::Error) -> FileError {
     move |source| FileError::Io {
         path: path.clone(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::file::planted;
+
+    #[test]
+    fn what_is_planted_beside_a_backup_is_not_written_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.backup");
+        planted::each(&folder.path().join("a.backup.unfinished"), |kind| {
+            let mut file = CopyFile::begin(&path, false).unwrap();
+            file.write(b"half a copy").unwrap();
+            assert!(matches!(file.finish(), Err(FileError::BrokeOff)), "{kind}");
+            assert_eq!(
+                fs::read_dir(folder.path()).unwrap().count(),
+                usize::from(kind == "hard link")
+            );
+        });
     }
 }

@@ -110,7 +110,12 @@ fn name(at: Timestamp) -> String {
 fn copies_until(folder: &Path, now: Timestamp) -> io::Result<Vec<(Timestamp, PathBuf)>> {
     let mut known = Vec::new();
     for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
+        let entry = entry?;
+        // What bears such a name and is no file is no copy of ours, and is not removed in the place of one.
+        if !entry.file_type()?.is_file() {
+            continue;
+        }
+        let path = entry.path();
         let made = path.file_name().and_then(|name| read_name(name.to_str()?));
         if let Some(at) = made.filter(|at| *at <= now) {
             known.push((at, path));

@@ -1,8 +1,8 @@
 //! How a master key's file is changed: by one command at a time, in one step, and never so that a key is in no file.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::master::{MasterKey, MasterKeyError, io_error, read};
 use super::ring::KeyId;
-use crate::base::{Entropy, Secret};
+use crate::base::{Entropy, Secret, create_anew, open_regular};
 
 /// Keeps other commands away from a master key's file while one changes it. Released when dropped.
 pub struct KeyHold {
@@ -32,7 +32,7 @@ impl KeyHold {
     /// [`MasterKeyError::Busy`] where another command has it; those of opening it.
     pub fn take(path: &Path) -> Result<Self, MasterKeyError> {
         let path = fs::canonicalize(path).map_err(io_error(path))?;
-        let file = File::open(&path).map_err(io_error(&path))?;
+        let file = open_regular(&path).map_err(io_error(&path))?;
         let hold = KeyHold { path, file };
         match flock(&hold.file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) if hold.is_in_place()? => Ok(hold),
@@ -150,16 +150,7 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
 
 /// Writes a new file: of the owner and mode of `like`, or else ours alone.
 pub(super) fn write_new(path: &Path, bytes: &[u8], like: Option<&fs::Metadata>) -> io::Result<()> {
-    // What a process that was killed in here has left behind.
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file = create_anew(path, 0o600)?;
     file.set_permissions(PermissionsExt::from_mode(0o600))?;
     if let Some(like) = like {
         let (user, group) = (like.uid(), like.gid());

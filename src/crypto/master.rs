@@ -1,7 +1,7 @@
 //! The master key: 32 bytes in a file of their own, outside the store and
 //! outside its backups; as they are, or sealed with a passphrase.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::{digest, hkdf};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::base::{Entropy, Failure, Secret};
+use crate::base::{Entropy, Failure, Secret, open_regular};
 
 use super::aead;
 use super::key_file::{sync_folder, unfinished, write_new};
@@ -290,7 +290,7 @@ pub(super) fn read(path: &Path, private: bool) -> Result<Zeroizing<Vec<u8>>, Mas
     if !fs::metadata(path).map_err(io_error(path))?.is_file() {
         return Err(MasterKeyError::NotAFile(path.to_owned()));
     }
-    let file = File::open(path).map_err(io_error(path))?;
+    let file = open_regular(path).map_err(io_error(path))?;
     let mode = file.metadata().map_err(io_error(path))?.mode() & 0o7777;
     if private && mode & 0o077 != 0 {
         return Err(MasterKeyError::Readable {

@@ -1,7 +1,7 @@
 //! TLS by the server itself: a certificate and a key from files, which are read again when they change.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -215,8 +215,14 @@ fn config(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
 
 /// Wiped when it is dropped, since it may be the key.
 fn read(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, TlsError> {
-    fs::read(path)
-        .map(zeroize::Zeroizing::new)
+    crate::base::open_regular(path)
+        .and_then(|mut file| {
+            // Room for all of it at once, or growing would leave copies of a key behind.
+            let length = usize::try_from(file.metadata()?.len()).unwrap_or_default();
+            let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(length.saturating_add(1)));
+            file.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        })
         .map_err(|source| TlsError::Unreadable {
             path: path.to_owned(),
             source,

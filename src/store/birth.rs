@@ -1,14 +1,13 @@
 //! A first store: whether it may be made, and how it is made whole or not at all.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use redb::Database;
 use redb::backends::FileBackend;
 
-use crate::base::Entropy;
+use crate::base::{Entropy, create_anew};
 use crate::crypto::{KeyRing, MasterKey};
 
 use super::engine;
@@ -63,13 +62,7 @@ pub(super) fn mark_begun(folder: &Path, path: &Path) -> Result<(), OpenError> {
 
 /// An empty file of ours under that name.
 pub(super) fn empty(path: &Path) -> io::Result<File> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true);
-    options.mode(0o600).open(path)
+    create_anew(path, 0o600)
 }
 
 /// Makes a new store under another name, and gives it its own when it is whole on disk: what a

@@ -56,6 +56,8 @@ mod copy_tests;
 #[cfg(test)]
 mod key_tests;
 #[cfg(test)]
+mod planted_tests;
+#[cfg(test)]
 mod power_cut;
 #[cfg(test)]
 mod succession_tests;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use redb::TableDefinition;
 use redb::backends::FileBackend;
 
-use crate::base::{Entropy, Failure, Timestamp};
+use crate::base::{Entropy, Failure, Timestamp, open_regular};
 use crate::crypto::MasterKey;
 
 use super::birth::empty;
@@ -246,8 +246,11 @@ fn build(
         }
         Source::Standing => {
             guard_file(path)?;
-            drop(empty(built).map_err(io_error(built))?);
-            fs::copy(path, built).map_err(io_error(built))?;
+            let mut file = empty(built).map_err(io_error(built))?;
+            open_regular(path)
+                .and_then(|mut standing| std::io::copy(&mut standing, &mut file))
+                .map_err(io_error(built))?;
+            drop(file);
             let database = opener(built)(true).map_err(|e| refused(path, e))?;
             let meta = meta::read(&database).map_err(|e| refused(path, e))?;
             if meta.format > meta::FORMAT {

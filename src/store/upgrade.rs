@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use redb::{Database, DatabaseError, ReadableDatabase};
 
-use crate::base::{Entropy, Failure};
+use crate::base::{Entropy, Failure, open_regular};
 use crate::crypto::{KeyId, MasterKey, Sealer};
 
 use super::birth::empty;
@@ -185,7 +185,7 @@ fn keep(path: &Path, kept: &Path) -> io::Result<()> {
     name.push(".unfinished");
     let unfinished = kept.with_file_name(name);
     let made = empty(&unfinished).and_then(|mut copy| {
-        io::copy(&mut File::open(path)?, &mut copy)?;
+        io::copy(&mut open_regular(path)?, &mut copy)?;
         copy.sync_all()?;
         fs::rename(&unfinished, kept)?;
         match kept.parent() {

@@ -5,15 +5,14 @@
 //! has passed without one; and always after the commit that it speaks of is on disk, so that a
 //! store may be ahead of its witness, and never behind.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::Entropy;
+use crate::base::{Entropy, create_anew, open_regular};
 use crate::crypto::OutsideKey;
 
 use super::meta::{Progress, StoreId};
@@ -113,7 +112,7 @@ impl Witness {
     /// be sealed under that one still.
     pub fn read(&self, before: Option<&OutsideKey>) -> io::Result<Result<Option<Seen>, Doubt>> {
         let mut sealed = Vec::new();
-        match File::open(&self.path) {
+        match open_regular(&self.path) {
             Ok(file) => file.take(LONGEST).read_to_end(&mut sealed)?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Ok(None)),
             Err(e) => return Err(e),
@@ -135,12 +134,7 @@ impl Witness {
             .seal(PLACE, &plain, &*self.entropy)
             .map_err(|failure| io::Error::other(format!("{failure:?}")))?;
         let unfinished = self.path.with_extension("witness.unfinished");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&unfinished)?;
+        let mut file = create_anew(&unfinished, 0o600)?;
         file.write_all(&sealed)?;
         file.sync_all()?;
         fs::rename(&unfinished, &self.path)?;
@@ -172,6 +166,24 @@ pub fn compare(known: Option<(StoreId, Progress)>, seen: Option<&Seen>) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::OsEntropy;
+    use crate::base::file::planted;
+    use crate::crypto::MasterKey;
+
+    #[test]
+    fn what_is_planted_beside_a_witness_is_not_written_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = MasterKey::draw(&OsEntropy).unwrap().witness_key().unwrap();
+        let witness = Witness::of(folder.path(), key, Arc::new(OsEntropy));
+        let progress = |changes| Progress { epoch: 1, changes };
+        let mut changes = 0;
+        planted::each(&folder.path().join("mfad.witness.unfinished"), |kind| {
+            changes += 1;
+            let seen = Seen::new([1; 16], progress(changes));
+            witness.write(&seen).unwrap();
+            assert_eq!(witness.read(None).unwrap(), Ok(Some(seen)), "{kind}");
+        });
+    }
 
     #[test]
     fn a_store_may_be_ahead_of_its_witness_and_never_behind() {

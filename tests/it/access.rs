@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use serde_json::json;
 
 use self::attempts::{Answer, CLIENT, attempts};
-use crate::support::{Issuer, Options, PUBLIC_URL, Reply, Server, routes};
+use crate::support::{Issuer, Options, PUBLIC_URL, Reply, Server, Token, routes};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum For {
@@ -197,15 +197,14 @@ async fn where_no_client_is_listed_any_service_with_the_scope_is_let_in() {
 
 #[tokio::test]
 async fn a_user_named_like_a_service_account_is_a_user_unless_the_client_is_named() {
-    let named = |server: &Server, subject: &str, client: &str| {
-        server
-            .issuer
-            .token(PUBLIC_URL, subject)
+    fn named<'s>(server: &'s Server, subject: &str, client: &str) -> Token<'s> {
+        let token = server.issuer.token(PUBLIC_URL, subject);
+        token
             .with("scope", "mfa:verify")
             .with("preferred_username", format!("service-account-{client}"))
             .with("azp", client)
             .with("client_id", client)
-    };
+    }
     let asking = json!({"subject": "alice"});
     let open = Server::start().await;
     let listed = Server::start_with(Options {

@@ -124,6 +124,32 @@ fn what_contradicts_itself_about_the_issuer_and_its_clients_is_refused_by_its_na
 }
 
 #[test]
+fn a_file_that_others_can_write_decides_nothing() {
+    let folder = Folder::new();
+    for mode in [0o666, 0o664, 0o646] {
+        let jwks = folder.write("jwks", "{}", mode);
+        assert_refused(&[("jwks-file", &jwks)]);
+        let told = &problems(&[ENOUGH, &["--jwks-file", &jwks]].concat())[0];
+        assert!(told.hint.contains("chmod go-w"), "{told}");
+    }
+    for mode in [0o644, 0o640, 0o440, 0o444, 0o600] {
+        let jwks = folder.write("jwks", "{}", mode);
+        serve(&[ENOUGH, &["--jwks-file", &jwks]].concat()).unwrap();
+    }
+    for (mode, taken) in [
+        (0o644, true),
+        (0o640, true),
+        (0o664, true),
+        (0o646, false),
+        (0o666, false),
+    ] {
+        let config = folder.write("mfad.toml", "service-name = \"Ours\"", mode);
+        let read = serve(&[ENOUGH, &["--config", &config]].concat());
+        assert_eq!(read.is_ok(), taken, "{mode:o}");
+    }
+}
+
+#[test]
 fn an_algorithm_or_a_key_size_that_is_not_accepted_is_refused_with_those_that_are() {
     for name in [
         "none",
