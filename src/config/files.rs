@@ -29,8 +29,10 @@ pub(super) fn deciding(path: &Path) -> Result<(), Refused> {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Refused {
             cause: format!("{} is not used: {error}", path.display()),
             hint: format!(
-                "let root or the server's user own it and its folder: chown root {0}; chmod go-w {0}",
-                path.display()
+                "let root or the server's user own it and its folder, and nobody else write them: \
+                 chown root {0} {1}; chmod go-w {0} {1}",
+                path.display(),
+                path.parent().unwrap_or(path).display()
             ),
         }),
         Err(error) => Err(unreadable(path, &error)),

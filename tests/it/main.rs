@@ -5,6 +5,7 @@
 mod access;
 mod api;
 mod audit;
+mod believed;
 mod brand;
 mod canary;
 mod check;
