@@ -5,6 +5,7 @@ mod flow;
 mod life;
 mod pages;
 mod renewal;
+mod sign_in_cookies;
 mod tokens;
 
 use mfad::base::Secret;
