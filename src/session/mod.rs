@@ -30,10 +30,15 @@ use crate::store::Record;
 pub const OPEN_TABLES: &[&str] = &[record::Kept::TABLE, record::OfPerson::TABLE];
 
 pub use client::{CALLBACK_PATH, Client, LOGIN_PATH, Way};
-pub use keep::{ABSOLUTE_SECONDS, IDLE_SECONDS, LiveSession, MOST_SESSIONS, end_all, live};
+pub use keep::{
+    ABSOLUTE_SECONDS, IDLE_SECONDS, ListedSession, LiveSession, MOST_SESSIONS, end_all, end_one,
+    end_others, list, live,
+};
 pub use pending::{CookiePlace, MOST_PENDING_OF_BROWSER, PENDING_SECONDS};
-pub use proof::{PROOF_SECONDS, SessionId, SessionProof, forget_proofs, note_proof, proof};
-pub use renew::Resumed;
+pub use proof::{
+    PROOF_SECONDS, SessionId, SessionProof, forget_proofs, is_live, note_proof, proof,
+};
+pub use renew::{Resumed, signed_out};
 pub use rule::return_path;
 pub use service::{CODES, SIGN_IN_FAILED, Seen, Sessions};
-pub use sign_in::{Arrival, Departure, SENTENCE, Unfinished};
+pub use sign_in::{Arrival, Departure, SENTENCE, SignInOrigin, Unfinished};

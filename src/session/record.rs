@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
@@ -32,6 +34,12 @@ pub struct Kept {
     /// The kind of that factor.
     #[serde(default)]
     pub verified_with: Option<String>,
+    /// What the browser called itself when it signed in, fit to be shown.
+    #[serde(default)]
+    pub user_agent: Option<String>,
+    /// The address from which it signed in.
+    #[serde(default)]
+    pub ip: Option<IpAddr>,
 }
 
 impl Drop for Kept {

@@ -48,7 +48,8 @@ fn sign_in_of(
     }
 }
 
-fn signed_out() -> Failure {
+/// The answer to whoever comes with a session that is over.
+pub fn signed_out() -> Failure {
     Failure::new(UNAUTHENTICATED, "You are signed out. Sign in again.")
 }
 

@@ -1,5 +1,7 @@
 //! The way to the issuer and back.
 
+use std::net::IpAddr;
+
 use url::Url;
 
 use super::client::Client;
@@ -10,11 +12,14 @@ use super::record::Kept;
 use super::rule::{HOME, Handle, Returned, error_word, return_path};
 use super::service::{RETRY_AFTER, SESSION, SIGN_IN_FAILED, Sessions};
 use crate::auth::{self, Expected, LEEWAY, Person, Provider, SignedIn};
-use crate::base::{Failure, Kind, Secret, Timestamp};
+use crate::base::{Failure, Kind, Secret, Timestamp, display_text};
 use crate::words::{self, Language};
 
 /// The member of a failed sign-in that names the words for why.
 pub const SENTENCE: &str = "sentence";
+
+/// The most characters of what a browser calls itself.
+const LONGEST_USER_AGENT: usize = 256;
 
 /// What is kept of the word that goes to the issuer and comes back.
 const STATE: &str = "sign-in state";
@@ -27,6 +32,15 @@ pub struct Departure {
     pub cookie: Secret<String>,
     /// Which of its cookies that is.
     pub place: CookiePlace,
+}
+
+/// From where somebody signs in: shown to the user, and believed in nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SignInOrigin<'a> {
+    /// The browser's address.
+    pub ip: Option<IpAddr>,
+    /// What it calls itself.
+    pub user_agent: Option<&'a str>,
 }
 
 /// A browser that is back, with a session.
@@ -100,6 +114,7 @@ impl Sessions {
         shown: &[(CookiePlace, &str)],
         query: &str,
         former: Option<&str>,
+        origin: SignInOrigin<'_>,
         now: Timestamp,
     ) -> Result<Arrival, Unfinished> {
         let nowhere = |failure| Unfinished {
@@ -115,7 +130,8 @@ impl Sessions {
             pending::find(self.store.sealer(), client, shown, &state, now)
         });
         let (place, begun) = found.ok_or_else(|| nowhere(failed("sign_in.over")))?;
-        match self.arrive(client, &begun, returned, former, now).await {
+        let arrived = self.arrive(client, &begun, returned, former, origin, now);
+        match arrived.await {
             Ok(session) => Ok(Arrival {
                 session: session.text().clone(),
                 return_to: begun.return_to.clone(),
@@ -135,6 +151,7 @@ impl Sessions {
         begun: &Begun,
         returned: Returned,
         former: Option<&str>,
+        origin: SignInOrigin<'_>,
         now: Timestamp,
     ) -> Result<Handle, Failure> {
         let provider = self.verifier.provider(&client.issuer).await?;
@@ -165,6 +182,10 @@ impl Sessions {
             // The sign-in is the issuer's word: only what is proved here counts.
             verified_at: None,
             verified_with: None,
+            user_agent: origin
+                .user_agent
+                .and_then(|text| display_text(text, LONGEST_USER_AGENT)),
+            ip: origin.ip,
         };
         let session = Handle::draw(&*self.entropy)?;
         let id = self.hash(&session, SESSION);

@@ -6,7 +6,7 @@ mod dead_end;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, RawQuery, State};
-use axum::http::header::{HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE};
+use axum::http::header::{HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -21,12 +21,12 @@ use crate::base::{Failure, Kind};
 use crate::factor::Desk;
 use crate::mail::Address;
 use crate::session::{
-    CALLBACK_PATH, CookiePlace, LOGIN_PATH, PENDING_SECONDS, SENTENCE, Seen, Unfinished, Way,
-    return_path,
+    CALLBACK_PATH, CookiePlace, LOGIN_PATH, PENDING_SECONDS, SENTENCE, Seen, SignInOrigin,
+    Unfinished, Way, return_path,
 };
 use crate::wire::{
-    Refused, SESSION_COOKIE, SIGN_IN_COOKIES, asked_language, bearer_token, clear_cookie, cookie,
-    from_own_page, set_cookie, sign_in_cookies, status,
+    Asker, Refused, SESSION_COOKIE, SIGN_IN_COOKIES, asked_language, bearer_token, clear_cookie,
+    cookie, from_own_page, set_cookie, sign_in_cookies, status,
 };
 use crate::words::{Language, is_said};
 
@@ -173,6 +173,7 @@ async fn login(
 async fn callback(
     State(desk): State<Arc<Desk>>,
     State(face): State<Arc<Face>>,
+    Asker(origin, _): Asker,
     method: Method,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
@@ -187,10 +188,15 @@ async fn callback(
     }
     let shown = sign_in_cookies(&headers);
     let former = cookie(&headers, SESSION_COOKIE);
+    let user_agent = headers.get(USER_AGENT);
+    let origin = SignInOrigin {
+        ip: origin.ip,
+        user_agent: user_agent.and_then(|value| std::str::from_utf8(value.as_bytes()).ok()),
+    };
     let query = query.unwrap_or_default();
     let finished = tools
         .sessions
-        .finish(&shown, &query, former, tools.now())
+        .finish(&shown, &query, former, origin, tools.now())
         .await;
     let over = |place| clear_cookie(sign_in_cookie(place)?);
     let arrived = match finished {

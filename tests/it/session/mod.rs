@@ -3,6 +3,7 @@
 mod attacks;
 mod flow;
 mod life;
+mod list;
 mod pages;
 mod renewal;
 mod sign_in_cookies;
