@@ -221,7 +221,7 @@ impl Desk {
             .tools
             .store
             .write(move |tx| {
-                // It may have ended while the body was on its way, or a mail: whoever ended it does not expect this.
+                // The session may have ended while the body, or a mail, was on its way. What ends sessions ends this too.
                 if let Some(session) = by.session
                     && !session::is_live(tx, session, by.key, now)?
                 {

@@ -91,9 +91,9 @@ impl Deed<'_, '_> {
         session::forget_proofs(self.tx, self.person, self.session)
     }
 
-    /// Ends the user's other sessions of the settings page, because a factor, or the backup codes, are not what they were
-    /// when these began: whoever signed in elsewhere signs in again. The session that the change was made in stays; a
-    /// change by bearer token was made in none.
+    /// Ends the user's other sessions of the settings page, because a factor, or the set of backup codes, is no longer
+    /// what it was when they began. The session in which the change was made stays. A change by bearer token was made in
+    /// none, so that it ends all.
     ///
     /// # Errors
     /// Those of the store.

@@ -292,7 +292,7 @@ mod tests {
             let found = find(&keys, &ours(), &shown, &state, NOW);
             assert_eq!(found.map(|(_, it)| it.number), (turn > 15).then_some(turn));
         }
-        // What does not open, or has no place, is in nobody's way.
+        // What does not open, or has no place, does not matter.
         let odd = [
             (0, "x"),
             (1, ""),

@@ -48,7 +48,7 @@ fn sign_in_of(
     }
 }
 
-/// The answer to whoever comes with a session that is over.
+/// The refusal of a request whose session has ended.
 pub fn signed_out() -> Failure {
     Failure::new(UNAUTHENTICATED, "You are signed out. Sign in again.")
 }

@@ -34,7 +34,7 @@ pub struct Departure {
     pub place: CookiePlace,
 }
 
-/// From where somebody signs in: shown to the user, and believed in nothing.
+/// Where a user signs in from. It is shown to them, and decides nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SignInOrigin<'a> {
     /// The browser's address.

@@ -127,7 +127,7 @@ async fn users_see_where_they_are_signed_in_and_sign_one_browser_out() {
 }
 
 #[tokio::test]
-async fn whoever_ends_their_own_session_is_signed_out_like_by_the_button() {
+async fn ending_the_own_session_clears_its_cookie_as_signing_out_does() {
     let server = server().await;
     let mut other = signed_in(&server, "alice", None).await;
     let mut alice = signed_in(&server, "alice", None).await;

@@ -69,14 +69,14 @@ async fn a_callback_is_good_once_and_a_kept_cookie_redeems_no_code_again() {
     assert_eq!(again.status, 400);
     assert!(again.text.contains(OVER), "{}", again.text);
     assert_eq!(server.issuer.oidc().asked().len(), 1);
-    // Whoever kept it is refused by the issuer.
+    // A kept copy is refused by the issuer.
     let mut again = kept.clone();
     assert_eq!(again.go(&link).await.status, 400);
     assert!(again.jar.is_empty(), "{:?}", again.jar);
     assert_eq!(server.issuer.oidc().asked().len(), 2);
     assert_eq!(alice.session().await["signed_in"], true);
 
-    // Even an issuer that takes a code twice signs nobody in who has the link alone, or the cookie of another sign-in.
+    // Even an issuer that takes a code twice signs no one in by the link alone, or with the cookie of another sign-in.
     let mut other = Browser::new(server.address);
     let mut begun = Browser::new(server.address);
     begun.departs("/auth/login").await;
@@ -214,7 +214,7 @@ async fn no_page_has_a_browser_hold_more_cookies_than_a_head_has_room_for() {
 }
 
 #[tokio::test]
-async fn cookies_of_ours_that_others_planted_are_in_nobodys_way() {
+async fn planted_cookies_of_ours_do_not_disturb_a_sign_in() {
     let server = server().await;
     let mut mallory = Browser::new(server.address);
     for _ in 0..5 {
