@@ -158,6 +158,19 @@ struct SessionsRemoved {
     description = "Sign out of the settings page everywhere, also in the browser that asks.", tag = "mfa", params(AuthorizationHeader),
     responses((status = 200, description = "No browser is signed in any more", body = SessionsRemoved), ChangeRefusals))]
 async fn remove_all(State(desk): State<Arc<Desk>>, me: Me) -> Result<Response, Refused> {
+    let listed = desk
+        .tools
+        .store
+        .read(|read| session::list(read, me.key, desk.tools.now()))?;
+    if listed.is_empty() {
+        // Nothing happens, and nothing is recorded.
+        let none = SessionsRemoved {
+            removed: true,
+            count: 0,
+            end_session_url: desk.tools.sessions.end_session_url(),
+        };
+        return Ok(answer(none, false)?);
+    }
     let count = desk
         .act(&me, "session.remove_all", |deed| {
             let count = session::list(deed.tx, deed.person, deed.now)?.len();
