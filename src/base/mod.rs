@@ -11,6 +11,7 @@ mod id;
 mod listen;
 mod name;
 mod peer;
+mod rate_limit;
 mod secret;
 mod text;
 mod time;
@@ -24,10 +25,14 @@ pub use clock::TestClock;
 pub use entropy::{Entropy, OsEntropy};
 pub use failure::{Code, Failure, Kind, Violation, codes};
 pub use file::{create_anew, open_deciding, open_regular};
-pub use id::{ChallengeId, DeviceId, IdError, MessageId, PersonKey, RequestId, TrustedDeviceId};
+pub use id::{
+    ChallengeId, DeviceId, IdError, MessageId, PersonKey, PublicSessionId, RequestId,
+    TrustedDeviceId,
+};
 pub use listen::{ListenAddress, ListenAddressError, is_this_machine};
 pub use name::{prepared_address, prepared_name};
 pub use peer::PeerAddr;
+pub use rate_limit::RateLimit;
 pub use secret::Secret;
 pub use text::{display_text, terminal_text};
 pub use time::{Clock, SystemClock, Timestamp, monotonic};

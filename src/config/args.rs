@@ -9,6 +9,7 @@ use clap::Args;
 use super::brand::BrandArgs;
 use super::duration::ResendArgs;
 use super::issuer::TokenArgs;
+use super::limits::LimitArgs;
 use super::network::NetworkArgs;
 
 #[derive(Args)]
@@ -303,6 +304,9 @@ pub(super) struct SettingsArgs {
         default_value = "7"
     )]
     pub(super) backup_keep: String,
+
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
 
     #[command(flatten)]
     pub(super) brand: BrandArgs,
