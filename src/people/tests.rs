@@ -12,6 +12,7 @@ use super::{
     operators, release_name, survey,
 };
 
+mod addresses;
 mod languages;
 mod orders;
 mod reserved;
