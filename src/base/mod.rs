@@ -27,5 +27,5 @@ pub use listen::{ListenAddress, ListenAddressError, is_this_machine};
 pub use name::{prepared_address, prepared_name};
 pub use peer::PeerAddr;
 pub use secret::Secret;
-pub use text::{display_text, terminal_text};
+pub use text::{display_text, plain_text, terminal_text};
 pub use time::{Clock, SystemClock, Timestamp, monotonic};

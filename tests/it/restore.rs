@@ -498,17 +498,18 @@ async fn an_older_file_in_place_of_the_store_is_noticed() {
 /// Where the tables of records are written down, and what becomes of each after a restore.
 #[test]
 fn every_table_is_either_kept_or_void_after_a_restore() {
-    const KEPT: [&str; 27] = [
+    const KEPT: [&str; 28] = [
         "asked",
         "audit",
         "audit by person",
         "backup codes",
         "clock",
+        "digests due",
         "email",
         "email quota",
         "last copy",
         "lockout",
-        "notices",
+        "notification hours",
         "operations",
         "operators",
         "outbox",

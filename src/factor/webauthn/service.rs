@@ -123,7 +123,7 @@ pub fn remove(
         let removed = keys.credentials.remove(at);
         deed.tx.delete::<Owner>(&removed.id().to_vec());
         deed.tx.put(&deed.person, &keys)?;
-        return Ok(deed.removed(&deed.desk.factors.webauthn, &removed.device(), Vec::new())?);
+        return Ok(deed.removed(&deed.desk.factors.webauthn, &removed.device(), None)?);
     }
     for (key, ceremony) in ceremonies(deed.tx, deed.person)? {
         if matches!(ceremony.step, Step::Register { device_id, .. } if device_id == device) {
