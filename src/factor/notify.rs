@@ -62,7 +62,7 @@ impl Deed<'_, '_> {
     ///
     /// # Errors
     /// Those of the store.
-    pub(super) fn tell_always<'c, C: Content>(
+    pub(super) fn notify_always<'c, C: Content>(
         &mut self,
         addresses: Vec<Address>,
         content: impl FnOnce(Occasion<'c>) -> C,
@@ -78,7 +78,7 @@ impl Deed<'_, '_> {
         if let Some(change) = content.change() {
             self.send_due_digest()?;
             let mut hour = Hour::of(self.tx, self.person, self.now)?;
-            hour.know(&addresses);
+            hour.add_addresses(&addresses);
             hour.list(change);
             hour.keep(self.tx, self.person)?;
         }

@@ -118,12 +118,14 @@ async fn round(desk: &Arc<Desk>) -> Result<bool, Failure> {
                 return Ok(());
             };
             deed.tx.delete::<PendingNotice>(&person);
-            Ok(deed.tell_always(notice.addresses, |occasion| FactorsReset {
-                occasion: Occasion {
-                    at: notice.at,
-                    ..occasion
-                },
-            })?)
+            Ok(
+                deed.notify_always(notice.addresses, |occasion| FactorsReset {
+                    occasion: Occasion {
+                        at: notice.at,
+                        ..occasion
+                    },
+                })?,
+            )
         });
         told.await?;
     }

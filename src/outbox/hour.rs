@@ -77,7 +77,7 @@ impl Hour {
 
     /// Takes one notification to `addresses` in, of a change if `is_change`, and says whether it is sent on its own.
     pub fn admit(&mut self, is_change: bool, addresses: &[Address]) -> Admission {
-        self.know(addresses);
+        self.add_addresses(addresses);
         let (before, changed) = (self.notified, self.changed);
         self.notified = self.notified.saturating_add(1);
         if is_change {
@@ -104,7 +104,7 @@ impl Hour {
     }
 
     /// Notes where the user was notified.
-    pub fn know(&mut self, addresses: &[Address]) {
+    pub fn add_addresses(&mut self, addresses: &[Address]) {
         for address in addresses {
             if self.addresses.len() < MOST_ADDRESSES && !self.addresses.contains(address) {
                 self.addresses.push(address.clone());

@@ -19,7 +19,7 @@ const ADDED: &str = "New security key on your Example account";
 const REMOVED: &str = "Removed from your Example account: security key";
 const DIGEST: &str = "Many changes to your Example account within an hour";
 /// What the last single email of an hour says.
-const MORE: &str = "comes in one message after that time";
+const MORE: &str = "it will follow in one message after";
 
 /// Alice, who has just signed in with all that she has, and of whom the issuer says more.
 fn alice_with(server: &Server, claims: &[(&str, Value)]) -> Client {
