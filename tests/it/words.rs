@@ -52,8 +52,10 @@ const STEPS: [&str; 11] = [
 ];
 
 /// What is written only where it was done.
-const NEVER_REFUSED: [&str; 4] = [
+const NEVER_REFUSED: [&str; 6] = [
     "backup_codes.void",
+    "factor.disable",
+    "factor.lock",
     "factor.reset",
     "login.unfinished",
     "trusted_device.void",

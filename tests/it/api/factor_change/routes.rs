@@ -143,7 +143,7 @@ async fn a_password_alone_changes_no_factor_of_a_user_who_has_one() {
     let rows: BTreeMap<&str, Asks> = ROWS.iter().copied().collect();
     let mut asked = BTreeSet::new();
     for has in STATES {
-        let server = Server::start().await;
+        let server = Server::start_unlimited().await;
         let device = set_up(&server, "alice", has).await;
         let other = match has {
             Has::KeyNotAllowed => Some("totp"),
