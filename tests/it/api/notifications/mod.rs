@@ -83,6 +83,7 @@ async fn hour_ends(server: &Server) {
 /// A server whose digests leave only when a test says so.
 async fn start() -> Server {
     Server::start_with(crate::support::Options {
+        limits: crate::support::unlimited(),
         periods: Some(mfad::app::JobPeriods {
             digests: Duration::from_secs(3600),
             ..crate::support::periods()
