@@ -62,8 +62,8 @@ pub enum Class {
     SignIn,
     /// Something changed: a factor, a name of one, a session, trust. Always recorded.
     Change,
-    /// A change that no one asked for over the network: a lock, what an operator or the server itself did. Always
-    /// recorded, and not counted.
+    /// What must happen however many changes there were: a lock, the end of a session or of trust in a browser, what an
+    /// operator or the server itself did. Always recorded, and not counted.
     Certain,
 }
 
@@ -72,6 +72,8 @@ impl Class {
     pub fn of(action: &str) -> Self {
         match action {
             "login.verify" => Class::SignIn,
+            // A thief who has used up the day's changes must not stay signed in for it.
+            "session.remove" | "session.remove_all" | "trusted_device.remove" => Class::Certain,
             "account.seen" | "email.enable" | "email.send" | "login.cancel" | "login.challenge"
             | "login.email" | "login.unfinished" | "login.webauthn" | "totp.enable"
             | "totp.replace" | "webauthn.begin" | "webauthn.cancel" | "webauthn.challenge"

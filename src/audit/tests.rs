@@ -263,9 +263,12 @@ fn what_is_not_known_as_something_less_is_a_change() {
     for action in [
         "totp.confirm",
         "webauthn.register",
-        "session.remove",
+        "webauthn.remove",
         "something.new",
     ] {
         assert_eq!(Class::of(action), Class::Change, "{action}");
+    }
+    for action in ["session.remove_all", "trusted_device.remove"] {
+        assert_eq!(Class::of(action), Class::Certain, "{action}");
     }
 }

@@ -23,7 +23,10 @@ mod clock;
 pub use clock::TestClock;
 pub use entropy::{Entropy, OsEntropy};
 pub use failure::{Code, Failure, Kind, Violation, codes};
-pub use id::{ChallengeId, DeviceId, IdError, MessageId, PersonKey, RequestId, TrustedDeviceId};
+pub use id::{
+    ChallengeId, DeviceId, IdError, MessageId, PersonKey, PublicSessionId, RequestId,
+    TrustedDeviceId,
+};
 pub use listen::{ListenAddress, ListenAddressError, is_this_machine};
 pub use name::{prepared_address, prepared_name};
 pub use peer::PeerAddr;

@@ -6,7 +6,7 @@ use crate::audit::{self, Actor, Class, Event, Origin, Outcome};
 use crate::auth::Person;
 use crate::base::{Code, DeviceId, Failure, PersonKey, Timestamp};
 use crate::people::{self, Wish};
-use crate::session::SessionId;
+use crate::session::{self, SessionId};
 use crate::store::{Read, Tx};
 use crate::wire::Me;
 use crate::words::Language;
@@ -205,6 +205,12 @@ impl Desk {
             .tools
             .store
             .write(move |tx| {
+                // The session may have ended while the body, or a mail, was on its way. What ends sessions ends this too.
+                if let Some(session) = by.session
+                    && !session::is_live(tx, session, by.key, now)?
+                {
+                    return Err(session::signed_out());
+                }
                 let contests = match &by.person {
                     Some(person) => {
                         let enrolled = |read: &dyn Read| desk.factors.any_active(read, by.key);

@@ -17,6 +17,7 @@ mod operators;
 mod proof;
 mod reset;
 mod restored;
+mod sessions;
 mod sign_in;
 mod step_up;
 pub mod totp;
@@ -353,6 +354,7 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .merge(backup_codes::routes())
         .merge(email::routes())
         .merge(totp::routes())
+        .merge(sessions::routes())
         .merge(trusted::routes())
         .merge(webauthn::routes())
 }

@@ -4,6 +4,7 @@ For the page of a sign-in, puts what is there into the place of what is made up:
 answer, and sometimes an answer that is right. Everything else of an example stays as it was made."""
 
 import atexit
+import collections
 import json
 import os
 import urllib.error
@@ -19,19 +20,22 @@ USES = 4
 
 
 class Answers:
-    all, too_often = 0, 0
+    all, too_often = 0, collections.Counter()
 
 
 @schemathesis.hook
 def after_call(context, case, response):
     Answers.all += 1
-    Answers.too_often += response.status_code == 429
+    if response.status_code == 429:
+        Answers.too_often[f"{case.operation.label}: {response.json()['code']}"] += 1
 
 
 @atexit.register
 def write_counts():
     with open(os.environ["MFAD_COUNTS"], "w", encoding="utf-8") as file:
-        print(Answers.all, Answers.too_often, file=file)
+        print(Answers.all, Answers.too_often.total(), file=file)
+        for what, count in Answers.too_often.most_common():
+            print(count, what, file=file)
 
 
 class Page:

@@ -118,6 +118,7 @@ pub fn confirm(
     let device = active.device();
     if replaced {
         deed.distrust()?;
+        deed.end_other_sessions()?;
         lockout::clear(deed.tx, deed.person, factor.kind())?;
         deed.record_address(factor)?;
         let name = device.name.clone();

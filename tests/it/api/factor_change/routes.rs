@@ -44,7 +44,9 @@ const ROWS: &[(&str, Asks)] = &[
         "POST /api/v1/me/mfa/webauthn/verify/complete",
         Asks::Nothing,
     ),
-    // This makes it harder to sign in, not easier.
+    // These make it harder to get in, not easier.
+    ("DELETE /api/v1/me/mfa/sessions", Asks::Nothing),
+    ("DELETE /api/v1/me/mfa/sessions/{id}", Asks::Nothing),
     ("DELETE /api/v1/me/mfa/trusted-devices/{id}", Asks::Nothing),
 ];
 
