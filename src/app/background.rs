@@ -81,6 +81,13 @@ pub(super) async fn background(desk: Arc<Desk>, tls: Option<Tls>, periods: JobPe
             async move { factor::keep_notifying_of_resets(&desk, periods.retry).await }
         }
     });
+    let digests = supervised("digests", periods.restart, {
+        let desk = desk.clone();
+        move || {
+            let desk = desk.clone();
+            async move { factor::keep_sending_digests(&desk, periods.digests).await }
+        }
+    });
     let sealing = supervised("data keys", periods.restart, {
         let tools = tools.clone();
         move || {
@@ -131,6 +138,7 @@ pub(super) async fn background(desk: Arc<Desk>, tls: Option<Tls>, periods: JobPe
         copying,
         restored,
         resets,
+        digests,
         sealing,
         unfinished,
         refusals,

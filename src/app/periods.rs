@@ -10,6 +10,8 @@ pub struct JobPeriods {
     pub backup: Duration,
     /// From one look at the outbox to the next, if nothing new is put into it.
     pub outbox: Duration,
+    /// From one search for digests that are due to the next.
+    pub digests: Duration,
     /// From one search for sign-ins that were not finished in time to the next.
     pub unfinished_sign_ins: Duration,
     /// From one look for refusals whose minute is over to the next.
@@ -32,6 +34,7 @@ impl Default for JobPeriods {
             sweep: Duration::from_secs(60),
             backup: Duration::from_secs(60),
             outbox: Duration::from_secs(5),
+            digests: Duration::from_secs(10),
             unfinished_sign_ins: Duration::from_secs(10),
             refusals: Duration::from_secs(5),
             issuer_refresh: Duration::from_secs(5 * 60),

@@ -76,9 +76,8 @@ impl Class {
             "session.remove" | "session.remove_all" | "trusted_device.remove" => Class::Certain,
             "account.seen" | "email.enable" | "email.send" | "login.cancel" | "login.challenge"
             | "login.email" | "login.unfinished" | "login.webauthn" | "totp.enable"
-            | "totp.replace" | "webauthn.begin" | "webauthn.challenge" | "webauthn.verify" => {
-                Class::Step
-            }
+            | "totp.replace" | "webauthn.begin" | "webauthn.cancel" | "webauthn.challenge"
+            | "webauthn.verify" => Class::Step,
             _ => Class::Change,
         }
     }

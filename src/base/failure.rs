@@ -130,6 +130,7 @@ pub struct Failure(Box<Inner>);
 struct Inner {
     code: Code,
     detail: Cow<'static, str>,
+    reason: Option<&'static str>,
     retry_after: Option<u64>,
     members: Vec<(&'static str, Value)>,
     violations: Vec<Violation>,
@@ -142,6 +143,7 @@ impl Failure {
         Failure(Box::new(Inner {
             code,
             detail: detail.into(),
+            reason: None,
             retry_after: None,
             members: Vec::new(),
             violations: Vec::new(),
@@ -184,6 +186,13 @@ impl Failure {
         self
     }
 
+    /// Says more precisely why, for the history and the metrics.
+    #[must_use]
+    pub fn with_reason(mut self, reason: &'static str) -> Self {
+        self.0.reason = Some(reason);
+        self
+    }
+
     /// Adds a member of the problem document beyond the standard ones.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
@@ -194,6 +203,11 @@ impl Failure {
     /// The stable code.
     pub fn code(&self) -> Code {
         self.0.code
+    }
+
+    /// Why, in one word: the code's name if nothing more precise is known.
+    pub fn reason(&self) -> &'static str {
+        self.0.reason.unwrap_or(self.0.code.name)
     }
 
     /// The sentence for the client.

@@ -34,5 +34,5 @@ pub use name::{prepared_address, prepared_name};
 pub use peer::PeerAddr;
 pub use rate_limit::RateLimit;
 pub use secret::Secret;
-pub use text::{display_text, terminal_text};
+pub use text::{display_text, plain_text, terminal_text};
 pub use time::{Clock, SystemClock, Timestamp, monotonic};

@@ -1,6 +1,7 @@
 //! Text that people typed and that others will read.
 
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 /// `typed` as it may be kept and shown: NFC, without control characters and
 /// without the marks that turn writing around (U+202A…U+202E, U+2066…U+2069,
@@ -35,6 +36,43 @@ pub fn display_text(typed: &str, longest: usize) -> Option<String> {
     shown
         .contains(|character| !is_blank(character))
         .then(|| shown.to_owned())
+}
+
+/// `typed` as a stranger's words stand in an email: letters, digits and single spaces, at most `longest` characters, so
+/// that no program makes a link of it and it looks like no sentence of ours. Compatibility forms are the characters that
+/// they stand for (NFKC), and so are full-width ones. `None` if nothing is left.
+pub fn plain_text(typed: &str, longest: usize) -> Option<String> {
+    let head: String = typed
+        .chars()
+        .take(longest.saturating_mul(4).max(64))
+        .collect();
+    let mut plain = String::new();
+    let mut length = 0;
+    for character in head.chars().filter(|c| !is_invisible(*c)).nfkc() {
+        let is_seen = !is_blank(character) && !looks_like_a_mark(character);
+        let said = is_seen && character.is_alphanumeric();
+        if !said && (is_combining_mark(character) || is_blank(character) && character != ' ') {
+            continue;
+        }
+        if length == longest {
+            break;
+        }
+        match said {
+            true => plain.push(character),
+            false if plain.is_empty() || plain.ends_with(' ') => continue,
+            false => plain.push(' '),
+        }
+        length += 1;
+    }
+    let plain = plain.trim_end();
+    (!plain.is_empty()).then(|| plain.to_owned())
+}
+
+/// Letters that are drawn like punctuation: modifier letters, clicks, and the dots of Chinese and Lisu.
+fn looks_like_a_mark(character: char) -> bool {
+    matches!(character,
+        '\u{1c0}'..='\u{1c3}' | '\u{2b0}'..='\u{2ff}' | '\u{559}' | '\u{a4f8}'..='\u{a4ff}' | '\u{a708}'..='\u{a721}'
+        | '\u{a788}'..='\u{a78f}')
 }
 
 /// `text` as one line of a terminal may show it: what would steer the terminal, or is not seen, stands there as U+FFFD.
@@ -93,6 +131,41 @@ mod tests {
             display_text(&"é".repeat(500), 64).map(|t| t.chars().count()),
             Some(64)
         );
+    }
+
+    #[test]
+    fn what_a_stranger_typed_is_letters_digits_and_spaces() {
+        let table = [
+            ("My YubiKey 5", Some("My YubiKey 5")),
+            ("http://evil.example/x?y=1", Some("http evil example x y 1")),
+            ("ｅｖｉｌ．ｅｘａｍｐｌｅ", Some("evil example")),
+            ("evil。example", Some("evil example")),
+            ("evil\u{2024}example", Some("evil example")),
+            ("evil\u{a4f8}example", Some("evil example")),
+            ("evil\u{a78f}example", Some("evil example")),
+            ("ⓔⓥⓘⓛ", Some("evil")),
+            ("+1 (555) 010-0000", Some("1 555 010 0000")),
+            ("a\u{202e}b\u{200b}c\u{ad}d", Some("abcd")),
+            (
+                "Call\r\nBcc: eve@evil.example",
+                Some("Call Bcc eve evil example"),
+            ),
+            ("<b>“x”</b>", Some("b x b")),
+            ("Ключ Анны", Some("Ключ Анны")),
+            ("e\u{301}te\u{301}", Some("été")),
+            ("x\u{338}\u{338}\u{338}y", Some("xy")),
+            ("鍵 1", Some("鍵 1")),
+            ("🔑", None),
+            ("!\u{3164}…", None),
+            ("", None),
+        ];
+        for (typed, plain) in table {
+            assert_eq!(plain_text(typed, 64).as_deref(), plain, "{typed:?}");
+        }
+        for typed in ["é".repeat(500), "a.".repeat(500), ".".repeat(100) + "a"] {
+            let length = plain_text(&typed, 64).map_or(0, |it| it.chars().count());
+            assert!(length <= 64, "{length}");
+        }
     }
 
     /// What is shown is what it says it is, and shown again it stays the same.

@@ -2,7 +2,7 @@
 
 use crate::audit::{self, Operation};
 use crate::base::Failure;
-use crate::mail::NameContested;
+use crate::mail::{Foreign, NameContested};
 use crate::people::Contest;
 
 use super::deed::Deed;
@@ -34,7 +34,7 @@ impl Deed<'_, '_> {
         let letter = |by_former| {
             move |occasion| NameContested {
                 occasion,
-                name,
+                name: Foreign(name),
                 until: *until,
                 by_former,
             }

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use crate::audit::{self, Actor, Class, Event, Origin, Outcome};
 use crate::auth::Person;
 use crate::base::{Code, DeviceId, Failure, PersonKey, Timestamp};
-use crate::mail::{Address, Content, Letter, Occasion};
-use crate::outbox;
 use crate::people::{self, Wish};
 use crate::session::{self, SessionId};
 use crate::store::{Read, Tx};
@@ -14,9 +12,6 @@ use crate::wire::Me;
 use crate::words::Language;
 
 use super::{Desk, RATE_LIMITED};
-
-/// To whom letters are written that nobody gets (RFC 2606).
-const NOBODY: &str = "nobody@example.invalid";
 
 /// Why a deed was not done.
 #[derive(Debug)]
@@ -258,7 +253,7 @@ impl Desk {
                     Ok(_) if is_recorded => deed.record(action, None, class)?,
                     Ok(_) => {}
                     Err(failure) => {
-                        deed.record(action, Some(failure.code().name), Class::Refusal)?;
+                        deed.record(action, Some(failure.reason()), Class::Refusal)?;
                     }
                 }
                 if let Some(action) = deed.locked {
@@ -270,7 +265,7 @@ impl Desk {
             .await?;
         match &outcome {
             Err(failure) => {
-                let reason = Some(failure.code().name);
+                let reason = Some(failure.reason());
                 self.tools.metrics.happened(action, reason, factor);
             }
             Ok(_) if is_recorded => self.tools.metrics.happened(action, None, factor),
@@ -353,44 +348,6 @@ impl Deed<'_, '_> {
         audit::record(self.tx, &self.desk.tools.audit_limits, event, class)
     }
 
-    /// Puts a notice to the person into the outbox, to every address of theirs that is known.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn tell<'c, C: Content>(
-        &mut self,
-        content: impl FnOnce(Occasion<'c>) -> C,
-    ) -> Result<(), Failure>
-    where
-        Self: 'c,
-    {
-        self.tell_also(Vec::new(), content)
-    }
-
-    /// Writes a notice, and sends it nowhere: whoever measures shall not learn that there is nobody to be told.
-    ///
-    /// # Errors
-    /// Those of the letter.
-    pub(super) fn tell_nobody<'c, C: Content>(
-        &self,
-        content: impl FnOnce(Occasion<'c>) -> C,
-    ) -> Result<(), Failure>
-    where
-        Self: 'c,
-    {
-        let tools = &self.desk.tools;
-        if tools.mailer.is_some() {
-            let nobody = NOBODY.parse::<Address>().map_err(Failure::internal)?;
-            Letter::compose(
-                nobody,
-                &content(self.occasion()),
-                self.language()?,
-                &*tools.entropy,
-            )?;
-        }
-        Ok(())
-    }
-
     /// The language that the person is written to in.
     ///
     /// # Errors
@@ -409,72 +366,5 @@ impl Deed<'_, '_> {
             Some(language) => people::choose(self.tx, self.person, language),
             None => Ok(()),
         }
-    }
-
-    fn occasion<'c>(&self) -> Occasion<'c>
-    where
-        Self: 'c,
-    {
-        Occasion {
-            service_name: &self.desk.tools.service_name,
-            contact: self.desk.tools.brand.contact.as_deref(),
-            at: self.now,
-            // A proxy on this machine is not where the person is.
-            ip: self.origin.ip.filter(|ip| !ip.is_loopback()),
-        }
-    }
-
-    /// As [`Deed::tell`], and to `addresses` besides.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub(super) fn tell_also<'c, C: Content>(
-        &mut self,
-        addresses: Vec<Address>,
-        content: impl FnOnce(Occasion<'c>) -> C,
-    ) -> Result<(), Failure>
-    where
-        Self: 'c,
-    {
-        let letters = self.letters(addresses, content)?;
-        if letters.is_empty() {
-            return Ok(());
-        }
-        if !outbox::put(self.tx, self.person, letters, self.now)? {
-            tracing::warn!(
-                "a person was told of too many changes within the hour; this one is in their history alone"
-            );
-        }
-        Ok(())
-    }
-
-    /// Writes a notice to `addresses` and to every address of the person that is known; none where no mail can leave.
-    ///
-    /// # Errors
-    /// Those of the store and the letters.
-    pub(super) fn letters<'c, C: Content>(
-        &self,
-        mut addresses: Vec<Address>,
-        content: impl FnOnce(Occasion<'c>) -> C,
-    ) -> Result<Vec<Letter>, Failure>
-    where
-        Self: 'c,
-    {
-        let desk = self.desk;
-        if desk.tools.mailer.is_none() {
-            return Ok(Vec::new());
-        }
-        let read: &dyn Read = self.tx;
-        addresses.extend(people::addresses(read, self.person, self.now)?);
-        for factor in desk.factors.all() {
-            addresses.extend(factor.addresses(read, self.person)?);
-        }
-        addresses.sort();
-        addresses.dedup();
-        let (content, language) = (content(self.occasion()), self.language()?);
-        addresses
-            .into_iter()
-            .map(|address| Letter::compose(address, &content, language, &*desk.tools.entropy))
-            .collect()
     }
 }

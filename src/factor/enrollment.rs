@@ -3,6 +3,7 @@
 use crate::base::Failure;
 use crate::lockout;
 use crate::mail::{Address, FactorAdded, FactorRemoved, Thing};
+use crate::people;
 use crate::session;
 use crate::trust;
 
@@ -30,6 +31,7 @@ impl Deed<'_, '_> {
             }
             self.note_proof(factor.kind())?;
         }
+        self.record_address(factor)?;
         let name = device.name.clone();
         self.tell(|occasion| FactorAdded {
             occasion,
@@ -44,7 +46,16 @@ impl Deed<'_, '_> {
             .first_set(&self.desk.tools, self.tx, self.person, self.now)
     }
 
-    /// A factor was removed. `notified` are addresses that are told besides those still known.
+    /// A factor was confirmed: the user is notified where it was, whatever address the issuer names later.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) fn record_address(&mut self, factor: &dyn Factor) -> Result<(), Failure> {
+        let mailbox = factor.addresses(self.tx, self.person)?.into_iter().next();
+        people::record_enrollment(self.tx, self.person, mailbox, self.now)
+    }
+
+    /// A factor was removed. `mailbox` is where codes were sent to until now, which is notified for a while yet.
     /// With the last factor go the backup codes, which have nothing left to stand in for.
     ///
     /// # Errors
@@ -53,9 +64,12 @@ impl Deed<'_, '_> {
         &mut self,
         factor: &dyn Factor,
         device: &Device,
-        notified: Vec<Address>,
+        mailbox: Option<Address>,
     ) -> Result<(), Failure> {
         self.about(device.device_id);
+        if let Some(mailbox) = mailbox {
+            people::record_former(self.tx, self.person, mailbox, self.now)?;
+        }
         self.distrust()?;
         self.end_other_sessions()?;
         if !factor.is_active(self.tx, self.person)? {
@@ -71,15 +85,14 @@ impl Deed<'_, '_> {
             session::forget_proofs(self.tx, self.person, None)?;
         }
         let name = device.name.clone();
-        let notice = |occasion| FactorRemoved {
+        self.tell(|occasion| FactorRemoved {
             occasion,
             factor: Thing {
                 kind: factor.kind(),
                 name: Some(&name),
             },
             by_operator: false,
-        };
-        self.tell_also(notified, notice)
+        })
     }
 
     /// Ends what earlier proofs have opened elsewhere: the trust in browsers, and what was proved in other sessions.

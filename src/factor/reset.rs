@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use crate::audit::{self, Actor, Event, Origin};
 use crate::base::{Failure, PersonKey, RequestId, Timestamp};
 use crate::mail::{Address, FactorsReset, Occasion};
-use crate::outbox;
 use crate::people::{self, Wish};
 use crate::store::{Order, Record, Scan, Tx};
 
@@ -47,7 +46,10 @@ pub fn reset(
     now: Timestamp,
 ) -> Result<Vec<Address>, Failure> {
     let mut addresses = people::addresses(tx, person, now)?;
-    addresses.extend(held::addresses(tx, person)?);
+    for mailbox in held::addresses(tx, person)? {
+        people::record_former(tx, person, mailbox.clone(), now)?;
+        addresses.push(mailbox);
+    }
     // One who was reset twice before a server ran is told once, at all addresses.
     if let Some(before) = tx.get::<PendingNotice>(&person)? {
         addresses.extend(before.addresses);
@@ -107,13 +109,14 @@ async fn round(desk: &Arc<Desk>) -> Result<bool, Failure> {
                 return Ok(());
             };
             deed.tx.delete::<PendingNotice>(&person);
-            let letters = deed.letters(notice.addresses, |occasion| FactorsReset {
-                occasion: Occasion {
-                    at: notice.at,
-                    ..occasion
-                },
-            })?;
-            Ok(outbox::put_always(deed.tx, letters, deed.now)?)
+            Ok(
+                deed.notify_always(notice.addresses, |occasion| FactorsReset {
+                    occasion: Occasion {
+                        at: notice.at,
+                        ..occasion
+                    },
+                })?,
+            )
         });
         told.await?;
     }

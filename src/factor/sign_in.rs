@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::base::{ChallengeId, Failure, PersonKey, Timestamp};
 use crate::lockout::{self, Standing};
-use crate::mail::TrustedDeviceCopied;
+use crate::mail::{Foreign, TrustedDeviceCopied};
 use crate::store::Read;
 
 use super::deed::{By, Deed, Refusal, refuse};
@@ -218,6 +218,7 @@ impl Deed<'_, '_> {
     /// # Errors
     /// Those of the store.
     pub fn tell_of_copied_device(&mut self, service: &str) -> Result<(), Failure> {
+        let service = Foreign(service);
         self.tell(|occasion| TrustedDeviceCopied { occasion, service })
     }
 

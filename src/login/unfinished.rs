@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audit::{Actor, Origin};
-use crate::base::{Failure, RequestId};
+use crate::base::{Failure, RequestId, plain_text};
 use crate::factor::{By, Desk};
-use crate::mail::SignInUnfinished;
+use crate::mail::{Foreign, SignInUnfinished};
 use crate::people::Wish;
 use crate::store::{Order, Scan};
 
@@ -72,7 +72,10 @@ pub async fn notify_of_unfinished(desk: &Arc<Desk>) -> Result<(), Failure> {
             if came_in || deed.now.since(unfinished.begun_at) > UNFINISHED_NEWS {
                 return Ok(());
             }
-            let service = unfinished.app.as_deref().unwrap_or(&unfinished.service);
+            // What an app calls itself may be nothing that can be said.
+            let app = unfinished.app.as_deref();
+            let app = app.filter(|app| plain_text(app, 1).is_some());
+            let service = Foreign(app.unwrap_or(&unfinished.service));
             Ok(deed.tell(|occasion| SignInUnfinished {
                 occasion: crate::mail::Occasion {
                     at: unfinished.begun_at,

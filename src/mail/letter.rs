@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::Address;
 use super::notice::Content;
-use super::template::Template;
+use super::template::{Rendered, Template};
 use crate::base::{Entropy, Failure, MessageId};
 use crate::words::Language;
 
@@ -41,7 +41,32 @@ impl Letter {
         language: Language,
         entropy: &dyn Entropy,
     ) -> Result<Letter, Failure> {
+        Letter::put(to, Template::of(content, language)?, language, entropy)
+    }
+
+    /// Writes `content` to each of `addresses`, in `language`: a letter for each, so that no address learns of another.
+    ///
+    /// # Errors
+    /// As [`Letter::compose`].
+    pub fn compose_each(
+        addresses: Vec<Address>,
+        content: &impl Content,
+        language: Language,
+        entropy: &dyn Entropy,
+    ) -> Result<Vec<Letter>, Failure> {
         let rendered = Template::of(content, language)?;
+        let letters = addresses.into_iter();
+        letters
+            .map(|to| Letter::put(to, rendered.clone(), language, entropy))
+            .collect()
+    }
+
+    fn put(
+        to: Address,
+        rendered: Rendered,
+        language: Language,
+        entropy: &dyn Entropy,
+    ) -> Result<Letter, Failure> {
         Ok(Letter {
             id: MessageId::draw(entropy)?,
             to,

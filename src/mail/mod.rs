@@ -8,6 +8,7 @@
 
 mod address;
 mod connection;
+mod digest;
 mod letter;
 mod notice;
 mod settings;
@@ -22,11 +23,13 @@ mod wire;
 mod smtp_server;
 
 pub use address::{Address, AddressError};
+pub use digest::{Change, ChangeKind, Digest};
 pub use letter::Letter;
 pub use notice::{
     BackupCodeUsed, BackupCodesRegenerated, BackupCodesVoid, CodeLetter, Content, FactorAdded,
     FactorDisabled, FactorLocked, FactorRemoved, FactorReplaced, FactorUnlocked, FactorsReset,
-    NameContested, Occasion, Purpose, SignInUnfinished, Thing, TrustedDeviceCopied,
+    Foreign, KeyCopied, NameContested, Occasion, Purpose, SignInUnfinished, Thing,
+    TrustedDeviceCopied,
 };
 pub use settings::{Security, SettingsError, SmtpSettings};
 pub use smtp::{Away, Mailer};

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::digest::{Change, ChangeKind};
 use super::values::{Said, Values};
 use crate::base::Timestamp;
 use crate::words::Language;
@@ -18,6 +19,14 @@ pub trait Content {
 
     /// The sentences that say what happened: what stands behind `mail.<NAME>.` in their keys.
     fn news(&self) -> &'static [&'static str];
+
+    /// Whether it tells of a change to factors, which is never left out where there is too much to tell.
+    const IS_CHANGE: bool = false;
+
+    /// The change that it tells of.
+    fn change(&self) -> Option<Change> {
+        None
+    }
 }
 
 /// So few backup codes are so few that new ones should be made.
@@ -85,6 +94,11 @@ pub struct Thing<'a> {
     pub name: Option<&'a str>,
 }
 
+/// Text that a stranger may have chosen, or a thief: a user name, what an app calls itself. An email says its letters,
+/// digits and spaces.
+#[derive(Clone, Copy, Debug)]
+pub struct Foreign<'a>(pub &'a str);
+
 /// Where and when something happened that a person is told of.
 #[derive(Clone, Copy, Debug)]
 pub struct Occasion<'a> {
@@ -96,23 +110,36 @@ pub struct Occasion<'a> {
     pub at: Timestamp,
     /// From which address, where known.
     pub ip: Option<IpAddr>,
+    /// When a digest follows, if nothing else is sent before it.
+    pub more_after: Option<Timestamp>,
 }
 
 impl Occasion<'_> {
-    fn values(&self, language: Language) -> Values {
+    pub(super) fn values(&self, language: Language) -> Values {
         let mut values = Values::default();
         self.service_name.say("service_name", language, &mut values);
         self.contact.say("contact", language, &mut values);
         self.at.say("at", language, &mut values);
         self.ip.say("ip", language, &mut values);
+        self.more_after.say("more_after", language, &mut values);
         values
+    }
+
+    pub(super) fn change(&self, what: ChangeKind, factor: Option<Thing<'_>>) -> Change {
+        Change {
+            at: self.at,
+            what,
+            factor: factor.map(|factor| factor.kind.to_owned()),
+            name: factor.and_then(|factor| factor.name.map(str::to_owned)),
+            ip: self.ip,
+        }
     }
 }
 
 macro_rules! notices {
     ($($(#[$doc:meta])* $name:ident = $word:literal {
         $($(#[$field_doc:meta])* $field:ident: $type:ty,)*
-    } says |$letter:ident| $news:expr;)*) => {$(
+    } says |$letter:ident| $news:expr $(, changes |$changed:ident| $change:expr)?;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub struct $name<'a> {
@@ -136,6 +163,15 @@ macro_rules! notices {
                 let $letter = self;
                 $news
             }
+
+            $(
+                const IS_CHANGE: bool = true;
+
+                fn change(&self) -> Option<Change> {
+                    let $changed = self;
+                    Some($change)
+                }
+            )?
         }
     )*};
 }
@@ -145,7 +181,8 @@ notices! {
     FactorAdded = "factor_added" {
         /// Which.
         factor: Thing<'a>,
-    } says |_letter| &["news"];
+    } says |_letter| &["news"],
+    changes |letter| letter.occasion.change(ChangeKind::Added, Some(letter.factor));
 
     /// A second factor was removed.
     FactorRemoved = "factor_removed" {
@@ -156,19 +193,35 @@ notices! {
     } says |letter| match letter.by_operator {
         true => &["news.by_operator"],
         false => &["news"],
+    }, changes |letter| {
+        let what = match letter.by_operator {
+            true => ChangeKind::RemovedByOperator,
+            false => ChangeKind::Removed,
+        };
+        letter.occasion.change(what, Some(letter.factor))
     };
 
     /// A second factor took the place of another of its sort.
     FactorReplaced = "factor_replaced" {
         /// The new one.
         factor: Thing<'a>,
-    } says |_letter| &["news"];
+    } says |_letter| &["news"],
+    changes |letter| letter.occasion.change(ChangeKind::Replaced, Some(letter.factor));
 
     /// An operator removed all second factors.
-    FactorsReset = "factors_reset" {} says |_letter| &["news"];
+    FactorsReset = "factors_reset" {} says |_letter| &["news"],
+    changes |letter| letter.occasion.change(ChangeKind::Reset, None);
 
     /// A new set of backup codes took the place of the old one.
-    BackupCodesRegenerated = "backup_codes_regenerated" {} says |_letter| &["news"];
+    BackupCodesRegenerated = "backup_codes_regenerated" {} says |_letter| &["news"],
+    changes |letter| letter.occasion.change(ChangeKind::BackupCodesRegenerated, None);
+
+    /// A security key was refused, since its counter did not advance: there may be a copy of it.
+    KeyCopied = "key_copied" {
+        /// Which.
+        factor: Thing<'a>,
+    } says |_letter| &["news"],
+    changes |letter| letter.occasion.change(ChangeKind::KeyCopied, Some(letter.factor));
 
     /// The backup codes became void, since the store was restored from a copy.
     BackupCodesVoid = "backup_codes_void" {} says |_letter| &["news"];
@@ -217,7 +270,7 @@ notices! {
     /// service says of whoever tried.
     SignInUnfinished = "sign_in_unfinished" {
         /// Where they tried to sign in: the login service or the app, as people know it.
-        service: &'a str,
+        service: Foreign<'a>,
     } says |letter| match letter.occasion.ip {
         Some(_) => &["news.ip"],
         None => &["news"],
@@ -226,13 +279,13 @@ notices! {
     /// The token of a remembered browser was shown a second time, so the browser was forgotten.
     TrustedDeviceCopied = "trusted_device_copied" {
         /// Who was to remember it: the login service, as people know it.
-        service: &'a str,
+        service: Foreign<'a>,
     } says |_letter| &["news"];
 
     /// A user bears a name that another one gave up, so it means neither.
     NameContested = "name_contested" {
         /// The name.
-        name: &'a str,
+        name: Foreign<'a>,
         /// Until when.
         until: Timestamp,
         /// Whether it is written to the one who gave it up.

@@ -134,6 +134,8 @@ impl Template {
             .collect();
         values.insert("language", Value::from(language.tag()));
         values.insert("news", content.news().iter().copied().collect());
+        let lines = say.values.lines.iter().map(String::as_str);
+        values.insert("lines", lines.collect());
         values.insert("say", Value::from_dyn_object(say));
         let render = |kind: &str| {
             environment

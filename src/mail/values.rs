@@ -6,12 +6,14 @@ use std::net::IpAddr;
 
 use time::OffsetDateTime;
 
-use super::notice::Thing;
-use crate::base::{Timestamp, display_text};
+use super::notice::{Foreign, Thing};
+use crate::base::{Timestamp, display_text, plain_text};
 use crate::words::{Language, fill, find, sentences};
 
 /// Characters of one value: a name, an address, a time.
 const LONGEST_VALUE: usize = 200;
+/// Characters of a value that a stranger may have chosen.
+const LONGEST_FOREIGN: usize = 64;
 
 /// The values by their names, each one line without marks that deceive, so that no name can begin a paragraph of
 /// its own. What is not known is not there.
@@ -20,6 +22,8 @@ pub struct Values {
     pub(super) named: BTreeMap<&'static str, String>,
     /// The number that sentences count.
     pub(super) count: Option<u64>,
+    /// What a letter lists.
+    pub(super) lines: Vec<String>,
 }
 
 /// Without the values: a code is among them.
@@ -38,6 +42,16 @@ pub(super) trait Said {
 impl Said for &str {
     fn say(&self, name: &'static str, _: Language, values: &mut Values) {
         values.named.insert(name, line(self));
+    }
+}
+
+/// What has no letter and no digit is said as a dash.
+impl Said for Foreign<'_> {
+    fn say(&self, name: &'static str, _: Language, values: &mut Values) {
+        let said = plain_text(self.0, LONGEST_FOREIGN);
+        values
+            .named
+            .insert(name, said.unwrap_or_else(|| "–".to_owned()));
     }
 }
 
@@ -74,13 +88,13 @@ impl Said for bool {
     fn say(&self, _: &'static str, _: Language, _: &mut Values) {}
 }
 
-/// Also its kind alone, as `{kind}`.
+/// Also its kind alone, as `{kind}`. Its name may have been chosen by a thief.
 impl Said for Thing<'_> {
     fn say(&self, name: &'static str, language: Language, values: &mut Values) {
         let kind = kind(self.kind, language);
         let said = match self
             .name
-            .map(line)
+            .and_then(|name| plain_text(name, LONGEST_FOREIGN))
             .filter(|name| says_more(name, self.kind))
         {
             None => kind.clone(),
@@ -109,9 +123,10 @@ fn kind(kind: &str, language: Language) -> String {
 
 /// A name that is that of the kind, in whichever language it was given, says no more than the kind.
 fn says_more(name: &str, kind_of: &str) -> bool {
-    let name = name.to_lowercase();
+    let form = |text: &str| plain_text(&text.to_lowercase(), LONGEST_FOREIGN);
+    let name = form(name);
     let mut all = Language::ALL.into_iter();
-    !all.any(|language| kind(kind_of, language).to_lowercase() == name)
+    !all.any(|language| form(&kind(kind_of, language)) == name)
 }
 
 /// `24 November 2026, 12:00 UTC`.

@@ -5,8 +5,11 @@
 //! Codes do not pass through here: whoever waits for one wants to hear at once
 //! that it could not be sent.
 
+mod hour;
 mod record;
 mod rule;
 mod service;
 
-pub use service::{deliver, oldest, put, put_always, waiting};
+pub use hour::{Admission, Digest, HOURLY_NOTIFICATIONS, digests_due, take_digest};
+pub use record::Hour;
+pub use service::{deliver, oldest, put, waiting};

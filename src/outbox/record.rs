@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::{MessageId, PersonKey, Timestamp};
-use crate::mail::Letter;
+use crate::mail::{Address, Change, Letter};
 use crate::store::Record;
 
 /// A mail on its way.
@@ -18,13 +18,33 @@ impl Record for Waiting {
     const TABLE: &'static str = "outbox";
 }
 
-/// When notices went to a person, for the last hour; the newest last.
-#[derive(Default, Serialize, Deserialize)]
-pub(super) struct Notices {
-    pub sent: Vec<Timestamp>,
+/// What a user was notified of within an hour, which begins with the first notification.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Hour {
+    pub(super) began_at: Timestamp,
+    /// Notifications, whether they were sent on their own or not.
+    pub(super) notified: usize,
+    /// Those of them that are changes.
+    pub(super) changed: usize,
+    /// Every change.
+    pub(super) changes: Vec<Change>,
+    /// How many were not sent on their own and are not among `changes`.
+    pub(super) uncounted: u64,
+    /// Where the user was notified.
+    pub(super) addresses: Vec<Address>,
 }
 
-impl Record for Notices {
+impl Record for Hour {
     type Key = PersonKey;
-    const TABLE: &'static str = "notices";
+    const TABLE: &'static str = "notification hours";
+}
+
+/// A user to whom a digest is due.
+#[derive(Serialize, Deserialize)]
+pub(super) struct DigestDue {}
+
+impl Record for DigestDue {
+    /// When it is due (seconds since the epoch), and to whom.
+    type Key = (u64, PersonKey);
+    const TABLE: &'static str = "digests due";
 }

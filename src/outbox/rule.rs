@@ -9,11 +9,6 @@ const LONGEST_WAIT: u64 = 3600;
 /// Seconds after which a notice is no longer news: 3 days.
 const GIVE_UP: u64 = 3 * 86_400;
 
-/// Notices to one person within an hour; what happens beyond stands in the audit alone. Whoever holds
-/// a token can make changes as fast as they like, and must not be able to flood a mailbox with them.
-pub const HOURLY_NOTICES: usize = 20;
-/// Seconds that a notice counts.
-pub const NOTICE_COUNTS: u64 = 3600;
 /// Seconds that one attempt may take before another may begin.
 pub const LEASE: u64 = 60;
 

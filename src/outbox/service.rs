@@ -1,46 +1,20 @@
 use std::time::Duration;
 
-use crate::base::{Clock, Failure, MessageId, PersonKey, Timestamp};
+use crate::base::{Clock, Failure, MessageId, Timestamp};
 use crate::mail::{Letter, Mailer, SendError};
 use crate::store::{Order, Read, Record, Scan, Store, Tx};
 
-use super::record::{Notices, Waiting};
-use super::rule::{HOURLY_NOTICES, LEASE, NOTICE_COUNTS, next_try};
+use super::record::Waiting;
+use super::rule::{LEASE, next_try};
 
 /// Mails looked at in one round.
 const ROUND: usize = 32;
 
-/// Puts one notice to `person`, as a letter to each of their addresses, into the outbox: it leaves if, and
-/// only if, the transaction commits. False where they were told of too much within the hour.
+/// Puts letters into the outbox: they leave if, and only if, the transaction commits.
 ///
 /// # Errors
 /// Those of the store.
-pub fn put(
-    tx: &mut Tx<'_>,
-    person: PersonKey,
-    letters: Vec<Letter>,
-    now: Timestamp,
-) -> Result<bool, Failure> {
-    let mut notices = tx.get::<Notices>(&person)?.unwrap_or_default();
-    // What the clock has not reached is from before it stepped back, and forgotten.
-    notices
-        .sent
-        .retain(|at| *at <= now && now.since(*at) < NOTICE_COUNTS);
-    if notices.sent.len() >= HOURLY_NOTICES {
-        return Ok(false);
-    }
-    notices.sent.push(now);
-    tx.put_until(&person, &notices, now.plus(NOTICE_COUNTS))?;
-    put_always(tx, letters, now)?;
-    Ok(true)
-}
-
-/// Puts letters into the outbox however many notices the user had within the hour, and counts them as none: for what an
-/// operator did, which no one else can cause often.
-///
-/// # Errors
-/// Those of the store.
-pub fn put_always(tx: &mut Tx<'_>, letters: Vec<Letter>, now: Timestamp) -> Result<(), Failure> {
+pub fn put(tx: &mut Tx<'_>, letters: Vec<Letter>, now: Timestamp) -> Result<(), Failure> {
     for letter in letters {
         let key = (now.unix(), letter.id);
         tx.put(

@@ -1,6 +1,7 @@
 //! The people whom the server has met, as their own tokens describe them, and
 //! the names that login services know them by.
 
+mod addresses;
 mod language;
 mod lookup;
 mod names;
@@ -13,12 +14,13 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 
+pub use addresses::{MOST_FORMER, NOTIFIED_FOR, addresses, record_enrollment, record_former};
 pub use language::{Noted, Wish, choose, language};
 pub use lookup::{bearers, issuers};
 pub use names::{Fit, Found, Lookup, MOST_BEARERS, NameKind, find, prepared};
 pub use record::Profile;
 pub use reserved::{Contest, MOST_RESERVED, NAME_NOT_RESERVED, RESERVED_FOR, release_name};
-pub use service::{addresses, has_news, is_operator, meet, operators, profile};
+pub use service::{has_news, is_operator, meet, operators, profile};
 pub use survey::{Survey, Twins, survey};
 pub use tenants::{MOST_TENANTS, TENANT_FOR, seen_again};
 

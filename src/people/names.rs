@@ -162,7 +162,13 @@ fn each<R: Record<Key = BearerKey>>(
             return Ok(true);
         }
     }
-    Ok(false)
+    let one_more = read.list::<R>(&Scan {
+        prefix: name.as_bytes(),
+        past: past.as_deref(),
+        order: Order::Ascending,
+        limit: 1,
+    })?;
+    Ok(one_more.is_empty())
 }
 
 /// The names that `person` is found by after their token was seen, where `known` is what was known before.

@@ -25,10 +25,13 @@ pub struct Profile {
     pub username: Option<String>,
     /// The address that the issuer last named, for notices.
     pub email: Option<Address>,
-    /// The address before that, and until when it is told of changes too: whoever changed the address
-    /// may not be its owner.
+    /// The address at which the latest factor was confirmed. It is notified until another takes its place, whatever the
+    /// issuer names meanwhile.
     #[serde(default)]
-    pub former_email: Option<(Address, Timestamp)>,
+    pub(super) enrolled_email: Option<Address>,
+    /// Addresses before these that are notified too, since the user may not be the one who changed them; the newest last.
+    #[serde(default)]
+    pub(super) former_emails: Vec<FormerAddress>,
     /// The language that they are written to in; `None` where nothing has said any that is spoken here.
     #[serde(default)]
     pub language: Option<Noted>,
@@ -45,8 +48,8 @@ pub struct Profile {
 impl Record for Profile {
     type Key = PersonKey;
     const TABLE: &'static str = "people";
-    /// The second since the format 2, with which every row was written in this shape.
-    const VERSION: u8 = 2;
+    /// The third since the format 3, with which every row was written in this shape.
+    const VERSION: u8 = 3;
 }
 
 impl Profile {
@@ -62,6 +65,16 @@ impl Profile {
         let mut reserved = self.given_up.iter().filter(|it| it.name == name);
         reserved.find(|it| now < it.until).map(|it| it.until)
     }
+}
+
+/// An address that was a user's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct FormerAddress {
+    pub address: Address,
+    /// Until when it is notified.
+    pub until: Timestamp,
+    /// Whether a factor was confirmed at it.
+    pub is_enrolled: bool,
 }
 
 /// A tenant that a user was seen in.

@@ -7,10 +7,8 @@ use crate::store::{Order, Read, Scan, Tx};
 use super::language::{Wish, learnt};
 use super::record::{Operator, Profile};
 use super::reserved::Contest;
-use super::{names, reserved, tenants};
+use super::{addresses, names, reserved, tenants};
 
-/// Seconds that an address is told of changes after another took its place: 30 days.
-const TOLD_FOR: u64 = 30 * 86_400;
 /// Seconds that an operator is known as one after a token of theirs said so: 90 days. Not each of their
 /// tokens does, since clients ask for the scope only where they need it.
 const OPERATOR_FOR: u64 = 90 * 86_400;
@@ -103,12 +101,12 @@ fn learnt_of(
     // A token without the claim does not make a known address unknown.
     let known_email = known.and_then(|known| known.email.clone());
     let email = email.or_else(|| known_email.clone());
-    let former_email = match known_email {
-        Some(before) if Some(&before) != email.as_ref() => Some((before, now.plus(TOLD_FOR))),
-        _ => known
-            .and_then(|known| known.former_email.clone())
-            .filter(|(_, until)| now < *until),
+    // A user may have had a factor before anything said where to write to.
+    let enrolled_email = match known.and_then(|known| known.enrolled_email.clone()) {
+        None if known_email.is_none() && email.is_some() && enrolled(read)? => email.clone(),
+        enrolled_email => enrolled_email,
     };
+    let former_emails = addresses::former(known, email.as_ref(), now);
     let names = names::names(keys, person, known);
     Ok(Profile {
         issuer: person.issuer.clone(),
@@ -123,7 +121,8 @@ fn learnt_of(
             .clone()
             .or_else(|| known.and_then(|known| known.username.clone())),
         email,
-        former_email,
+        enrolled_email,
+        former_emails,
         language: learnt(
             known.and_then(|known| known.language),
             wish,
@@ -167,23 +166,4 @@ pub fn operators(read: &dyn Read, limit: usize) -> Result<Vec<PersonKey>, Failur
 /// Those of the store.
 pub fn is_operator(read: &dyn Read, person: PersonKey) -> Result<bool, Failure> {
     Ok(read.get::<Operator>(&person)?.is_some())
-}
-
-/// Where a person is told of changes at `now`.
-///
-/// # Errors
-/// Those of the store.
-pub fn addresses(
-    read: &dyn Read,
-    person: PersonKey,
-    now: Timestamp,
-) -> Result<Vec<Address>, Failure> {
-    let Some(profile) = profile(read, person)? else {
-        return Ok(Vec::new());
-    };
-    let former = profile
-        .former_email
-        .filter(|(_, until)| now < *until)
-        .map(|(address, _)| address);
-    Ok(profile.email.into_iter().chain(former).collect())
 }

@@ -1,5 +1,6 @@
 //! Stores of other programs: what earlier ones wrote is good in this one, what later ones wrote is left alone.
 
+mod addresses;
 mod names;
 
 use std::collections::BTreeMap;

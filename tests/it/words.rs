@@ -21,6 +21,9 @@ const FOR_PROGRAMS: [&str; 5] = [
     "unsupported_media_type",
 ];
 
+/// Reasons that say more than the code which is answered.
+const REASONS: [&str; 1] = ["key_copied"];
+
 /// Codes that no line of the history has for a reason: nothing of a person's is asked for when they are answered.
 const IN_NO_HISTORY: [&str; 8] = [
     "forbidden",
@@ -34,12 +37,13 @@ const IN_NO_HISTORY: [&str; 8] = [
 ];
 
 /// Steps on the way to something, which the page tells of only where they were refused.
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 11] = [
     "totp.enable",
     "totp.replace",
     "email.enable",
     "email.send",
     "webauthn.begin",
+    "webauthn.cancel",
     "webauthn.challenge",
     "webauthn.verify",
     "login.challenge",
@@ -215,6 +219,9 @@ fn put_together() -> BTreeMap<&'static str, BTreeSet<String>> {
     let said = sentences(Language::English);
     let mut with_unreachable = codes();
     with_unreachable.insert("unreachable".to_owned());
+    let reasons = REASONS.map(str::to_owned);
+    with_unreachable.extend(reasons.clone());
+    let recorded: BTreeSet<String> = codes().into_iter().chain(reasons).collect();
     let in_words: BTreeSet<String> = with_unreachable
         .iter()
         .filter(|code| !FOR_PROGRAMS.contains(&code.as_str()) && *code != "sign_in_failed")
@@ -264,7 +271,7 @@ fn put_together() -> BTreeMap<&'static str, BTreeSet<String>> {
             "tried.${action}",
             some(&actions(), &NEVER_REFUSED, "tried."),
         ),
-        ("why.${reason}", some(&codes(), &without, "why.")),
+        ("why.${reason}", some(&recorded, &without, "why.")),
     ])
 }
 

@@ -46,11 +46,12 @@ function wrong(key, { tries_left: left, clock_offset_seconds: offset }, here) {
 
 /** A refusal in words, by its code. `here` names the words that a page has of its own. */
 export function inWords(problem, here) {
-  const name = problem.status === 0 ? "unreachable" : problem.code;
+  // Some codes have reasons, which say more.
+  const name = problem.status === 0 ? "unreachable" : problem.body?.reason ?? problem.code;
   const key = [`${here}.${name}`, `problem.${name}`].find(isSaid);
   const body = problem.body ?? {};
   if (!key) return say("problem.other", { status: String(problem.status) });
-  if (name === "wrong_code" || name === "webauthn_failed") return wrong(key, body, here);
+  if (name === "wrong_code" || name === "webauthn_failed" || name === "key_copied") return wrong(key, body, here);
   if (name === "code_used" && body.retry_after) return say("problem.code_used.wait");
   if (name === "rate_limited" && body.retry_after) return say("problem.rate_limited.wait", { wait: wait(body.retry_after) });
   return say(key, body);

@@ -275,7 +275,7 @@ pub fn disable(deed: &mut Deed<'_, '_>, answer: &Answer) -> Result<(), Refusal> 
     deed.lets_remove(factor, active.device_id)?;
     deed.prove(answer, BackupCodes::Taken)?;
     factor.forget(deed.tx, deed.person)?;
-    Ok(deed.removed(factor, &active.device(), vec![active.address])?)
+    Ok(deed.removed(factor, &active.device(), Some(active.address))?)
 }
 
 fn require_active(deed: &mut Deed<'_, '_>) -> Result<Active, Refusal> {

@@ -120,6 +120,7 @@ pub fn confirm(
         deed.distrust()?;
         deed.end_other_sessions()?;
         lockout::clear(deed.tx, deed.person, factor.kind())?;
+        deed.record_address(factor)?;
         let name = device.name.clone();
         deed.tell(|occasion| FactorReplaced {
             occasion,
@@ -141,7 +142,7 @@ pub fn disable(deed: &mut Deed<'_, '_>, answer: &Answer) -> Result<(), Refusal> 
     deed.lets_remove(factor, active.device_id)?;
     deed.prove(answer, BackupCodes::Taken)?;
     factor.forget(deed.tx, deed.person)?;
-    Ok(deed.removed(factor, &active.device(), Vec::new())?)
+    Ok(deed.removed(factor, &active.device(), None)?)
 }
 
 /// Uses up every time step that a code may have been accepted for until `now`, also by a clock that is ahead.

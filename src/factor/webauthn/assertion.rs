@@ -4,21 +4,22 @@ use std::sync::Arc;
 
 use webauthn_rs::prelude::{
     AuthenticationResult, PublicKeyCredential, RequestChallengeResponse, SecurityKey,
-    SecurityKeyAuthentication,
+    SecurityKeyAuthentication, WebauthnError,
 };
 
 use crate::base::{ChallengeId, DeviceId, Failure, PersonKey, Secret, Timestamp};
 use crate::crypto::CodeHash;
 use crate::factor::proof::PROOF_PREFIX;
 use crate::factor::{Deed, Desk, NOT_ENABLED, Refusal, Remembered, refuse};
+use crate::mail::{KeyCopied, Thing};
 use crate::services::Services;
 use crate::store::Tx;
 use crate::wire::Me;
 
-use super::record::{Ceremony, Keys, Proof, Step};
+use super::record::{Ceremony, Credential, Keys, Proof, Step};
 use super::rule::{self, PROOF_TTL, Purpose};
 use super::service::{Begun, failed, keep, keep_as, take};
-use super::{KIND, SecurityKeys};
+use super::{KEY_COPIED, KIND, SecurityKeys, WEBAUTHN_FAILED};
 
 /// Begins a proof by key.
 pub fn begin_verification(
@@ -60,12 +61,14 @@ fn begin(
     Refusal,
 > {
     let keys = deed.tx.get::<Keys>(&deed.person)?.unwrap_or_default();
-    let known: Vec<SecurityKey> = keys
-        .credentials
+    // One without an ID, from before such were refused, would answer for any.
+    let named = keys.credentials.iter();
+    let named: Vec<_> = named.filter(|it| !it.id().is_empty()).collect();
+    let known: Vec<SecurityKey> = named
         .iter()
         .map(|credential| credential.key.clone())
         .collect();
-    let Some(first) = keys.credentials.first() else {
+    let Some(first) = named.first() else {
         return refuse(Failure::new(NOT_ENABLED, "No security key is set up."));
     };
     let (options, state) = deed
@@ -78,13 +81,44 @@ fn begin(
     Ok((options, state, first.device_id))
 }
 
+/// Why an assertion does not hold.
+enum AssertionError {
+    /// It is not what it must be.
+    Failed(Remembered),
+    /// It is, but for the counter, which did not advance: the credential of this ID may have a copy.
+    Copied(Vec<u8>),
+}
+
+impl From<Failure> for AssertionError {
+    fn from(failure: Failure) -> Self {
+        AssertionError::Failed(Remembered::new(failure))
+    }
+}
+
+impl AssertionError {
+    /// Refuses it; the owner is notified of a copy.
+    fn refuse<T>(&self, deed: &mut Deed<'_, '_>) -> Result<T, Refusal> {
+        match self {
+            AssertionError::Failed(remembered) => refuse(remembered.failure()),
+            AssertionError::Copied(id) => {
+                let keys = deed.tx.get::<Keys>(&deed.person)?.unwrap_or_default();
+                let copied = keys.credentials.iter().find(|it| it.id() == id.as_slice());
+                match copied {
+                    Some(credential) => refuse_copy(deed, credential),
+                    None => refuse(failed("the key was removed meanwhile")),
+                }
+            }
+        }
+    }
+}
+
 /// Checks an assertion: everything but what only a transaction can tell.
 fn check(
     factor: &SecurityKeys,
     keys: &Keys,
     answer: &PublicKeyCredential,
     state: &SecurityKeyAuthentication,
-) -> Result<AuthenticationResult, Failure> {
+) -> Result<AuthenticationResult, AssertionError> {
     rule::check_client_data(
         &answer.response.client_data_json,
         Purpose::Get,
@@ -92,13 +126,18 @@ fn check(
     )
     .map_err(failed)?;
     rule::check_user_handle(answer.get_user_unique_id(), keys.handle.as_bytes()).map_err(failed)?;
-    let result = factor
+    rule::check_id(&answer.raw_id).map_err(failed)?;
+    let finished = factor
         .webauthn
-        .finish_securitykey_authentication(answer, state)
-        .map_err(failed)?;
-    rule::check_name(&answer.type_, &answer.id, &answer.raw_id, result.cred_id())
-        .map_err(failed)?;
-    Ok(result)
+        .finish_securitykey_authentication(answer, state);
+    let answered = match &finished {
+        Ok(result) => result.cred_id().as_slice(),
+        // The signature holds, and is of the credential that the answer names.
+        Err(WebauthnError::CredentialPossibleCompromise) => &answer.raw_id,
+        Err(error) => return Err(failed(error).into()),
+    };
+    rule::check_name(&answer.type_, &answer.id, &answer.raw_id, answered).map_err(failed)?;
+    finished.map_err(|_| AssertionError::Copied(answer.raw_id.to_vec()))
 }
 
 /// Notes that a key was used, unless it was removed, or its counter says that it has a copy.
@@ -112,16 +151,44 @@ fn use_key(deed: &mut Deed<'_, '_>, result: &AuthenticationResult) -> Result<Dev
     let Some(credential) = used else {
         return refuse(failed("the key was removed meanwhile"));
     };
-    deed.about(credential.device_id);
     if !rule::counter_advances(credential.counter, result.counter()) {
-        return refuse(failed(
-            "the signature counter did not advance: the key may have a copy",
-        ));
+        return refuse_copy(deed, credential);
     }
+    deed.about(credential.device_id);
     credential.used(result, deed.now);
     let device_id = credential.device_id;
     deed.tx.put(&deed.person, &keys)?;
     Ok(device_id)
+}
+
+/// Refuses a key whose counter did not advance, and notifies its owner.
+fn refuse_copy<T>(deed: &mut Deed<'_, '_>, credential: &Credential) -> Result<T, Refusal> {
+    deed.about(credential.device_id);
+    tracing::warn!(
+        user = ?deed.person,
+        device = %credential.device_id,
+        counter = credential.counter,
+        "security key counter did not advance"
+    );
+    deed.tell(|occasion| KeyCopied {
+        occasion,
+        factor: Thing {
+            kind: KIND,
+            name: Some(&credential.name),
+        },
+    })?;
+    let why = "the signature counter did not advance";
+    refuse(failed(why).with_reason(KEY_COPIED))
+}
+
+/// Says on the owner's own page why a key was refused. At a sign-in no one learns it from the answer, since whoever holds
+/// the copy may be there.
+fn say_reason(failure: Failure) -> Failure {
+    if failure.reason() != KEY_COPIED {
+        return failure;
+    }
+    let detail = "The security key's counter did not advance, so there may be a copy of the key. If it is refused again, remove it and set up another.";
+    Failure::new(WEBAUTHN_FAILED, detail).with("reason", KEY_COPIED)
 }
 
 /// A proof that any `code` takes, once.
@@ -142,14 +209,13 @@ pub async fn complete_verification(
     let keys = keys_of(desk, me.key)?;
     let checked = match step {
         Step::Verify { state } => check(&desk.factors.webauthn, &keys, &answer, &state),
-        Step::Register { .. } | Step::SignIn { .. } => Err(Failure::not_found()),
+        Step::Register { .. } | Step::SignIn { .. } => Err(Failure::not_found().into()),
     };
-    let checked = checked.map_err(Remembered::new);
     desk.act(me, ACTION, move |deed| {
         deed.proved_with = Some(KIND);
         let result = match &checked {
             Ok(result) => result,
-            Err(remembered) => return refuse(remembered.failure()),
+            Err(error) => return error.refuse(deed),
         };
         let device_id = use_key(deed, result)?;
         let bits: [u8; 16] = deed.desk.tools.entropy.bytes()?;
@@ -174,6 +240,7 @@ pub async fn complete_verification(
         })
     })
     .await
+    .map_err(say_reason)
 }
 
 fn keys_of(desk: &Desk, person: PersonKey) -> Result<Keys, Failure> {
@@ -190,13 +257,9 @@ pub fn proof_hash(tools: &Services, person: PersonKey, proof: &str) -> CodeHash 
 
 /// An assertion for a sign-in, whose signature was looked at outside of the transaction that will use it up.
 pub struct CheckedAssertion {
-    outcome: Result<Checked, Remembered>,
-}
-
-struct Checked {
-    result: AuthenticationResult,
-    /// The ceremony that it answers, so that no other is used up by it.
-    ceremony: Vec<u8>,
+    outcome: Result<AuthenticationResult, AssertionError>,
+    /// The ceremony that it answers, so that no other is used up by it; `None` if there was none.
+    ceremony: Option<Vec<u8>>,
 }
 
 /// What a key showed.
@@ -220,24 +283,20 @@ pub fn check_sign_in(
             read.get::<Keys>(&person)?.unwrap_or_default(),
         ))
     })?;
-    let outcome = match read {
+    let (outcome, ceremony) = match read {
         (Some(ceremony), keys) => {
-            let fingerprint = fingerprint(&ceremony)?;
-            match &ceremony.step {
-                Step::SignIn { state } => {
-                    check(&desk.factors.webauthn, &keys, answer, state).map(|result| Checked {
-                        result,
-                        ceremony: fingerprint,
-                    })
-                }
-                _ => Err(failed("the ceremony was begun for something else")),
-            }
+            let outcome = match &ceremony.step {
+                Step::SignIn { state } => check(&desk.factors.webauthn, &keys, answer, state),
+                _ => Err(failed("the ceremony was begun for something else").into()),
+            };
+            (outcome, Some(fingerprint(&ceremony)?))
         }
-        (None, _) => Err(failed("no ceremony was begun for this challenge")),
+        (None, _) => {
+            let none = failed("no ceremony was begun for this challenge");
+            (Err(none.into()), None)
+        }
     };
-    Ok(CheckedAssertion {
-        outcome: outcome.map_err(Remembered::new),
-    })
+    Ok(CheckedAssertion { outcome, ceremony })
 }
 
 fn fingerprint(ceremony: &Ceremony) -> Result<Vec<u8>, Failure> {
@@ -253,22 +312,25 @@ pub fn use_sign_in(
     let key = (deed.person, challenge);
     let ceremony = deed.tx.get::<Ceremony>(&key)?;
     deed.tx.delete::<Ceremony>(&key);
-    let checked = match &checked.outcome {
-        Ok(checked) => checked,
-        Err(remembered) => return refuse(remembered.failure()),
-    };
+    if let Err(AssertionError::Failed(remembered)) = &checked.outcome {
+        return refuse(remembered.failure());
+    }
     let same = match &ceremony {
         Some(ceremony) => {
-            deed.now < ceremony.expires_at && fingerprint(ceremony)? == checked.ceremony
+            deed.now < ceremony.expires_at && Some(fingerprint(ceremony)?) == checked.ceremony
         }
         None => false,
     };
     if !same {
         return refuse(failed("the ceremony is over"));
     }
-    use_key(deed, &checked.result)?;
+    let result = match &checked.outcome {
+        Ok(result) => result,
+        Err(error) => return error.refuse(deed),
+    };
+    use_key(deed, result)?;
     Ok(KeyShown {
-        synced: checked.result.backup_eligible(),
-        user_verified: checked.result.user_verified(),
+        synced: result.backup_eligible(),
+        user_verified: result.user_verified(),
     })
 }

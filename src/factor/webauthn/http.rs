@@ -181,10 +181,25 @@ async fn remove(
     let device = device_id.map_or(None, |Path(id)| id.parse().ok());
     let code = header.or(request)?;
     let code = Answer::read_optional(code.as_deref());
-    desk.act(&me, "webauthn.remove", move |deed| {
-        service::remove(deed, code.as_ref(), device)
-    })
-    .await?;
+    let pending = desk.tools.store.read(|read| match device {
+        Some(device) if service::is_pending(read, me.key, device)? => Ok(Some(device)),
+        _ => Ok(None),
+    })?;
+    // Nothing is removed that was never there, and the history says so.
+    match pending {
+        Some(device) => {
+            let cancel = desk.act(&me, "webauthn.cancel", move |deed| {
+                service::cancel(deed, code.as_ref(), device)
+            });
+            cancel.await?;
+        }
+        None => {
+            let remove = desk.act(&me, "webauthn.remove", move |deed| {
+                service::remove(deed, code.as_ref(), device)
+            });
+            remove.await?;
+        }
+    }
     Ok(Json(Removed { removed: true }))
 }
 

@@ -16,7 +16,7 @@ mod relying_party;
 mod rule;
 mod service;
 
-use crate::base::{Code, Failure, Kind, PersonKey, Timestamp};
+use crate::base::{Code, DeviceId, Failure, Kind, PersonKey, Timestamp};
 use crate::services::Services;
 use crate::store::{Order, Read, Record, Scan, Tx};
 
@@ -39,6 +39,9 @@ pub const WEBAUTHN_FAILED: Code = Code {
     kind: Kind::BadProof,
     title: "The security key's answer does not verify",
 };
+/// The reason of a [`WEBAUTHN_FAILED`] whose answer holds, but for the key's counter, which did not advance: there may be
+/// a copy of the key.
+pub const KEY_COPIED: &str = "key_copied";
 /// The key is registered already, here or for somebody else.
 pub const KEY_KNOWN: Code = Code {
     name: "key_known",
@@ -206,6 +209,11 @@ fn ceremonies(read: &dyn Read, person: PersonKey) -> Result<Vec<(CeremonyKey, Ce
 }
 
 impl Ceremony {
+    /// Whether it is the registration of `device`.
+    fn registers(&self, device: DeviceId) -> bool {
+        matches!(self.step, Step::Register { device_id, .. } if device_id == device)
+    }
+
     fn pending_device(&self) -> Option<Device> {
         match &self.step {
             Step::Register {

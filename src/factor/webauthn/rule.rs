@@ -40,6 +40,9 @@ pub enum Misfit {
     /// The id is longer than any may be.
     #[error("the credential id is longer than {LONGEST_ID} bytes")]
     LongId,
+    /// The id is empty, and would name any credential.
+    #[error("the credential id is empty")]
+    NoId,
 }
 
 #[derive(Deserialize)]
@@ -102,12 +105,12 @@ pub fn check_name(kind: &str, id: &str, raw_id: &[u8], answered: &[u8]) -> Resul
 /// Checks the id of a credential.
 ///
 /// # Errors
-/// [`Misfit::LongId`].
+/// [`Misfit::LongId`], [`Misfit::NoId`].
 pub fn check_id(id: &[u8]) -> Result<(), Misfit> {
-    if id.len() > LONGEST_ID {
-        Err(Misfit::LongId)
-    } else {
-        Ok(())
+    match id.len() {
+        0 => Err(Misfit::NoId),
+        1..=LONGEST_ID => Ok(()),
+        _ => Err(Misfit::LongId),
     }
 }
 
@@ -219,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_handle_and_an_endless_id_are_refused() {
+    fn a_foreign_handle_and_an_endless_or_empty_id_are_refused() {
         assert_eq!(check_user_handle(None, b"alice"), Ok(()));
         assert_eq!(check_user_handle(Some(b""), b"alice"), Ok(()));
         assert_eq!(check_user_handle(Some(b"alice"), b"alice"), Ok(()));
@@ -227,6 +230,8 @@ mod tests {
             check_user_handle(Some(b"bob"), b"alice"),
             Err(Misfit::UserHandle)
         );
+        assert_eq!(check_id(&[]), Err(Misfit::NoId));
+        assert_eq!(check_id(&[0]), Ok(()));
         assert_eq!(check_id(&[0; LONGEST_ID]), Ok(()));
         assert_eq!(check_id(&[0; LONGEST_ID + 1]), Err(Misfit::LongId));
     }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::base::{ChallengeId, DeviceId, Failure, Timestamp};
+use crate::base::{ChallengeId, DeviceId, Failure, PersonKey, Timestamp};
 use crate::factor::{Answer, CODE_EXPIRED, Deed, Desk, Device, Refusal, refuse};
-use crate::store::Store;
+use crate::store::{Read, Store};
 use crate::wire::Me;
 
 use super::record::{Ceremony, Credential, Keys, Owner, Step};
@@ -102,7 +102,30 @@ pub fn rename(
     Ok(device)
 }
 
-/// Removes a key, or gives up a registration that is under way.
+/// Whether `device` is a key whose registration is under way.
+pub fn is_pending(read: &dyn Read, person: PersonKey, device: DeviceId) -> Result<bool, Failure> {
+    let all = ceremonies(read, person)?;
+    Ok(all.iter().any(|(_, ceremony)| ceremony.registers(device)))
+}
+
+/// Gives up a registration that is under way.
+pub fn cancel(
+    deed: &mut Deed<'_, '_>,
+    code: Option<&Answer>,
+    device: DeviceId,
+) -> Result<(), Refusal> {
+    deed.about(device);
+    for (key, ceremony) in ceremonies(deed.tx, deed.person)? {
+        if ceremony.registers(device) {
+            deed.step_up_to_give_up(code)?;
+            deed.tx.delete::<Ceremony>(&key);
+            return Ok(());
+        }
+    }
+    refuse(Failure::not_found())
+}
+
+/// Removes a key.
 pub fn remove(
     deed: &mut Deed<'_, '_>,
     code: Option<&Answer>,
@@ -113,26 +136,16 @@ pub fn remove(
     };
     deed.about(device);
     let mut keys = deed.tx.get::<Keys>(&deed.person)?.unwrap_or_default();
-    if let Some(at) = keys
-        .credentials
-        .iter()
-        .position(|credential| credential.device_id == device)
-    {
-        deed.lets_remove(&deed.desk.factors.webauthn, device)?;
-        deed.step_up(code)?;
-        let removed = keys.credentials.remove(at);
-        deed.tx.delete::<Owner>(&removed.id().to_vec());
-        deed.tx.put(&deed.person, &keys)?;
-        return Ok(deed.removed(&deed.desk.factors.webauthn, &removed.device(), Vec::new())?);
-    }
-    for (key, ceremony) in ceremonies(deed.tx, deed.person)? {
-        if matches!(ceremony.step, Step::Register { device_id, .. } if device_id == device) {
-            deed.step_up_to_give_up(code)?;
-            deed.tx.delete::<Ceremony>(&key);
-            return Ok(());
-        }
-    }
-    refuse(Failure::not_found())
+    let mut all = keys.credentials.iter();
+    let Some(at) = all.position(|credential| credential.device_id == device) else {
+        return refuse(Failure::not_found());
+    };
+    deed.lets_remove(&deed.desk.factors.webauthn, device)?;
+    deed.step_up(code)?;
+    let removed = keys.credentials.remove(at);
+    deed.tx.delete::<Owner>(&removed.id().to_vec());
+    deed.tx.put(&deed.person, &keys)?;
+    Ok(deed.removed(&deed.desk.factors.webauthn, &removed.device(), None)?)
 }
 
 pub fn failed(why: impl ToString) -> Failure {

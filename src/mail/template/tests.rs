@@ -3,12 +3,14 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::base::Timestamp;
 use crate::mail::{
-    BackupCodeUsed, BackupCodesRegenerated, BackupCodesVoid, CodeLetter, FactorAdded,
-    FactorDisabled, FactorLocked, FactorRemoved, FactorReplaced, FactorUnlocked, FactorsReset,
-    NameContested, Occasion, Purpose, SignInUnfinished, Thing, TrustedDeviceCopied,
+    BackupCodeUsed, BackupCodesRegenerated, BackupCodesVoid, Change, ChangeKind, CodeLetter,
+    Digest, FactorAdded, FactorDisabled, FactorLocked, FactorRemoved, FactorReplaced,
+    FactorUnlocked, FactorsReset, Foreign, KeyCopied, NameContested, Occasion, Purpose,
+    SignInUnfinished, Thing, TrustedDeviceCopied,
 };
 
 mod languages;
+mod strangers;
 
 const NOON: Timestamp = Timestamp::from_unix(1_795_521_600);
 
@@ -38,6 +40,7 @@ fn all_in(
         contact,
         at: NOON,
         ip: contact.map(|_| "2001:db8::7".parse().unwrap()),
+        more_after: (number == 2).then(|| NOON.plus(3600)),
     };
     let factor = Thing {
         kind: text,
@@ -74,6 +77,12 @@ fn all_in(
         row.of(FactorReplaced { occasion, factor }),
         row.of(FactorsReset { occasion }),
         row.of(BackupCodesRegenerated { occasion }),
+        row.of(KeyCopied { occasion, factor }),
+        row.of(Digest {
+            occasion,
+            changes: &changes(text, number),
+            others: number,
+        }),
         row.of(BackupCodesVoid { occasion }),
         row.of(BackupCodeUsed {
             occasion,
@@ -96,19 +105,40 @@ fn all_in(
         }),
         row.of(SignInUnfinished {
             occasion,
-            service: text,
+            service: Foreign(text),
         }),
         row.of(TrustedDeviceCopied {
             occasion,
-            service: text,
+            service: Foreign(text),
         }),
         row.of(NameContested {
             occasion,
-            name: text,
+            name: Foreign(text),
             until: NOON.plus(900),
             by_former: number == 1,
         }),
     ]
+}
+
+/// One change of each sort, or none if `number` is 0.
+fn changes(text: &str, number: u64) -> Vec<Change> {
+    let change = |what, of_factor: bool| Change {
+        at: NOON.plus(60),
+        what,
+        factor: of_factor.then(|| text.to_owned()),
+        name: of_factor.then(|| text.to_owned()),
+        ip: (number != 1).then(|| "2001:db8::7".parse().unwrap()),
+    };
+    let all = [
+        change(ChangeKind::Added, true),
+        change(ChangeKind::Removed, true),
+        change(ChangeKind::RemovedByOperator, true),
+        change(ChangeKind::Replaced, true),
+        change(ChangeKind::Reset, false),
+        change(ChangeKind::BackupCodesRegenerated, false),
+        change(ChangeKind::KeyCopied, true),
+    ];
+    all.into_iter().filter(|_| number > 0).collect()
 }
 
 fn english(content: &impl Content) -> Result<Rendered, Failure> {
@@ -294,6 +324,7 @@ fn who_has_few_backup_codes_left_is_told_to_make_new_ones() {
             contact: None,
             at: NOON,
             ip: None,
+            more_after: None,
         };
         let letter = english(&BackupCodeUsed { occasion, left }).unwrap();
         let text = letter.text.replace('\n', " ");
@@ -348,10 +379,11 @@ fn an_unfinished_sign_in_from_nowhere_known_leaves_no_gap() {
         contact: None,
         at: NOON,
         ip: None,
+        more_after: None,
     };
     let letter = english(&SignInUnfinished {
         occasion,
-        service: "Wiki",
+        service: Foreign("Wiki"),
     })
     .unwrap();
     assert_eq!(letter.subject, "Unfinished sign-in to your Example account");
@@ -367,6 +399,7 @@ fn a_name_that_says_no_more_than_the_kind_is_not_said_twice() {
         contact: None,
         at: NOON,
         ip: None,
+        more_after: None,
     };
     let english = Language::English;
     for (language, kind, name, said) in [
@@ -386,7 +419,7 @@ fn a_name_that_says_no_more_than_the_kind_is_not_said_twice() {
             english,
             "email",
             "a•••@example.com",
-            ": email codes “a•••@example.com”. ",
+            ": email codes “a example com”. ",
         ),
         (
             Language::Dutch,

@@ -9,6 +9,7 @@ mod input;
 mod languages;
 mod lockout;
 pub mod login;
+mod notifications;
 mod policy;
 mod step_up;
 pub mod totp;

@@ -217,8 +217,9 @@ async fn a_lock_ends_and_the_user_is_told_at_all_addresses_however_much_was_mail
     let user = tools.keys().person(&server.issuer.url, "alice");
     let now = tools.now();
     let filled = tools.store.write(move |tx| {
-        while outbox::put(tx, user, Vec::new(), now)? {}
-        Ok(())
+        let mut hour = outbox::Hour::of(tx, user, now)?;
+        while hour.admit(true, &[]) != outbox::Admission::Withheld {}
+        hour.keep(tx, user)
     });
     filled.await.unwrap();
     reset(&server, "alice").await;
@@ -383,4 +384,25 @@ async fn without_a_server_it_works_on_the_store_and_the_user_is_told_at_the_next
         .iter()
         .filter(|mail| mail.subject().contains("were reset"));
     assert_eq!(resets.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_is_told_where_the_factor_was_confirmed_however_often_another_address_is_named() {
+    let server = Server::start().await;
+    totp::enrol(&server, &server.alice()).await;
+    for number in 0..20 {
+        let token = server.issuer.token(PUBLIC_URL, "alice");
+        let token = token.with("email", format!("n{number}@evil.example"));
+        totp::overview(&server.bearer(token.sign())).await;
+    }
+    reset(&server, "alice").await;
+    loop {
+        let mail = server.smtp.next_mail().await;
+        let subject = mail.subject();
+        if subject == "Your second factors at Example were reset"
+            && mail.to == ["alice@example.com"]
+        {
+            return;
+        }
+    }
 }

@@ -13,8 +13,8 @@ const AT_FIRST = 5;
 /** Pages that are asked for at once, at the most, in search of lines that say anything to people. */
 const MOST_PAGES = 4;
 /** Steps on the way to something: of interest only where they were refused. */
-const STEPS = new Set(["totp.enable", "totp.replace", "email.enable", "email.send", "webauthn.begin", "webauthn.challenge", "webauthn.verify",
-  "login.challenge", "login.email", "login.webauthn"]);
+const STEPS = new Set(["totp.enable", "totp.replace", "email.enable", "email.send", "webauthn.begin", "webauthn.cancel", "webauthn.challenge",
+  "webauthn.verify", "login.challenge", "login.email", "login.webauthn"]);
 const GLYPHS = { totp: "phone", email: "mail", webauthn: "key", backup_codes: "list", factor: "safe", session: "browser", trusted_device: "browser", login: "door" };
 
 const isNews = ({ action, outcome }) => outcome === "refused" || !STEPS.has(action);

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{BEGIN, COMPLETE, VERIFY, VERIFY_BEGIN, devices, enrol, overview, path_of, prove};
+use crate::api::history;
 use crate::support::{Authenticator, Server};
 
 #[tokio::test]
@@ -30,6 +31,26 @@ async fn a_registration_under_way_is_listed_and_can_be_given_up() {
         .delete(&path_of(device))
         .await
         .refused(404, "not_found");
+    // What was never there was not removed, and what was given up is said to be so.
+    let events = history::all(&alice).await;
+    let events: Vec<_> = events
+        .iter()
+        .map(|it| [&it["action"], &it["outcome"], &it["device_id"]])
+        .collect();
+    assert_eq!(
+        events,
+        [
+            [&json!("webauthn.remove"), &json!("refused"), &json!(device)],
+            [&json!("webauthn.register"), &json!("refused"), &json!(null)],
+            [&json!("webauthn.cancel"), &json!("done"), &json!(device)],
+            [&json!("webauthn.begin"), &json!("done"), &json!(device)],
+        ]
+    );
+    let counted = server.desk.tools.metrics.text(&Default::default()).unwrap();
+    let mut removed = counted
+        .lines()
+        .filter(|line| line.contains("webauthn.remove"));
+    assert!(removed.all(|line| line.contains("refused")), "{counted}");
     // Nothing was set up, so nobody is told.
     alice.post(BEGIN).await.ok();
     server.clock.forward(300);

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod bent;
+mod copies;
 mod keys;
 mod life;
 mod names;

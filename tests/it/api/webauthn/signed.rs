@@ -107,7 +107,7 @@ async fn every_flipped_bit_of_an_answer_is_noticed() {
 }
 
 #[tokio::test]
-async fn an_id_is_at_most_1023_bytes() {
+async fn an_id_is_1_to_1023_bytes() {
     let server = Server::start().await;
     let alice = server.alice();
     let long = |length| Authenticator {
@@ -115,9 +115,16 @@ async fn an_id_is_at_most_1023_bytes() {
         ..Authenticator::new()
     };
     assert!(!registration_bent(&alice, &long(1024), |_, _| {}).await);
+    assert!(!registration_bent(&alice, &long(0), |_, _| {}).await);
     let mut key = long(1023);
     assert!(registration_bent(&alice, &key, |_, _| {}).await);
     prove(&alice, &mut key).await;
+    // An empty one matches none, whoever signed.
+    assert!(!proof_bent(&alice, &mut key, |_, answer| answer.credential_id.clear()).await);
+    assert!(!proof_bent(&alice, &mut long(0), |_, _| {}).await);
+    let mut short = long(1);
+    enrol(&alice, &short).await;
+    prove(&alice, &mut short).await;
 }
 
 #[tokio::test]
