@@ -11,7 +11,7 @@ use crate::people;
 use crate::policy::{self, Policy};
 use crate::trust;
 
-use super::challenge::{Handle, due, keep, open_challenge};
+use super::challenge::{Handle, due, keep, live_key, open_challenge};
 use super::record::{Challenge, LastFinished, Live, Outcome, State, Unfinished};
 use super::rule::{self, CHALLENGE_TRIES, Reason, UNFINISHED_NEWS};
 
@@ -127,7 +127,7 @@ fn pass(
     keep(deed.tx, id, challenge)?;
     deed.forget_sign_in(id);
     deed.tx.delete::<Unfinished>(&due(id, challenge));
-    deed.tx.delete::<Live>(&(deed.person, id));
+    deed.tx.delete::<Live>(&live_key(deed.person, id, challenge));
     let finished = LastFinished {
         at: deed.now,
         service: challenge.service.clone(),

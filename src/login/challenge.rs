@@ -8,7 +8,7 @@ use crate::people::Wish;
 use crate::services::Services;
 use crate::store::Tx;
 
-use super::record::{Challenge, Context, PromptToken, State};
+use super::record::{AtService, Challenge, Context, PromptToken, State};
 use super::rule::{CHALLENGE_TRIES, Decision, RESULT_TTL, UNFINISHED_AFTER};
 use super::{CHALLENGE_CLOSED, CHALLENGE_EXPIRED};
 
@@ -41,6 +41,16 @@ pub fn keep(tx: &mut Tx<'_>, id: ChallengeId, challenge: &Challenge) -> Result<(
 /// When the person would be told that it was not finished.
 pub fn due(id: ChallengeId, challenge: &Challenge) -> (u64, ChallengeId) {
     (challenge.created_at.plus(UNFINISHED_AFTER).unix(), id)
+}
+
+/// Under what a live challenge is found.
+pub fn live_key(
+    person: PersonKey,
+    id: ChallengeId,
+    challenge: &Challenge,
+) -> (PersonKey, AtService) {
+    let service = challenge.service.clone();
+    (person, AtService { service, id })
 }
 
 /// Under what the token of a prompt is kept.

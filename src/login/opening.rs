@@ -10,8 +10,10 @@ use crate::policy::{self, Asked, Policy};
 use crate::store::{Order, Scan, Tx};
 use crate::trust::{self, Trust};
 
-use super::challenge::{KEPT_AFTER, by, due, keep, prompt_key};
-use super::record::{Challenge, Context, Live, Outcome, PromptToken, Return, State, Unfinished};
+use super::challenge::{KEPT_AFTER, by, due, keep, live_key, prompt_key};
+use super::record::{
+    AtService, Challenge, Context, Live, Outcome, PromptToken, Return, State, Unfinished,
+};
 use super::rule::{self, CHALLENGE_TTL, Decision, LIVE_CHALLENGES, Reason, TRUSTED_DEVICE};
 use super::whom::{Acquaintance, Whom};
 
@@ -99,11 +101,11 @@ pub async fn open(
         if decision == Decision::Challenge {
             trust_browser(deed, &policy, &mut challenge, asking.device_token.as_ref())?;
         }
-        make_room(deed)?;
+        make_room(deed, &service)?;
         let live = Live {
             created_at: deed.now,
         };
-        let key = (deed.person, id);
+        let key = live_key(deed.person, id, &challenge);
         deed.tx.put_until(&key, &live, challenge.expires_at)?;
         keep(deed.tx, id, &challenge)?;
         let waits = challenge.decision == Decision::Challenge;
@@ -172,21 +174,31 @@ fn trust_browser(
     Ok(())
 }
 
-/// Removes the oldest challenges of somebody who has as many as they may.
-fn make_room(deed: &mut Deed<'_, '_>) -> Result<(), Failure> {
+/// Removes challenges of a user who has as many at `service` as one may. What is opened at another service ends none
+/// here. The oldest go first, but those for which a code was emailed or an assertion begun go last: who opens sign-ins
+/// and answers none, ends none that its user is about to answer.
+fn make_room(deed: &mut Deed<'_, '_>, service: &str) -> Result<(), Failure> {
     let scan = Scan {
-        prefix: deed.person.as_bytes(),
+        prefix: &AtService::prefix(deed.person, service),
         past: None,
         order: Order::Ascending,
         limit: LIVE_CHALLENGES * 2,
     };
-    let mut live = deed.tx.list::<Live>(&scan)?;
-    live.sort_by_key(|(_, live)| live.created_at);
+    let live = deed.tx.list::<Live>(&scan)?;
     let surplus = (live.len() + 1).saturating_sub(LIVE_CHALLENGES);
-    for (key, _) in live.into_iter().take(surplus) {
-        deed.forget_sign_in(key.1);
+    if surplus == 0 {
+        return Ok(());
+    }
+    let mut ranked = Vec::with_capacity(live.len());
+    for (key, live) in live {
+        let under_way = deed.is_answer_under_way(key.1.id)?;
+        ranked.push((under_way, live.created_at, key));
+    }
+    ranked.sort_by_key(|(under_way, created_at, _)| (*under_way, *created_at));
+    for (_, _, key) in ranked.into_iter().take(surplus) {
+        deed.forget_sign_in(key.1.id);
+        deed.tx.delete::<Challenge>(&key.1.id);
         deed.tx.delete::<Live>(&key);
-        deed.tx.delete::<Challenge>(&key.1);
     }
     Ok(())
 }

@@ -12,12 +12,12 @@ use crate::crypto::CodeHash;
 use crate::factor::proof::PROOF_PREFIX;
 use crate::factor::{Deed, Desk, NOT_ENABLED, Refusal, Remembered, refuse};
 use crate::services::Services;
-use crate::store::Tx;
+use crate::store::{Read, Tx};
 use crate::wire::Me;
 
-use super::record::{Ceremony, Keys, Proof, Step};
-use super::rule::{self, PROOF_TTL, Purpose};
-use super::service::{Begun, failed, keep, keep_as, take};
+use super::record::{Keys, Proof, SignInCeremony, Step};
+use super::rule::{self, CEREMONY_TTL, PROOF_TTL, Purpose};
+use super::service::{Begun, failed, keep, take};
 use super::{KIND, SecurityKeys};
 
 /// Begins a proof by key.
@@ -40,13 +40,31 @@ pub fn begin_sign_in(
     challenge: ChallengeId,
 ) -> Result<RequestChallengeResponse, Refusal> {
     let (options, state, _) = begin(deed)?;
-    keep_as(deed, challenge, Step::SignIn { state })?;
+    let expires_at = deed.now.plus(CEREMONY_TTL);
+    let ceremony = SignInCeremony {
+        created_at: deed.now,
+        expires_at,
+        state,
+    };
+    deed.tx
+        .put_until(&(deed.person, challenge), &ceremony, expires_at)?;
     Ok(options)
 }
 
 /// The sign-in `challenge` is over without an answer by key.
 pub fn forget_sign_in(tx: &mut Tx<'_>, person: PersonKey, challenge: ChallengeId) {
-    tx.delete::<Ceremony>(&(person, challenge));
+    tx.delete::<SignInCeremony>(&(person, challenge));
+}
+
+/// Whether an assertion was begun for the sign-in `challenge`.
+pub fn is_sign_in_begun(
+    read: &dyn Read,
+    person: PersonKey,
+    challenge: ChallengeId,
+) -> Result<bool, Failure> {
+    Ok(read
+        .get::<SignInCeremony>(&(person, challenge))?
+        .is_some())
 }
 
 fn begin(
@@ -142,7 +160,7 @@ pub async fn complete_verification(
     let keys = keys_of(desk, me.key)?;
     let checked = match step {
         Step::Verify { state } => check(&desk.factors.webauthn, &keys, &answer, &state),
-        Step::Register { .. } | Step::SignIn { .. } => Err(Failure::not_found()),
+        Step::Register { .. } => Err(Failure::not_found()),
     };
     let checked = checked.map_err(Remembered::new);
     desk.act(me, ACTION, move |deed| {
@@ -216,22 +234,18 @@ pub fn check_sign_in(
 ) -> Result<CheckedAssertion, Failure> {
     let read = desk.tools.store.read(|read| {
         Ok((
-            read.get::<Ceremony>(&(person, challenge))?,
+            read.get::<SignInCeremony>(&(person, challenge))?,
             read.get::<Keys>(&person)?.unwrap_or_default(),
         ))
     })?;
     let outcome = match read {
         (Some(ceremony), keys) => {
             let fingerprint = fingerprint(&ceremony)?;
-            match &ceremony.step {
-                Step::SignIn { state } => {
-                    check(&desk.factors.webauthn, &keys, answer, state).map(|result| Checked {
-                        result,
-                        ceremony: fingerprint,
-                    })
-                }
-                _ => Err(failed("the ceremony was begun for something else")),
-            }
+            let checked = check(&desk.factors.webauthn, &keys, answer, &ceremony.state);
+            checked.map(|result| Checked {
+                result,
+                ceremony: fingerprint,
+            })
         }
         (None, _) => Err(failed("no ceremony was begun for this challenge")),
     };
@@ -240,7 +254,7 @@ pub fn check_sign_in(
     })
 }
 
-fn fingerprint(ceremony: &Ceremony) -> Result<Vec<u8>, Failure> {
+fn fingerprint(ceremony: &SignInCeremony) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec(ceremony).map_err(Failure::internal)
 }
 
@@ -251,8 +265,8 @@ pub fn use_sign_in(
     checked: &CheckedAssertion,
 ) -> Result<KeyShown, Refusal> {
     let key = (deed.person, challenge);
-    let ceremony = deed.tx.get::<Ceremony>(&key)?;
-    deed.tx.delete::<Ceremony>(&key);
+    let ceremony = deed.tx.get::<SignInCeremony>(&key)?;
+    deed.tx.delete::<SignInCeremony>(&key);
     let checked = match &checked.outcome {
         Ok(checked) => checked,
         Err(remembered) => return refuse(remembered.failure()),
