@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::audit::{self, Actor, Event, Origin, Outcome};
 use crate::auth::Person;
-use crate::base::{Code, DeviceId, Failure, PersonKey, Timestamp};
+use crate::base::{ChallengeId, Code, DeviceId, Failure, PersonKey, Timestamp};
 use crate::mail::{Address, Content, Letter, Occasion};
 use crate::outbox;
 use crate::people::{self, Wish};
@@ -23,6 +23,9 @@ const NOBODY: &str = "nobody@example.invalid";
 pub enum Refusal {
     /// As the rules say: tallies and audit are kept.
     Refused(Failure),
+    /// It came too late, for what is over already: what was written is kept, and neither history nor metrics say
+    /// anything of it.
+    Moot(Failure),
     /// Something broke: nothing is kept.
     Broken(Failure),
 }
@@ -37,6 +40,11 @@ impl From<Failure> for Refusal {
 /// A refusal that the audit shall remember.
 pub fn refuse<T>(failure: Failure) -> Result<T, Refusal> {
     Err(Refusal::Refused(failure))
+}
+
+/// A refusal that leaves no record.
+pub fn moot<T>(failure: Failure) -> Result<T, Refusal> {
+    Err(Refusal::Moot(failure))
 }
 
 /// A refusal that was found outside the transaction that remembers it, which may be run more than once.
@@ -79,6 +87,9 @@ pub struct By {
     pub origin: Origin,
     /// In which language.
     pub wish: Wish,
+    /// The sign-in that is answered: it has a limit of its own, so that whoever deals with one keeps its user from no
+    /// other.
+    pub challenge: Option<ChallengeId>,
 }
 
 impl From<&Me> for By {
@@ -90,6 +101,7 @@ impl From<&Me> for By {
             actor: Actor::Person,
             origin: me.origin,
             wish: me.wish,
+            challenge: None,
         }
     }
 }
@@ -216,7 +228,10 @@ impl Desk {
     {
         let desk = self.clone();
         let now = self.tools.now();
-        self.budget.take((by.key, by.actor.clone()), now)?;
+        match by.challenge {
+            Some(challenge) => self.challenge_budget.take(challenge, now)?,
+            None => self.budget.take((by.key, by.actor.clone()), now)?,
+        }
         let (outcome, factor) = self
             .tools
             .store
@@ -248,22 +263,28 @@ impl Desk {
                 let outcome = match work(&mut deed) {
                     Ok(value) => Ok(value),
                     Err(Refusal::Refused(failure)) => Err(failure),
+                    Err(Refusal::Moot(failure)) => return Ok((Err(Refusal::Moot(failure)), None)),
                     Err(Refusal::Broken(failure)) => return Err(failure),
                 };
                 record(&mut deed, outcome.as_ref().err())?;
                 let factor = deed.proved_with;
-                Ok((outcome, factor))
+                Ok((outcome.map_err(Refusal::Refused), factor))
             })
             .await?;
-        match &outcome {
-            Err(failure) => {
+        match outcome {
+            Ok(value) => {
+                if counts {
+                    self.tools.metrics.happened(action, None, factor);
+                }
+                Ok(value)
+            }
+            Err(Refusal::Refused(failure)) => {
                 let reason = Some(failure.code().name);
                 self.tools.metrics.happened(action, reason, factor);
+                Err(failure)
             }
-            Ok(_) if counts => self.tools.metrics.happened(action, None, factor),
-            Ok(_) => {}
+            Err(Refusal::Moot(failure) | Refusal::Broken(failure)) => Err(failure),
         }
-        outcome
     }
 }
 

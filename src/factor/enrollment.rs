@@ -7,7 +7,29 @@ use crate::session;
 use crate::trust;
 
 use super::deed::Deed;
-use super::{Device, Factor, Status};
+use super::proof::wrong;
+use super::{Device, Factor, Status, WRONG_CODE};
+
+/// Wrong codes after which what waits for its confirmation is void.
+const MOST_CONFIRMATIONS: u32 = 10;
+
+/// How many wrong codes what waits for its confirmation still bears, after so many.
+pub(super) fn confirmations_left(failures: u32) -> u32 {
+    MOST_CONFIRMATIONS.saturating_sub(failures)
+}
+
+/// The refusal of a code that confirms nothing, with the tries that are left. `is_void` says that it was the last for
+/// this set-up.
+pub(super) fn unconfirmed(left: u32, is_void: bool) -> Failure {
+    if !is_void {
+        return wrong(Some(left));
+    }
+    let detail =
+        "That code is not right. Too many were not, so this set-up is void. Begin it again.";
+    Failure::new(WRONG_CODE, detail)
+        .with("tries_left", 0)
+        .with("set_up_void", true)
+}
 
 impl Deed<'_, '_> {
     /// A factor was confirmed: its old misses are forgotten, no browser is trusted any more, and the person is
@@ -38,10 +60,13 @@ impl Deed<'_, '_> {
                 name: Some(&name),
             },
         })?;
-        self.desk
-            .factors
-            .backup_codes
-            .first_set(&self.desk.tools, self.tx, self.person, self.now)
+        let backup_codes = &self.desk.factors.backup_codes;
+        let first = backup_codes.first_set(&self.desk.tools, self.tx, self.person, self.now)?;
+        if first.is_some() {
+            // Nor do guesses at backup codes that were not there yet lock those that are there now.
+            lockout::clear(self.tx, self.person, backup_codes.kind())?;
+        }
+        Ok(first)
     }
 
     /// A factor was removed. `notified` are addresses that are told besides those still known.

@@ -42,7 +42,7 @@ use totp::Totp;
 use webauthn::SecurityKeys;
 
 pub use allowed::{kinds_of, required_of};
-pub use deed::{By, Deed, Refusal, Remembered, refuse};
+pub use deed::{By, Deed, Refusal, Remembered, moot, refuse};
 pub use device::{Device, Status};
 pub use email::Sent as MailSent;
 pub use healing::{Healing, Voided, heal, open_tables};
@@ -306,7 +306,12 @@ pub struct Desk {
     /// page, by what is done in their name at another.
     budget: Budget<(PersonKey, Actor)>,
     service_budget: Budget<String>,
+    /// For each sign-in under way, what is done to answer it.
+    challenge_budget: Budget<ChallengeId>,
 }
+
+/// Requests within a minute that answer one sign-in.
+const ANSWERS_A_MINUTE: u32 = 120;
 
 impl Desk {
     /// A desk for the relying party of the settings. Email codes are offered where mail can leave.
@@ -327,6 +332,7 @@ impl Desk {
             factors,
             budget: Budget::of(DEEDS_A_MINUTE),
             service_budget: Budget::of(SIGN_INS_A_MINUTE),
+            challenge_budget: Budget::of(ANSWERS_A_MINUTE),
         }))
     }
 }

@@ -20,6 +20,7 @@ use super::rule::{self, CHALLENGE_TRIES, Reason, UNFINISHED_NEWS};
 /// # Errors
 /// `challenge_closed`, `challenge_expired`, `not_enabled`, `rate_limited`, `locked`, `unavailable`.
 pub async fn mail(desk: &Arc<Desk>, handle: &Handle) -> Result<MailSent, Failure> {
+    handle.open(desk, "login.email")?;
     let id = handle.id;
     let mail = desk.mail_sign_in(&handle.by, id, move |deed| {
         open_challenge(deed, id)?;
@@ -44,6 +45,7 @@ fn accepted(policy: &Policy, kind: &str) -> Result<(), Refusal> {
 /// # Errors
 /// `challenge_closed`, `challenge_expired`, `not_enabled`.
 pub async fn begin_key(desk: &Arc<Desk>, handle: &Handle) -> Result<serde_json::Value, Failure> {
+    handle.open(desk, "login.webauthn")?;
     let id = handle.id;
     let begin = desk.prepare(&handle.by, "login.webauthn", move |deed| {
         open_challenge(deed, id)?;
@@ -78,6 +80,7 @@ pub async fn answer(
     how: How,
     remember: bool,
 ) -> Result<(Challenge, Outcome), Failure> {
+    handle.open(desk, "login.verify")?;
     let id = handle.id;
     let given = match how {
         How::Code { kind, code } => Given::Code { kind, answer: code },
@@ -92,7 +95,7 @@ pub async fn answer(
                 Ok((challenge, outcome))
             }
             Err(Refusal::Refused(failure)) => refuse(miss(deed, id, challenge, failure)?),
-            Err(broken) => Err(broken),
+            Err(other) => Err(other),
         }
     })
     .await
@@ -127,7 +130,8 @@ fn pass(
     keep(deed.tx, id, challenge)?;
     deed.forget_sign_in(id);
     deed.tx.delete::<Unfinished>(&due(id, challenge));
-    deed.tx.delete::<Live>(&live_key(deed.person, id, challenge));
+    deed.tx
+        .delete::<Live>(&live_key(deed.person, id, challenge));
     let finished = LastFinished {
         at: deed.now,
         service: challenge.service.clone(),
@@ -183,6 +187,7 @@ fn miss(
 /// # Errors
 /// `challenge_closed`, `challenge_expired`.
 pub async fn cancel(desk: &Arc<Desk>, handle: &Handle) -> Result<Challenge, Failure> {
+    handle.open(desk, "login.cancel")?;
     let id = handle.id;
     desk.act(&handle.by, "login.cancel", move |deed| {
         let mut challenge = open_challenge(deed, id)?;

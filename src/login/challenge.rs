@@ -3,7 +3,7 @@
 use crate::audit::{Actor, Origin};
 use crate::base::{ChallengeId, Failure, PersonKey, Timestamp};
 use crate::clients::Service;
-use crate::factor::{By, Deed, Desk, Refusal, refuse};
+use crate::factor::{By, Deed, Desk, Refusal, moot};
 use crate::people::Wish;
 use crate::services::Services;
 use crate::store::Tx;
@@ -30,6 +30,7 @@ pub fn by(challenge_service: &str, whom: PersonKey, context: &Context, origin: O
         },
         // Of the person's language a service says nothing.
         wish: Wish::default(),
+        challenge: None,
     }
 }
 
@@ -112,14 +113,15 @@ pub fn closed(challenge: &Challenge, now: Timestamp) -> Option<Failure> {
     Some(Failure::new(CHALLENGE_CLOSED, why))
 }
 
-/// The challenge as the transaction sees it, if it takes answers.
+/// The challenge as the transaction sees it, if it takes answers. If it was closed meanwhile, nothing is recorded, as
+/// of one that was closed before ([`Handle::open`]).
 pub fn open_challenge(deed: &mut Deed<'_, '_>, id: ChallengeId) -> Result<Challenge, Refusal> {
     let Some(challenge) = deed.tx.get::<Challenge>(&id)? else {
-        return refuse(Failure::not_found());
+        return moot(Failure::not_found());
     };
     match closed(&challenge, deed.now) {
         None => Ok(challenge),
-        Some(why) => refuse(why),
+        Some(why) => moot(why),
     }
 }
 
@@ -140,6 +142,24 @@ impl Handle {
             &challenge.context,
             origin,
         );
+        let by = By {
+            challenge: Some(id),
+            ..by
+        };
         Handle { id, challenge, by }
+    }
+
+    /// Refuses a challenge that takes no answer, before anything is written or counted: whoever holds one that is over
+    /// adds nothing to its user's history with it, and uses up none of what may be done in their name.
+    ///
+    /// # Errors
+    /// `challenge_closed`, `challenge_expired`.
+    pub fn open(&self, desk: &Desk, action: &'static str) -> Result<(), Failure> {
+        let Some(why) = closed(&self.challenge, desk.tools.now()) else {
+            return Ok(());
+        };
+        let reason = Some(why.code().name);
+        desk.tools.metrics.happened(action, reason, None);
+        Err(why)
     }
 }

@@ -101,7 +101,7 @@ pub async fn open(
         if decision == Decision::Challenge {
             trust_browser(deed, &policy, &mut challenge, asking.device_token.as_ref())?;
         }
-        make_room(deed, &service)?;
+        let others = make_room(deed, &service)?;
         let live = Live {
             created_at: deed.now,
         };
@@ -109,7 +109,11 @@ pub async fn open(
         deed.tx.put_until(&key, &live, challenge.expires_at)?;
         keep(deed.tx, id, &challenge)?;
         let waits = challenge.decision == Decision::Challenge;
-        if waits && challenge.reason == Reason::Login && !challenge.first.is_empty() {
+        if waits
+            && challenge.reason == Reason::Login
+            && !challenge.first.is_empty()
+            && !is_awaited(deed.tx, &others, &challenge)?
+        {
             await_finish(deed.tx, id, &challenge)?;
         }
         let prompt = match waits && challenge.prompt.is_some() {
@@ -176,8 +180,8 @@ fn trust_browser(
 
 /// Removes challenges of a user who has as many at `service` as one may. What is opened at another service ends none
 /// here. The oldest go first, but those for which a code was emailed or an assertion begun go last: who opens sign-ins
-/// and answers none, ends none that its user is about to answer.
-fn make_room(deed: &mut Deed<'_, '_>, service: &str) -> Result<(), Failure> {
+/// and answers none, ends none that its user is about to answer. Returns those that stay.
+fn make_room(deed: &mut Deed<'_, '_>, service: &str) -> Result<Vec<ChallengeId>, Failure> {
     let scan = Scan {
         prefix: &AtService::prefix(deed.person, service),
         past: None,
@@ -187,7 +191,7 @@ fn make_room(deed: &mut Deed<'_, '_>, service: &str) -> Result<(), Failure> {
     let live = deed.tx.list::<Live>(&scan)?;
     let surplus = (live.len() + 1).saturating_sub(LIVE_CHALLENGES);
     if surplus == 0 {
-        return Ok(());
+        return Ok(live.into_iter().map(|(key, _)| key.1.id).collect());
     }
     let mut ranked = Vec::with_capacity(live.len());
     for (key, live) in live {
@@ -195,12 +199,27 @@ fn make_room(deed: &mut Deed<'_, '_>, service: &str) -> Result<(), Failure> {
         ranked.push((under_way, live.created_at, key));
     }
     ranked.sort_by_key(|(under_way, created_at, _)| (*under_way, *created_at));
-    for (_, _, key) in ranked.into_iter().take(surplus) {
+    let stay = ranked.split_off(surplus.min(ranked.len()));
+    for (_, _, key) in ranked {
         deed.forget_sign_in(key.1.id);
         deed.tx.delete::<Challenge>(&key.1.id);
         deed.tx.delete::<Live>(&key);
     }
-    Ok(())
+    Ok(stay.into_iter().map(|(_, _, key)| key.1.id).collect())
+}
+
+/// Whether the user will be notified of one of `others` already, which began at the same address: of a hundred sign-ins
+/// begun there one notification says enough, and nobody else's waits behind them.
+fn is_awaited(tx: &Tx<'_>, others: &[ChallengeId], challenge: &Challenge) -> Result<bool, Failure> {
+    for id in others {
+        if let Some(other) = tx.get::<Challenge>(id)?
+            && other.context.ip == challenge.context.ip
+            && tx.get::<Unfinished>(&due(*id, &other))?.is_some()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn await_finish(tx: &mut Tx<'_>, id: ChallengeId, challenge: &Challenge) -> Result<(), Failure> {

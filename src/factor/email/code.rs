@@ -87,6 +87,12 @@ pub fn is_live(
     Ok(mailed.is_some_and(|mailed| mailed.takes_answers(now)))
 }
 
+/// How many wrong answers the code that was emailed for `purpose` still bears.
+pub fn tries_left(read: &dyn Read, person: PersonKey, purpose: Purpose) -> Result<u32, Failure> {
+    let mailed = read.get::<MailedCode>(&(person, purpose.name()))?;
+    Ok(mailed.map_or(0, |mailed| CODE_TRIES.saturating_sub(mailed.misses)))
+}
+
 /// Under what a code that was used is kept.
 fn used_key(tools: &Services, person: PersonKey, digits: &str) -> (PersonKey, Vec<u8>) {
     let owner = [b"used email code", person.as_bytes().as_slice()];

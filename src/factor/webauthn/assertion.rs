@@ -62,9 +62,7 @@ pub fn is_sign_in_begun(
     person: PersonKey,
     challenge: ChallengeId,
 ) -> Result<bool, Failure> {
-    Ok(read
-        .get::<SignInCeremony>(&(person, challenge))?
-        .is_some())
+    Ok(read.get::<SignInCeremony>(&(person, challenge))?.is_some())
 }
 
 fn begin(

@@ -7,7 +7,7 @@ use crate::factor::{Answer, CODE_EXPIRED, Deed, Desk, Device, Refusal, refuse};
 use crate::store::Store;
 use crate::wire::Me;
 
-use super::record::{Ceremony, Credential, Keys, Owner, Step};
+use super::record::{Ceremony, Credential, Keys, Owner, SignInCeremony, Step};
 use super::rule::{CEREMONY_TTL, MOST_KEYS};
 use super::{KEY_KNOWN, LIVE_CEREMONIES, TOO_MANY_KEYS, WEBAUTHN_FAILED, ceremonies};
 
@@ -53,6 +53,8 @@ pub async fn take(
         };
         let key = (deed.person, challenge);
         let Some(ceremony) = deed.tx.get::<Ceremony>(&key)? else {
+            // One of a sign-in is none here, and an answer that was shown here is none there.
+            deed.tx.delete::<SignInCeremony>(&key);
             return refuse(Failure::not_found());
         };
         deed.tx.delete::<Ceremony>(&key);

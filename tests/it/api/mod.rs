@@ -9,6 +9,7 @@ mod languages;
 mod lockout;
 pub mod login;
 mod policy;
+mod set_ups;
 mod step_up;
 pub mod totp;
 mod trusted_devices;

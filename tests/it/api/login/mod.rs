@@ -1,6 +1,7 @@
 //! What login services ask.
 
 mod answers;
+mod apart;
 mod challenges;
 mod decisions;
 mod given_up;
