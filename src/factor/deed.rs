@@ -7,7 +7,7 @@ use crate::auth::Person;
 use crate::base::{ChallengeId, Code, DeviceId, Failure, PersonKey, Timestamp};
 use crate::mail::{Address, Content, Letter, Occasion};
 use crate::outbox;
-use crate::people::{self, Wish};
+use crate::people::{self, NameNews, Wish};
 use crate::session::SessionId;
 use crate::store::{Read, Tx};
 use crate::wire::Me;
@@ -199,7 +199,7 @@ impl Desk {
         me: &Me,
         now: Timestamp,
     ) -> Result<bool, Failure> {
-        let enrolled = |read: &dyn Read| self.factors.any_active(read, me.key);
+        let enrolled = |read: &dyn Read, user| self.factors.any_active(read, user);
         let keys = self.tools.keys();
         people::has_news(read, keys, me.key, &me.person, me.wish, &enrolled, now)
     }
@@ -236,13 +236,13 @@ impl Desk {
             .tools
             .store
             .write(move |tx| {
-                let contests = match &by.person {
+                let news = match &by.person {
                     Some(person) => {
-                        let enrolled = |read: &dyn Read| desk.factors.any_active(read, by.key);
+                        let enrolled = |read: &dyn Read, user| desk.factors.any_active(read, user);
                         let keys = desk.tools.keys();
                         people::meet(tx, keys, by.key, person, by.wish, &enrolled, now)?
                     }
-                    None => Vec::new(),
+                    None => NameNews::default(),
                 };
                 let mut deed = Deed {
                     desk: &desk,
@@ -257,9 +257,7 @@ impl Desk {
                     proved_with: None,
                     device: None,
                 };
-                for contest in &contests {
-                    deed.tell_of_contest(contest)?;
-                }
+                deed.tell_of_names(&news)?;
                 let outcome = match work(&mut deed) {
                     Ok(value) => Ok(value),
                     Err(Refusal::Refused(failure)) => Err(failure),

@@ -51,6 +51,7 @@ impl Deed<'_, '_> {
                 other.forget_pending(self.tx, self.person)?;
             }
             self.note_proof(factor.kind())?;
+            self.tell_of_shared_names()?;
         }
         let name = device.name.clone();
         self.tell(|occasion| FactorAdded {

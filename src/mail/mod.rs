@@ -26,7 +26,7 @@ pub use letter::Letter;
 pub use notice::{
     BackupCodeUsed, BackupCodesRegenerated, BackupCodesVoid, CodeLetter, Content, FactorAdded,
     FactorDisabled, FactorLocked, FactorRemoved, FactorReplaced, FactorUnlocked, FactorsReset,
-    NameContested, Occasion, Purpose, SignInUnfinished, Thing, TrustedDeviceCopied,
+    NameContested, NameShared, Occasion, Purpose, SignInUnfinished, Thing, TrustedDeviceCopied,
 };
 pub use settings::{Security, SettingsError, SmtpSettings};
 pub use smtp::{Away, Mailer};

@@ -7,6 +7,7 @@ mod names;
 mod record;
 mod reserved;
 mod service;
+mod shared;
 mod survey;
 mod tenants;
 
@@ -18,7 +19,8 @@ pub use lookup::{bearers, issuers};
 pub use names::{Fit, Found, Lookup, MOST_BEARERS, NameKind, find, prepared};
 pub use record::Profile;
 pub use reserved::{Contest, MOST_RESERVED, NAME_NOT_RESERVED, RESERVED_FOR, release_name};
-pub use service::{addresses, has_news, is_operator, meet, operators, profile};
+pub use service::{NameNews, addresses, has_news, is_operator, meet, operators, profile};
+pub use shared::{Meaning, SharedName, shared_names};
 pub use survey::{Survey, Twins, survey};
 pub use tenants::{MOST_TENANTS, TENANT_FOR, seen_again};
 

@@ -7,7 +7,8 @@ use crate::store::{Order, Read, Scan, Tx};
 use super::language::{Wish, learnt};
 use super::record::{Operator, Profile};
 use super::reserved::Contest;
-use super::{names, reserved, tenants};
+use super::shared::SharedName;
+use super::{names, reserved, shared, tenants};
 
 /// Seconds that an address is told of changes after another took its place: 30 days.
 const TOLD_FOR: u64 = 30 * 86_400;
@@ -25,14 +26,23 @@ pub fn profile(read: &dyn Read, person: PersonKey) -> Result<Option<Profile>, Fa
     read.get(&person)
 }
 
-/// A second factor's part in what is learnt: whether that user has one.
-pub type Enrolled<'a> = &'a dyn Fn(&dyn Read) -> Result<bool, Failure>;
+/// A second factor's part in what is learnt: whether a user has one.
+pub type Enrolled<'a> = &'a dyn Fn(&dyn Read, PersonKey) -> Result<bool, Failure>;
+
+/// What is new about the names of a user.
+#[derive(Default)]
+pub struct NameNews {
+    /// Names of theirs that are reserved for others.
+    pub contests: Vec<Contest>,
+    /// Names of theirs that others have too.
+    pub shared: Vec<SharedName>,
+}
 
 /// Notes what the token of `person` says of them, which language they asked in, and under which names they are found.
 /// Costs a write only where it says something new.
 ///
 /// Whether they have a second factor, `enrolled` says: a name that they give up is then reserved. Gives the names that
-/// they bear and that are reserved for others, where that is new.
+/// they bear and that are reserved for others, or that others have too, where that is new.
 ///
 /// # Errors
 /// Those of the store and of `enrolled`.
@@ -44,7 +54,7 @@ pub fn meet(
     wish: Wish,
     enrolled: Enrolled<'_>,
     now: Timestamp,
-) -> Result<Vec<Contest>, Failure> {
+) -> Result<NameNews, Failure> {
     if person.operator {
         note_operator(tx, key, now)?;
     }
@@ -57,7 +67,14 @@ pub fn meet(
         reserved::enter(tx, key, before, &profile.given_up)?;
         tx.put(&key, &profile)?;
     }
-    reserved::contests(tx, key, &profile, now)
+    let has_new_name = known.is_none_or(|known| known.names != profile.names);
+    Ok(NameNews {
+        contests: reserved::contests(tx, key, &profile, now)?,
+        shared: match has_new_name {
+            true => shared::shared_names(tx, key, enrolled, now)?,
+            false => Vec::new(),
+        },
+    })
 }
 
 /// Whether the token of a user whom the server has met says something new of them.

@@ -15,6 +15,7 @@ mod others;
 mod prompt;
 mod races;
 mod results;
+mod shared;
 mod spellings;
 mod stale;
 mod tenants;
