@@ -61,13 +61,10 @@ impl Deed<'_, '_> {
                 name: Some(&name),
             },
         })?;
-        let backup_codes = &self.desk.factors.backup_codes;
-        let first = backup_codes.first_set(&self.desk.tools, self.tx, self.person, self.now)?;
-        if first.is_some() {
-            // Nor do guesses at backup codes that were not there yet lock those that are there now.
-            lockout::clear(self.tx, self.person, backup_codes.kind())?;
-        }
-        Ok(first)
+        self.desk
+            .factors
+            .backup_codes
+            .first_set(&self.desk.tools, self.tx, self.person, self.now)
     }
 
     /// A factor was removed. `notified` are addresses that are told besides those still known.
