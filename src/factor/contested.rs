@@ -43,6 +43,8 @@ impl Deed<'_, '_> {
             other_subject,
             name,
             means,
+            notifies_user,
+            notifies_other,
         } = shared;
         let is_ambiguous = *means == Meaning::Neither;
         tracing::warn!(user = ?self.person, ?other, is_ambiguous, "user name shared by two users");
@@ -59,9 +61,14 @@ impl Deed<'_, '_> {
                 is_meant,
             }
         };
-        self.tell(letter(*means == Meaning::User))?;
-        let is_others = *means == Meaning::Other;
-        self.for_another(*other).tell(letter(is_others))
+        if *notifies_user {
+            self.tell(letter(*means == Meaning::User))?;
+        }
+        if *notifies_other {
+            let is_others = *means == Meaning::Other;
+            self.for_another(*other).tell(letter(is_others))?;
+        }
+        Ok(())
     }
 
     fn record_names(&mut self, action: &str, other_subject: &str) -> Result<(), Failure> {

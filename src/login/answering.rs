@@ -11,7 +11,7 @@ use crate::people;
 use crate::policy::{self, Policy};
 use crate::trust;
 
-use super::challenge::{Handle, due, keep, live_key, open_challenge};
+use super::challenge::{Handle, due, keep, live_at, live_key, open_challenge};
 use super::record::{Challenge, LastFinished, Live, Outcome, State, Unfinished};
 use super::rule::{self, CHALLENGE_TRIES, Reason, UNFINISHED_NEWS};
 
@@ -131,7 +131,15 @@ fn pass(
     deed.forget_sign_in(id);
     deed.tx.delete::<Unfinished>(&due(id, challenge));
     deed.tx
-        .delete::<Live>(&live_key(deed.person, id, challenge));
+        .delete::<Live>(&live_key(deed.person, id, &challenge.service));
+    // Whoever began more than once at one place and came in knows of all of them.
+    for (other, _) in live_at(deed.tx, deed.person, &challenge.service)? {
+        if let Some(begun) = deed.tx.get::<Challenge>(&other)?
+            && begun.context.ip == challenge.context.ip
+        {
+            deed.tx.delete::<Unfinished>(&due(other, &begun));
+        }
+    }
     let finished = LastFinished {
         at: deed.now,
         service: challenge.service.clone(),

@@ -6,10 +6,10 @@ use crate::clients::Service;
 use crate::factor::{By, Deed, Desk, Refusal, moot};
 use crate::people::Wish;
 use crate::services::Services;
-use crate::store::Tx;
+use crate::store::{Order, Read, Scan, Tx};
 
-use super::record::{AtService, Challenge, Context, PromptToken, State};
-use super::rule::{CHALLENGE_TRIES, Decision, RESULT_TTL, UNFINISHED_AFTER};
+use super::record::{AtService, Challenge, Context, Live, PromptToken, State};
+use super::rule::{CHALLENGE_TRIES, Decision, LIVE_CHALLENGES, RESULT_TTL, UNFINISHED_AFTER};
 use super::{CHALLENGE_CLOSED, CHALLENGE_EXPIRED};
 
 /// Seconds that a challenge is kept beyond its end, so that a late answer hears why it is refused.
@@ -45,13 +45,30 @@ pub fn due(id: ChallengeId, challenge: &Challenge) -> (u64, ChallengeId) {
 }
 
 /// Under what a live challenge is found.
-pub fn live_key(
-    person: PersonKey,
-    id: ChallengeId,
-    challenge: &Challenge,
-) -> (PersonKey, AtService) {
-    let service = challenge.service.clone();
+pub fn live_key(person: PersonKey, id: ChallengeId, service: &str) -> (PersonKey, AtService) {
+    let service = service.to_owned();
     (person, AtService { service, id })
+}
+
+/// The live challenges of a user at one login service, those that were closed before their time among them.
+///
+/// # Errors
+/// Those of the store.
+pub fn live_at(
+    read: &dyn Read,
+    person: PersonKey,
+    service: &str,
+) -> Result<Vec<(ChallengeId, Live)>, Failure> {
+    let live = read.list::<Live>(&Scan {
+        prefix: &AtService::prefix(person, service),
+        past: None,
+        order: Order::Ascending,
+        limit: LIVE_CHALLENGES * 2,
+    })?;
+    Ok(live
+        .into_iter()
+        .map(|(key, live)| (key.1.id, live))
+        .collect())
 }
 
 /// Under what the token of a prompt is kept.

@@ -7,13 +7,11 @@ use crate::base::{ChallengeId, Failure, Secret, Timestamp};
 use crate::clients::{Service, Unknown};
 use crate::factor::{Deed, Desk, Passed};
 use crate::policy::{self, Asked, Policy};
-use crate::store::{Order, Scan, Tx};
+use crate::store::Tx;
 use crate::trust::{self, Trust};
 
-use super::challenge::{KEPT_AFTER, by, due, keep, live_key, prompt_key};
-use super::record::{
-    AtService, Challenge, Context, Live, Outcome, PromptToken, Return, State, Unfinished,
-};
+use super::challenge::{KEPT_AFTER, by, due, keep, live_at, live_key, prompt_key};
+use super::record::{Challenge, Context, Live, Outcome, PromptToken, Return, State, Unfinished};
 use super::rule::{self, CHALLENGE_TTL, Decision, LIVE_CHALLENGES, Reason, TRUSTED_DEVICE};
 use super::whom::{Acquaintance, Whom};
 
@@ -105,7 +103,7 @@ pub async fn open(
         let live = Live {
             created_at: deed.now,
         };
-        let key = live_key(deed.person, id, &challenge);
+        let key = live_key(deed.person, id, &service);
         deed.tx.put_until(&key, &live, challenge.expires_at)?;
         keep(deed.tx, id, &challenge)?;
         let waits = challenge.decision == Decision::Challenge;
@@ -182,30 +180,23 @@ fn trust_browser(
 /// here. The oldest go first, but those for which a code was emailed or an assertion begun go last: who opens sign-ins
 /// and answers none, ends none that its user is about to answer. Returns those that stay.
 fn make_room(deed: &mut Deed<'_, '_>, service: &str) -> Result<Vec<ChallengeId>, Failure> {
-    let scan = Scan {
-        prefix: &AtService::prefix(deed.person, service),
-        past: None,
-        order: Order::Ascending,
-        limit: LIVE_CHALLENGES * 2,
-    };
-    let live = deed.tx.list::<Live>(&scan)?;
+    let live = live_at(deed.tx, deed.person, service)?;
     let surplus = (live.len() + 1).saturating_sub(LIVE_CHALLENGES);
     if surplus == 0 {
-        return Ok(live.into_iter().map(|(key, _)| key.1.id).collect());
+        return Ok(live.into_iter().map(|(id, _)| id).collect());
     }
     let mut ranked = Vec::with_capacity(live.len());
-    for (key, live) in live {
-        let under_way = deed.is_answer_under_way(key.1.id)?;
-        ranked.push((under_way, live.created_at, key));
+    for (id, live) in live {
+        ranked.push((deed.is_answer_under_way(id)?, live.created_at, id));
     }
-    ranked.sort_by_key(|(under_way, created_at, _)| (*under_way, *created_at));
+    ranked.sort();
     let stay = ranked.split_off(surplus.min(ranked.len()));
-    for (_, _, key) in ranked {
-        deed.forget_sign_in(key.1.id);
-        deed.tx.delete::<Challenge>(&key.1.id);
-        deed.tx.delete::<Live>(&key);
+    for (_, _, id) in ranked {
+        deed.forget_sign_in(id);
+        deed.tx.delete::<Challenge>(&id);
+        deed.tx.delete::<Live>(&live_key(deed.person, id, service));
     }
-    Ok(stay.into_iter().map(|(_, _, key)| key.1.id).collect())
+    Ok(stay.into_iter().map(|(_, _, id)| id).collect())
 }
 
 /// Whether the user will be notified of one of `others` already, which began at the same address: of a hundred sign-ins

@@ -164,3 +164,21 @@ impl Record for LastFinished {
     type Key = PersonKey;
     const TABLE: &'static str = "finished";
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn challenges_of_a_user_stand_under_the_service_and_after_no_other_one() {
+        let (person, id) = (PersonKey([1; 16]), ChallengeId::from_bytes([2; 16]));
+        let service = "web".to_owned();
+        let key = (person, AtService { service, id }).encode();
+        // As the upgrade of older stores writes it.
+        assert_eq!(key, [&[1; 16][..], b"web", &[0], &[2; 16]].concat());
+        assert!(key.starts_with(&AtService::prefix(person, "web")));
+        assert!(!key.starts_with(&AtService::prefix(person, "we")));
+        let (_, again) = <(PersonKey, AtService)>::decode(&key).unwrap();
+        assert!((again.service.as_str(), again.id) == ("web", id));
+    }
+}

@@ -29,6 +29,11 @@ pub struct SharedName {
     pub name: String,
     /// Whom of the two it means.
     pub means: Meaning,
+    /// Whether the user who is looked at is notified: once, of however many others.
+    pub notifies_user: bool,
+    /// Whether the other one is. Two who share an address share a mailbox, and one email says it there; none, if neither
+    /// has a factor yet: accounts without number may name the same address.
+    pub notifies_other: bool,
 }
 
 /// Whom of two users a name means that both have.
@@ -101,7 +106,11 @@ pub fn shared_names(
                 Some(_) => Meaning::Other,
             };
             tx.put(&key, &row)?;
+            let share_mailbox = kind == NameKind::Email;
+            let is_first = !shared.iter().any(|it: &SharedName| it.notifies_user);
             shared.push(SharedName {
+                notifies_user: is_first && !share_mailbox,
+                notifies_other: !share_mailbox || is_enrolled || is_other_enrolled,
                 other: key.person,
                 other_subject: other.subject,
                 name: shown(kind, &own),

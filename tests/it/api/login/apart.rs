@@ -178,6 +178,18 @@ async fn of_a_sign_in_that_was_finished_nothing_says_that_it_was_not() {
     notify_of_unfinished(&server.desk).await.unwrap();
     assert_eq!(unfinished(&server).await, (0, 0));
     finish(&portal, &app, &first, server.clock.unix()).await;
+    // Nor does it matter where she came in after that.
+    let other = service(&server, "other");
+    open(&portal, "alice").await;
+    server.clock.forward(30);
+    for service in [&portal, &other] {
+        let opened = open(service, "alice").await;
+        server.clock.forward(30);
+        finish(service, &app, &opened, server.clock.unix()).await;
+    }
+    server.clock.forward(120);
+    notify_of_unfinished(&server.desk).await.unwrap();
+    assert_eq!(unfinished(&server).await, (0, 0));
     // Finished while the search has it in its hands.
     for _ in 0..20 {
         let portal = server.login_service();
