@@ -16,7 +16,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::base::{Clock, Entropy};
+use crate::base::{Clock, Entropy, RateLimit};
 use crate::clients::Doorkeeper;
 use crate::config::{Exit, Problem, Settings};
 use crate::console::{self, Console, Tools};
@@ -291,6 +291,9 @@ async fn assemble(
         policy: Arc::new(settings.policy.clone()),
         factor_change_proof: settings.factor_change_proof,
         recent_auth: settings.recent_auth,
+        audit_limits: settings.limits.audit,
+        account_limit: Arc::new(RateLimit::new(settings.limits.account_changes_per_minute)),
+        phantom_failures: Arc::default(),
         email_resend_after: settings.email_resend_after,
         origin: settings.public_url.origin().ascii_serialization().into(),
         service_name: settings.service_name.as_str().into(),

@@ -6,12 +6,14 @@ pub mod testing;
 
 use std::sync::Arc;
 
+use crate::audit::AuditLimits;
 use crate::auth::Verifier;
-use crate::base::{Clock, Entropy, Timestamp};
+use crate::base::{Clock, Entropy, RateLimit, Timestamp};
 use crate::brand::Brand;
 use crate::clients::Doorkeeper;
 use crate::copies::Schedule;
 use crate::crypto::Sealer;
+use crate::lockout::PhantomFailures;
 use crate::mail::Mailer;
 use crate::metrics::Metrics;
 use crate::policy::{FactorChangeProof, Policy};
@@ -53,6 +55,12 @@ pub struct Services {
     /// How long ago, in seconds, somebody may have signed in who changes their factors without a code; `None`
     /// where it does not matter.
     pub recent_auth: Option<u64>,
+    /// How much of what users do is recorded.
+    pub audit_limits: AuditLimits,
+    /// How many requests that change something are made with one token or session cookie: by keyed hashes of these.
+    pub account_limit: Arc<RateLimit<[u8; 32]>>,
+    /// Failures with factors that do not exist, as far as the store does not keep them.
+    pub phantom_failures: Arc<PhantomFailures>,
     /// Seconds between two mailed codes to one person.
     pub email_resend_after: u64,
     /// What browsers see, without a slash at its end; the `iss` of what we sign.

@@ -92,6 +92,22 @@ pub(super) async fn background(desk: Arc<Desk>, tls: Option<Tls>, periods: JobPe
         let desk = desk.clone();
         async move { login::keep_notifying_of_unfinished(&desk, periods.unfinished_sign_ins).await }
     });
+    let refusals = supervised("refusals of a minute", periods.restart, {
+        let tools = tools.clone();
+        move || {
+            let tools = tools.clone();
+            async move {
+                loop {
+                    let (limits, now) = (tools.audit_limits, tools.now());
+                    let held = audit::record_held_refusals(&tools.store, limits, now);
+                    if let Err(failure) = held.await {
+                        tracing::warn!(?failure, "refusals not recorded");
+                    }
+                    tokio::time::sleep(periods.refusals).await;
+                }
+            }
+        }
+    });
     let keys = supervised("issuer keys", periods.restart, move || {
         let verifier = tools.verifier.clone();
         async move {
@@ -117,6 +133,7 @@ pub(super) async fn background(desk: Arc<Desk>, tls: Option<Tls>, periods: JobPe
         resets,
         sealing,
         unfinished,
+        refusals,
         keys,
         certificate
     );
@@ -185,9 +202,10 @@ async fn sweep(tools: &Services) -> Result<(), Failure> {
     // A clock that is years ahead must not take with it what has to be remembered.
     let now = tools.timekeeper.for_sweeping();
     tools.store.sweep(now).await?;
+    let limits = tools.audit_limits;
     while tools
         .store
-        .write(move |tx| audit::prune(tx, now, PRUNED))
+        .write(move |tx| audit::prune(tx, &limits, now, PRUNED))
         .await?
     {}
     tools.signer.refresh()

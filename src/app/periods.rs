@@ -12,6 +12,8 @@ pub struct JobPeriods {
     pub outbox: Duration,
     /// From one search for sign-ins that were not finished in time to the next.
     pub unfinished_sign_ins: Duration,
+    /// From one look for refusals whose minute is over to the next.
+    pub refusals: Duration,
     /// From one fetch of the issuer's keys to the next, so that keys it has removed go here too.
     pub issuer_refresh: Duration,
     /// From one look at a file of keys to the next, and from a failed fetch to the next one.
@@ -31,6 +33,7 @@ impl Default for JobPeriods {
             backup: Duration::from_secs(60),
             outbox: Duration::from_secs(5),
             unfinished_sign_ins: Duration::from_secs(10),
+            refusals: Duration::from_secs(5),
             issuer_refresh: Duration::from_secs(5 * 60),
             issuer_retry: Duration::from_secs(30),
             certificate: Duration::from_secs(30),

@@ -90,8 +90,22 @@ pub mod codes {
         title: "Bad request",
     };
 
+    /// Too many requests within a while.
+    pub const RATE_LIMITED: Code = Code {
+        name: "rate_limited",
+        kind: Kind::TooMany,
+        title: "Too often",
+    };
+
     /// All of the above.
-    pub const CODES: &[Code] = &[NOT_FOUND, UNAVAILABLE, INTERNAL, INVALID, BAD_REQUEST];
+    pub const CODES: &[Code] = &[
+        NOT_FOUND,
+        UNAVAILABLE,
+        INTERNAL,
+        INVALID,
+        BAD_REQUEST,
+        RATE_LIMITED,
+    ];
 }
 
 /// One way in which a request does not fit its schema, in FastAPI's words.

@@ -100,6 +100,8 @@ ids! {
     MessageId = "msg_";
     /// One browser that a person trusts.
     TrustedDeviceId = "trd_";
+    /// One session of the settings page, as its user sees it: names it, and is good for nothing else.
+    PublicSessionId = "ses_";
 }
 
 /// A person, as the store knows them: a keyed hash of (issuer, subject), so

@@ -10,6 +10,7 @@ mod id;
 mod listen;
 mod name;
 mod peer;
+mod rate_limit;
 mod secret;
 mod text;
 mod time;
@@ -22,10 +23,14 @@ mod clock;
 pub use clock::TestClock;
 pub use entropy::{Entropy, OsEntropy};
 pub use failure::{Code, Failure, Kind, Violation, codes};
-pub use id::{ChallengeId, DeviceId, IdError, MessageId, PersonKey, RequestId, TrustedDeviceId};
+pub use id::{
+    ChallengeId, DeviceId, IdError, MessageId, PersonKey, PublicSessionId, RequestId,
+    TrustedDeviceId,
+};
 pub use listen::{ListenAddress, ListenAddressError, is_this_machine};
 pub use name::{prepared_address, prepared_name};
 pub use peer::PeerAddr;
+pub use rate_limit::RateLimit;
 pub use secret::Secret;
 pub use text::{display_text, terminal_text};
 pub use time::{Clock, SystemClock, Timestamp, monotonic};

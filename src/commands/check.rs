@@ -94,7 +94,7 @@ async fn open_store(settings: &Settings) -> Exit {
         };
         return first_wrong([
             master_key(&place, &status),
-            state(&status, true),
+            state(settings, &status, true),
             stored_policy(settings, ask).await,
         ]);
     }
@@ -120,7 +120,7 @@ async fn open_store(settings: &Settings) -> Exit {
                 signer: None,
             };
             let status = match console::execute(&tools, Order::Status).await {
-                Ok(Answer::Status(status)) => state(&status, named),
+                Ok(Answer::Status(status)) => state(settings, &status, named),
                 Ok(_) => Exit::Ok,
                 Err(failure) => failed(
                     Exit::Io,
@@ -210,7 +210,7 @@ fn master_key(place: &MasterKeyPlace, status: &Status) -> Exit {
 }
 
 /// What the store says of itself.
-fn state(status: &Status, named: bool) -> Exit {
+fn state(settings: &Settings, status: &Status, named: bool) -> Exit {
     if named {
         println!("note: store {}, epoch {}", status.store, status.epoch);
     }
@@ -233,6 +233,17 @@ fn state(status: &Status, named: bool) -> Exit {
                 span(now.since(at))
             ),
             "see below what the SMTP server says; a letter is given up after three days",
+        );
+    }
+    let limits = &settings.limits.audit;
+    if let Some(percent) = limits.nearly_full(status.history_bytes) {
+        warning(
+            "history",
+            format!("the histories of users have filled {percent} % of --audit-max-mib"),
+            &format!(
+                "raise it, or let it be: once it is full, the oldest records go before they are {} days old",
+                limits.days
+            ),
         );
     }
     if let Some(why) = &status.copies {

@@ -200,6 +200,7 @@ fn server_settings(
         factor_change_proof: FactorChangeProof::default(),
         recent_auth: None,
         email_resend_after: settings.email_resend_after,
+        limits: settings.limits,
         copies: None,
         service_name: SERVICE_NAME.to_owned(),
         language: Language::English,

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::brand::BrandArgs;
 use super::duration::ResendArgs;
+use super::limits::LimitArgs;
 use super::network::NetworkArgs;
 
 #[derive(Args)]
@@ -299,6 +300,9 @@ pub(super) struct SettingsArgs {
         default_value = "7"
     )]
     pub(super) backup_keep: String,
+
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
 
     #[command(flatten)]
     pub(super) brand: BrandArgs,

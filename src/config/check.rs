@@ -8,6 +8,7 @@ use super::cli::DemoArgs;
 use super::duration::email_resend_after;
 use super::files;
 use super::layers::{Layers, Source};
+use super::limits::usage_limits;
 use super::problem::Problems;
 use super::settings::{
     DemoSettings, LogConfig, LogFormat, LogLevel, MasterKeyFile, MasterKeySettings, Settings,
@@ -92,6 +93,7 @@ impl Check<'_> {
         let recent_auth = self.recent_auth();
         let email_resend_after =
             email_resend_after(&args.resend, |id| subject(layers, id), &mut self.problems);
+        let limits = usage_limits(&args.limits, |id| subject(layers, id), &mut self.problems);
         let copies = self.copies();
         let service_name = self.service_name(&args.service_name);
         let language = self.language(&args.language);
@@ -122,6 +124,7 @@ impl Check<'_> {
             factor_change_proof: factor_change_proof?,
             recent_auth,
             email_resend_after: email_resend_after?,
+            limits: limits?,
             copies,
             service_name: service_name?,
             language: language?,
@@ -313,6 +316,7 @@ pub(super) fn demo(args: &DemoArgs, terminal: bool) -> Result<DemoSettings, Prob
     let mut problems = Problems::default();
     let flag = |id: &str| id.replace('_', "-");
     let email_resend_after = email_resend_after(&args.resend, flag, &mut problems);
+    let limits = usage_limits(&args.limits, flag, &mut problems);
     let brand = brand::brand(&args.brand, flag, &mut problems);
     let log = log(&args.log, terminal, flag, &mut problems);
     let listen = match args.listen.parse::<ListenAddress>() {
@@ -334,14 +338,15 @@ pub(super) fn demo(args: &DemoArgs, terminal: bool) -> Result<DemoSettings, Prob
             None
         }
     };
-    match (listen, email_resend_after, brand, log) {
-        (Some(listen), Some(email_resend_after), Some(brand), Some(log)) => Ok(DemoSettings {
-            listen,
+    let settings = || {
+        Some(DemoSettings {
+            listen: listen?,
             data_dir: args.data_dir.as_ref().map(PathBuf::from),
-            email_resend_after,
-            brand,
-            log,
-        }),
-        _ => Err(problems),
-    }
+            email_resend_after: email_resend_after?,
+            limits: limits?,
+            brand: brand?,
+            log: log?,
+        })
+    };
+    settings().ok_or(problems)
 }

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use super::args::{LogArgs, PlaceArgs, SettingsArgs};
 use super::brand::BrandArgs;
 use super::duration::ResendArgs;
+use super::limits::LimitArgs;
 use super::manual::Shell;
 use super::orders::{
     AuditCommand, BackupCommand, ClockCommand, DataKeyCommand, MasterKeyCommand, PolicyCommand,
@@ -226,6 +227,9 @@ pub(super) struct DemoArgs {
 
     #[command(flatten)]
     pub(super) resend: ResendArgs,
+
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
 
     #[command(flatten)]
     pub(super) brand: BrandArgs,

@@ -15,6 +15,7 @@ mod file;
 mod files;
 mod issuer;
 mod layers;
+mod limits;
 mod manual;
 mod network;
 mod orders;
@@ -45,7 +46,7 @@ pub use problem::{Exit, Problem, Problems};
 pub use settings::{
     DemoSettings, IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, MasterKeyFile,
     MasterKeySettings, PamSettings, Settings, SmtpConfig, SmtpSecurity, StoreSettings, Supervision,
-    UiAuth,
+    UiAuth, UsageLimits,
 };
 
 pub use users::{UserCommand, UserSelector};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::audit::AuditLimits;
 use crate::base::{ListenAddress, Secret};
 use crate::brand::Brand;
 use crate::copies::Plan;
@@ -51,6 +52,8 @@ pub struct Settings {
     pub recent_auth: Option<u64>,
     /// Seconds between two mailed codes to one person, 5 to 600.
     pub email_resend_after: u64,
+    /// How much users may do, and how much of it is recorded.
+    pub limits: UsageLimits,
     /// 1 to 64 visible characters without a colon.
     pub service_name: String,
     /// The language of pages and mails for whoever asks for none of ours.
@@ -227,6 +230,24 @@ pub enum LogLevel {
     Trace,
 }
 
+/// How much users may do, and how much of it is recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct UsageLimits {
+    /// Requests a minute that change an account, with one token or in one session, 10 to 1,000,000.
+    pub account_changes_per_minute: u32,
+    /// How much is recorded.
+    pub audit: AuditLimits,
+}
+
+impl Default for UsageLimits {
+    fn default() -> Self {
+        UsageLimits {
+            account_changes_per_minute: 60,
+            audit: AuditLimits::default(),
+        }
+    }
+}
+
 /// What `mfad demo` is told.
 #[derive(Clone, Debug)]
 pub struct DemoSettings {
@@ -236,6 +257,8 @@ pub struct DemoSettings {
     pub data_dir: Option<PathBuf>,
     /// Seconds between two mailed codes to one person, 5 to 600.
     pub email_resend_after: u64,
+    /// How much users may do, and how much of it is recorded.
+    pub limits: UsageLimits,
     /// How the pages look, where they point to for help, and whom mails name.
     pub brand: Brand,
     /// How the log is written.

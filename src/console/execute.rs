@@ -205,6 +205,7 @@ pub async fn execute(tools: &Tools, order: Order) -> Result<Answer, Failure> {
                 master_key: Some(master_key),
                 successors,
                 oldest_letter: tools.store.read(|read| outbox::oldest(read, LETTERS))?,
+                history_bytes: tools.store.read(audit::size)?,
             }))
         }
         Order::ClockAccept => {

@@ -181,6 +181,9 @@ pub struct Status {
     /// When the letter was written that has waited the longest; `None` where none waits.
     #[serde(default)]
     pub oldest_letter: Option<Timestamp>,
+    /// Bytes of the records in users' histories.
+    #[serde(default)]
+    pub history_bytes: u64,
 }
 
 /// Why an order was not carried out, for the person who gave it.

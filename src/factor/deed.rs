@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use crate::audit::{self, Actor, Event, Origin, Outcome};
+use crate::audit::{self, Actor, Class, Event, Origin, Outcome};
 use crate::auth::Person;
 use crate::base::{ChallengeId, Code, DeviceId, Failure, PersonKey, Timestamp};
 use crate::mail::{Address, Content, Letter, Occasion};
 use crate::outbox;
 use crate::people::{self, NameNews, Wish};
-use crate::session::SessionId;
+use crate::session::{self, SessionId};
 use crate::store::{Read, Tx};
 use crate::wire::Me;
 use crate::words::Language;
 
-use super::Desk;
+use super::{Desk, RATE_LIMITED};
 
 /// To whom letters are written that nobody gets (RFC 2606).
 const NOBODY: &str = "nobody@example.invalid";
@@ -130,10 +130,14 @@ pub struct Deed<'a, 'tx> {
     pub origin: Origin,
     /// In which language it was asked for, be it by a stranger.
     wish: Wish,
+    /// Whether the server has met the user: nothing is recorded of others.
+    is_met: bool,
     /// When: one moment for the whole deed.
     pub now: Timestamp,
     /// With which kind of factor the person proved themselves, once they have.
     pub(super) proved_with: Option<&'static str>,
+    /// What became of that factor, if a wrong answer locked it: the action that is recorded.
+    pub(super) locked: Option<&'static str>,
     device: Option<DeviceId>,
 }
 
@@ -152,11 +156,8 @@ impl Desk {
         T: Send + 'static,
         F: Fn(&mut Deed<'_, '_>) -> Result<T, Refusal> + Send + 'static,
     {
-        self.run(by.into(), action, work, true, move |deed, outcome| {
-            let reason = outcome.map(|failure| failure.code().name.to_owned());
-            audit::append(deed.tx, &deed.line(action, reason))
-        })
-        .await
+        self.run(by.into(), action, work, Class::of(action), true)
+            .await
     }
 
     /// Runs `work` as a step towards a change: only its refusal is a line in the audit.
@@ -173,20 +174,7 @@ impl Desk {
         T: Send + 'static,
         F: Fn(&mut Deed<'_, '_>) -> Result<T, Refusal> + Send + 'static,
     {
-        self.run(
-            by.into(),
-            action,
-            work,
-            false,
-            move |deed, outcome| match outcome {
-                Some(failure) => audit::append(
-                    deed.tx,
-                    &deed.line(action, Some(failure.code().name.to_owned())),
-                ),
-                None => Ok(()),
-            },
-        )
-        .await
+        self.run(by.into(), action, work, Class::Step, false).await
     }
 
     /// Whether the token of a user whom the server has met says something new of them.
@@ -212,30 +200,38 @@ impl Desk {
         }
     }
 
-    /// `counts` says whether it is counted when it is done; when it is refused it always is.
-    async fn run<T, F, A>(
+    /// `is_recorded` says whether it is recorded, and counted, when it is done; when it is refused it always is.
+    async fn run<T, F>(
         self: &Arc<Self>,
         by: By,
         action: &'static str,
         work: F,
-        counts: bool,
-        record: A,
+        class: Class,
+        is_recorded: bool,
     ) -> Result<T, Failure>
     where
         T: Send + 'static,
         F: Fn(&mut Deed<'_, '_>) -> Result<T, Refusal> + Send + 'static,
-        A: Fn(&mut Deed<'_, '_>, Option<&Failure>) -> Result<(), Failure> + Send + 'static,
     {
         let desk = self.clone();
         let now = self.tools.now();
-        match by.challenge {
-            Some(challenge) => self.challenge_budget.take(challenge, now)?,
-            None => self.budget.take((by.key, by.actor.clone()), now)?,
+        match (by.challenge, &by.actor) {
+            (Some(challenge), _) => self.challenge_limit.take(challenge, now)?,
+            (None, Actor::Service { id }) => {
+                self.sign_in_limit.take((by.key, id.clone()), now)?;
+            }
+            (None, _) => {}
         }
         let (outcome, factor) = self
             .tools
             .store
             .write(move |tx| {
+                // The session may have ended while the body, or a mail, was on its way. What ends sessions ends this too.
+                if let Some(session) = by.session
+                    && !session::is_live(tx, session, by.key, now)?
+                {
+                    return Err(session::signed_out());
+                }
                 let news = match &by.person {
                     Some(person) => {
                         let enrolled = |read: &dyn Read, user| desk.factors.any_active(read, user);
@@ -244,6 +240,9 @@ impl Desk {
                     }
                     None => NameNews::default(),
                 };
+                let is_met = by.person.is_some()
+                    || audit::knows(tx, by.key)?
+                    || people::profile(tx, by.key)?.is_some();
                 let mut deed = Deed {
                     desk: &desk,
                     tx,
@@ -253,25 +252,40 @@ impl Desk {
                     actor: by.actor.clone(),
                     origin: by.origin,
                     wish: by.wish,
+                    is_met,
                     now,
                     proved_with: None,
+                    locked: None,
                     device: None,
                 };
                 deed.tell_of_names(&news)?;
-                let outcome = match work(&mut deed) {
+                let class = match (&deed.actor, class) {
+                    (Actor::System, Class::Change) => Class::Certain,
+                    _ => class,
+                };
+                let outcome = match deed.admit_change(class).and_then(|()| work(&mut deed)) {
                     Ok(value) => Ok(value),
                     Err(Refusal::Refused(failure)) => Err(failure),
                     Err(Refusal::Moot(failure)) => return Ok((Err(Refusal::Moot(failure)), None)),
                     Err(Refusal::Broken(failure)) => return Err(failure),
                 };
-                record(&mut deed, outcome.as_ref().err())?;
+                match &outcome {
+                    Ok(_) if is_recorded => deed.record(action, None, class)?,
+                    Ok(_) => {}
+                    Err(failure) => {
+                        deed.record(action, Some(failure.code().name), Class::Refusal)?;
+                    }
+                }
+                if let Some(action) = deed.locked {
+                    deed.record(action, None, Class::Certain)?;
+                }
                 let factor = deed.proved_with;
                 Ok((outcome.map_err(Refusal::Refused), factor))
             })
             .await?;
         match outcome {
             Ok(value) => {
-                if counts {
+                if is_recorded {
                     self.tools.metrics.happened(action, None, factor);
                 }
                 Ok(value)
@@ -301,8 +315,10 @@ impl<'tx> Deed<'_, 'tx> {
                 ..self.origin
             },
             wish: Wish::default(),
+            is_met: true,
             now: self.now,
             proved_with: None,
+            locked: None,
             device: None,
         }
     }
@@ -314,22 +330,47 @@ impl Deed<'_, '_> {
         self.device = Some(device);
     }
 
-    fn line(&self, action: &str, reason: Option<String>) -> Event {
-        Event {
-            at: self.now,
-            person: self.person,
-            actor: self.actor.clone(),
-            action: action.to_owned(),
-            outcome: if reason.is_some() {
-                Outcome::Refused
-            } else {
-                Outcome::Done
+    /// Refuses a change beyond those of the user's day.
+    fn admit_change(&self, class: Class) -> Result<(), Refusal> {
+        if class != Class::Change {
+            return Ok(());
+        }
+        let limits = &self.desk.tools.audit_limits;
+        match audit::may_change(self.tx, limits, self.person, self.now)? {
+            Ok(()) => Ok(()),
+            Err(rest) => {
+                let detail = "Too many changes on one day. Go on tomorrow.";
+                refuse(Failure::new(RATE_LIMITED, detail).retry_after(rest))
+            }
+        }
+    }
+
+    /// Records what was done or, for `reason`, refused.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) fn record(
+        &mut self,
+        action: &str,
+        reason: Option<&str>,
+        class: Class,
+    ) -> Result<(), Failure> {
+        if !self.is_met {
+            return Ok(());
+        }
+        let (actor, origin) = (self.actor.clone(), self.origin);
+        let done = Event::done(self.now, self.person, actor, action, origin);
+        let event = Event {
+            outcome: match reason {
+                Some(_) => Outcome::Refused,
+                None => Outcome::Done,
             },
-            reason,
+            reason: reason.map(str::to_owned),
             factor: self.proved_with.map(str::to_owned),
             device: self.device,
-            origin: self.origin,
-        }
+            ..done
+        };
+        audit::record(self.tx, &self.desk.tools.audit_limits, event, class)
     }
 
     /// Puts a notice to the person into the outbox, to every address of theirs that is known.

@@ -80,6 +80,7 @@ impl Deed<'_, '_> {
     ) -> Result<(), Failure> {
         self.about(device.device_id);
         self.distrust()?;
+        self.end_other_sessions()?;
         if !factor.is_active(self.tx, self.person)? {
             lockout::clear(self.tx, self.person, factor.kind())?;
         }
@@ -111,6 +112,16 @@ impl Deed<'_, '_> {
     pub(super) fn distrust(&mut self) -> Result<(), Failure> {
         trust::forget_all(self.tx, self.person)?;
         session::forget_proofs(self.tx, self.person, self.session)
+    }
+
+    /// Ends the user's other sessions of the settings page, because a factor, or the set of backup codes, is no longer
+    /// what it was when they began. The session in which the change was made stays. A change by bearer token was made in
+    /// none, so that it ends all.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) fn end_other_sessions(&mut self) -> Result<(), Failure> {
+        session::end_others(self.tx, self.person, self.session)
     }
 
     /// Records in the session, if there is one, that its user proved a factor of the kind `with`.

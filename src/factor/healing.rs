@@ -46,7 +46,7 @@ pub struct Voided {
 pub async fn heal(store: &Store, healing: &Healing) -> Result<Vec<Voided>, Failure> {
     totp::heal(store, healing.now).await?;
     webauthn::heal(store, healing.replaced.clone()).await?;
-    lockout::heal(store, healing.replaced.clone()).await?;
+    lockout::heal(store, healing.replaced.clone(), healing.now).await?;
     let distrusting = trust::heal(store, healing.now).await?;
     let voided = backup_codes::heal(store, healing.clone()).await?;
     restored::write_down(store, restored::DISTRUSTED, &distrusting, healing).await?;

@@ -327,7 +327,7 @@ struct Events {
 /// One line of a person's history.
 #[derive(Serialize, ToSchema)]
 struct EventView {
-    /// Its number.
+    /// Its number. A refusal has the one that it would get now, until its minute is over.
     id: u64,
     /// When.
     #[schema(format = DateTime)]
@@ -352,8 +352,15 @@ struct EventView {
     /// The client's address.
     #[schema(required)]
     ip: Option<String>,
-    /// As in `X-Request-Id`.
+    /// As in `X-Request-Id`; of several, that of the first.
     request_id: String,
+    /// How often it happened: identical refusals within a minute are one record.
+    count: u32,
+    /// When it happened for the last time; null if it happened once.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    last_at: Option<String>,
+    /// How many records before this one were left out, because there is room for only so many a day.
+    left_out: u32,
 }
 
 impl EventView {
@@ -372,6 +379,9 @@ impl EventView {
             device_id: event.device.map(|device| device.to_string()),
             ip: event.origin.ip.map(|ip| ip.to_string()),
             request_id: event.origin.request.to_string(),
+            count: event.count,
+            last_at: event.last_at.map(|at| at.to_string()),
+            left_out: event.left_out,
         }
     }
 }

@@ -4,7 +4,6 @@
 
 mod allowed;
 pub mod backup_codes;
-mod budget;
 mod contested;
 mod deed;
 mod device;
@@ -17,6 +16,7 @@ mod operators;
 mod proof;
 mod reset;
 mod restored;
+mod sessions;
 mod sign_in;
 mod step_up;
 pub mod totp;
@@ -29,14 +29,13 @@ use axum::extract::FromRef;
 use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::audit::Actor;
-use crate::base::{ChallengeId, Code, Failure, Kind, PersonKey, Timestamp};
+use crate::base::codes::RATE_LIMITED;
+use crate::base::{ChallengeId, Code, Failure, Kind, PersonKey, RateLimit, Timestamp};
 use crate::mail::Address;
 use crate::services::Services;
 use crate::store::{Read, Tx};
 
 use backup_codes::BackupCodes;
-use budget::{Budget, DEEDS_A_MINUTE, SIGN_INS_A_MINUTE};
 use email::EmailCodes;
 use totp::Totp;
 use webauthn::SecurityKeys;
@@ -116,12 +115,11 @@ pub const LAST_FACTOR: Code = Code {
     title: "The last factor where one is required",
 };
 
-/// Too often within a while.
-pub const RATE_LIMITED: Code = Code {
-    name: "rate_limited",
-    kind: Kind::TooMany,
-    title: "Too often",
-};
+/// Requests about one user that a login service may make within a minute.
+const SIGN_IN_REQUESTS_A_MINUTE: u32 = 1_200;
+
+/// Sign-ins that a login service may ask about within a minute: names that no one bears are many.
+const SIGN_INS_A_MINUTE: u32 = 60_000;
 
 /// The codes that all factors answer with.
 pub const CODES: &[Code] = &[
@@ -135,7 +133,6 @@ pub const CODES: &[Code] = &[
     LOCKED,
     FACTOR_DISABLED,
     LAST_FACTOR,
-    RATE_LIMITED,
 ];
 
 /// All codes that factors answer with, those of each one included.
@@ -302,12 +299,12 @@ pub struct Desk {
     pub tools: Services,
     /// The factors.
     pub factors: Factors,
-    /// For each person, what each who may act for them does: nobody is kept from one service, or from their own
-    /// page, by what is done in their name at another.
-    budget: Budget<(PersonKey, Actor)>,
-    service_budget: Budget<String>,
+    /// For each user, what each login service asks: no one is kept from one service by what is done in their name at
+    /// another.
+    sign_in_limit: RateLimit<(PersonKey, String)>,
+    service_limit: RateLimit<String>,
     /// For each sign-in under way, what is done to answer it.
-    challenge_budget: Budget<ChallengeId>,
+    challenge_limit: RateLimit<ChallengeId>,
 }
 
 /// Requests within a minute that answer one sign-in.
@@ -330,9 +327,9 @@ impl Desk {
         Ok(Arc::new(Desk {
             tools,
             factors,
-            budget: Budget::of(DEEDS_A_MINUTE),
-            service_budget: Budget::of(SIGN_INS_A_MINUTE),
-            challenge_budget: Budget::of(ANSWERS_A_MINUTE),
+            sign_in_limit: RateLimit::new(SIGN_IN_REQUESTS_A_MINUTE),
+            service_limit: RateLimit::new(SIGN_INS_A_MINUTE),
+            challenge_limit: RateLimit::new(ANSWERS_A_MINUTE),
         }))
     }
 }
@@ -343,7 +340,7 @@ impl Desk {
     /// # Errors
     /// `rate_limited` where the minute's are used up.
     pub fn take_service_budget(&self, service: &str) -> Result<(), Failure> {
-        self.service_budget
+        self.service_limit
             .take(service.to_owned(), self.tools.now())
     }
 }
@@ -361,6 +358,7 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .merge(backup_codes::routes())
         .merge(email::routes())
         .merge(totp::routes())
+        .merge(sessions::routes())
         .merge(trusted::routes())
         .merge(webauthn::routes())
 }

@@ -170,6 +170,12 @@ impl Deed<'_, '_> {
             return Ok(wrong(None));
         }
         let tally = lockout::miss(self.tx, self.person, factor.kind(), self.now)?;
+        self.locked = match tally.standing(self.now) {
+            Standing::Open => None,
+            Standing::Locked(_) => Some("factor.lock"),
+            // Beyond this one no answer is judged.
+            Standing::Disabled => Some("factor.disable"),
+        };
         let factor = Thing {
             kind: factor.kind(),
             name: None,
@@ -205,7 +211,13 @@ impl Deed<'_, '_> {
         if !factor.guessable() {
             return Ok(());
         }
-        let tally = lockout::miss_in_vain(self.tx, self.person, factor.kind(), self.now)?;
+        let tally = self.desk.tools.phantom_failures.record_failure(
+            self.tx,
+            self.person,
+            factor.kind(),
+            self.origin.request,
+            self.now,
+        )?;
         let factor = Thing {
             kind: factor.kind(),
             name: None,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::audit::{self, Actor, Event, Origin, Outcome};
+use crate::audit::{self, Actor, Event, Origin};
 use crate::base::{Failure, PersonKey, RequestId, Timestamp};
 use crate::mail::{Address, FactorsReset, Occasion};
 use crate::outbox;
@@ -57,18 +57,9 @@ pub fn reset(
     held::forget_all(tx, person)?;
     let notice = PendingNotice { at: now, addresses };
     tx.put(&person, &notice)?;
-    let line = Event {
-        at: now,
-        person,
-        actor: Actor::System,
-        action: RESET.to_owned(),
-        outcome: Outcome::Done,
-        reason: None,
-        factor: None,
-        device: None,
-        origin: Origin { request, ip: None },
-    };
-    audit::append(tx, &line)?;
+    let origin = Origin { request, ip: None };
+    let event = Event::done(now, person, Actor::System, RESET, origin);
+    audit::record_certain(tx, event)?;
     Ok(notice.addresses)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::audit::{self, Actor, Event, Origin, Outcome};
+use crate::audit::{self, Actor, Event, Origin};
 use crate::base::{Failure, PersonKey, RequestId, Timestamp};
 use crate::mail::{BackupCodesVoid, Occasion};
 use crate::people::Wish;
@@ -47,18 +47,9 @@ pub(super) async fn write_down(
         let some = some.to_vec();
         let written = store.write(move |tx| {
             some.iter().try_for_each(|person| {
-                let line = Event {
-                    at,
-                    person: *person,
-                    actor: Actor::System,
-                    action: action.to_owned(),
-                    outcome: Outcome::Done,
-                    reason: None,
-                    factor: None,
-                    device: None,
-                    origin: Origin { request, ip: None },
-                };
-                audit::append(tx, &line)
+                let origin = Origin { request, ip: None };
+                let event = Event::done(at, *person, Actor::System, action, origin);
+                audit::record_certain(tx, event)
             })
         });
         written.await?;

@@ -132,8 +132,16 @@ impl Deed<'_, '_> {
             return refuse(Failure::internal("an answer by a factor that is not there"));
         };
         self.proved_with = Some(kind);
+        let active = factor.is_active(self.tx, self.person)?;
         if factor.guessable() {
-            let standing = lockout::standing(self.tx, self.person, kind, self.now)?;
+            let standing = match active {
+                true => lockout::standing(self.tx, self.person, kind, self.now)?,
+                false => {
+                    let phantoms = &desk.tools.phantom_failures;
+                    let tally = phantoms.tally(self.tx, self.person, kind)?;
+                    tally.standing(self.now)
+                }
+            };
             self.admit(standing)?;
         }
         let accepted = match factor.stands_alone() {
@@ -145,7 +153,6 @@ impl Deed<'_, '_> {
                     .accepted
             }
         };
-        let active = factor.is_active(self.tx, self.person)?;
         if !accepted || !active {
             factor.pretend(&desk.tools, answer, self.now);
             match active {

@@ -15,6 +15,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::audit;
 use crate::copies::Schedule;
 use crate::factor::Desk;
 use crate::mail::Mailer;
@@ -59,6 +60,8 @@ pub(super) struct Checks {
     issuer_keys: Condition,
     /// Whether the time can be right.
     clock: Condition,
+    /// Whether there is room for the histories of users; `degraded` at the worst.
+    history: Condition,
     /// Whether letters leave; `degraded` at the worst. Absent where no mail server is set.
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,11 +90,19 @@ pub(super) fn parts(tools: &Services) -> Vec<(&'static str, bool)> {
         ("issuer_keys", tools.verifier.health().is_ok()),
         ("clock", tools.timekeeper.health().is_ok()),
     ];
+    parts.push(("history", filled(tools).is_none()));
     let mail = tools.mailer.as_ref().map(Mailer::health);
     parts.extend(mail.map(|health| ("mail", health.is_ok())));
     let backups = tools.copies.as_ref().map(Schedule::trouble);
     parts.extend(backups.map(|trouble| ("backups", trouble.is_none())));
     parts
+}
+
+/// How many percent of the room for histories are used up, if that is nearly all. A store that cannot be read says so
+/// elsewhere.
+fn filled(tools: &Services) -> Option<u64> {
+    let used = tools.store.read(audit::size).unwrap_or_default();
+    tools.audit_limits.nearly_full(used)
 }
 
 async fn healthz() -> Response {
@@ -135,6 +146,13 @@ pub(super) async fn readyz(State(desk): State<Arc<Desk>>) -> Response {
         said(&why.clone(), (why, hint))
     });
     let clock = seen.part("clock", Condition::Failing, clock);
+    let history = filled(tools).map_or(Ok(()), |percent| {
+        let words = format!("the histories of users have filled {percent} % of their room");
+        let hint =
+            "raise --audit-max-mib; once it is full, the oldest records go before their time";
+        Err(said(&words.clone(), (words, hint)))
+    });
+    let history = seen.part("history", Condition::Degraded, history);
     let mail = tools.mailer.as_ref().map(Mailer::health).map(|health| {
         let health = health.map_err(|trouble| {
             let words = format!(
@@ -164,6 +182,7 @@ pub(super) async fn readyz(State(desk): State<Arc<Desk>>) -> Response {
         storage,
         issuer_keys,
         clock,
+        history,
         mail,
         backups,
     };

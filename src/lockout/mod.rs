@@ -5,9 +5,11 @@
 //! answer. It knows nothing of sessions or challenges, so that opening a new
 //! one buys no further guesses.
 
+mod phantom;
 mod record;
 mod rule;
 mod service;
 
+pub use phantom::{MOST_STORED_PHANTOMS, PhantomFailures};
 pub use rule::{DISABLING_MISSES, FIRST_WAIT, FREE_MISSES, LONGEST_WAIT, Standing, Tally};
-pub use service::{clear, clear_all, heal, miss, miss_in_vain, standing, tallies};
+pub use service::{clear, clear_all, heal, miss, standing, tallies};

@@ -19,9 +19,9 @@ pub const FREE_MISSES: u32 = 5;
 pub const FIRST_WAIT: u64 = 30;
 /// Seconds that a miss costs at the most.
 pub const LONGEST_WAIT: u64 = 3600;
-/// Seconds of silence after which misses of what is not there are forgotten: a year. Forgotten sooner, they
-/// would tell whoever comes back after that while that there was nothing to guess.
-pub const IN_VAIN_KEPT: u64 = 365 * 86_400;
+/// Days of silence after which failures with what does not exist are forgotten, at least: a year. Forgotten sooner,
+/// they would tell whoever comes back after that while that there was nothing to guess.
+pub const PHANTOM_DAYS: u64 = 365;
 /// Misses in a row that disable the factor until it is brought back.
 pub const DISABLING_MISSES: u32 = 100;
 

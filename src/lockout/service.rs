@@ -1,11 +1,10 @@
 use crate::base::{Failure, PersonKey, Timestamp};
 use crate::store::{Order, Read, Scan, Store, Tx};
 
-use super::rule::{IN_VAIN_KEPT, Standing, Tally};
+use super::phantom;
+use super::record::PhantomTally;
+use super::rule::{Standing, Tally};
 
-/// Until when the misses of a factor are kept. It is a moment like any other, since a row that expires takes
-/// longer to write than one that does not, and that would tell which misses are in vain.
-const NEVER: Timestamp = Timestamp::MAX;
 /// More kinds of factors than there are.
 const MOST_KINDS: usize = 64;
 
@@ -33,34 +32,9 @@ pub fn miss(
     kind: &str,
     now: Timestamp,
 ) -> Result<Tally, Failure> {
-    missed(tx, person, kind, now, NEVER)
-}
-
-/// Counts a wrong answer where there is no factor that could have been right. Whoever guesses shall meet the
-/// same waits, so that these do not tell who has one; the tally is forgotten after a year of silence, as are the
-/// lines of the audit that the guesses left. Never for a factor that is there: its misses are not forgotten.
-///
-/// # Errors
-/// Those of the store.
-pub fn miss_in_vain(
-    tx: &mut Tx<'_>,
-    person: PersonKey,
-    kind: &str,
-    now: Timestamp,
-) -> Result<Tally, Failure> {
-    missed(tx, person, kind, now, now.plus(IN_VAIN_KEPT))
-}
-
-fn missed(
-    tx: &mut Tx<'_>,
-    person: PersonKey,
-    kind: &str,
-    now: Timestamp,
-    until: Timestamp,
-) -> Result<Tally, Failure> {
     let key = (person, kind.to_owned());
     let tally = tx.get::<Tally>(&key)?.unwrap_or_default().missed(now);
-    tx.put_until(&key, &tally, until)?;
+    tx.put(&key, &tally)?;
     Ok(tally)
 }
 
@@ -107,24 +81,24 @@ pub fn clear_all(tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
 }
 
 /// In a store that was brought back from a copy, tallies are as strict as those of the store whose place it takes.
-/// Where these are not known, whoever had missed has no free misses left.
+/// Where these are not known, whoever had missed has no free misses left. Phantoms fare like the others.
 ///
 /// # Errors
 /// Those of the stores.
-pub async fn heal(store: &Store, replaced: Option<Store>) -> Result<(), Failure> {
-    let known = replaced.is_some();
-    store
-        .each::<Tally, (), _>(move |tx, key, tally| {
-            if !known {
-                tx.put_until(key, &tally.without_grace(), NEVER)?;
-            }
-            Ok(None)
-        })
-        .await?;
+pub async fn heal(store: &Store, replaced: Option<Store>, now: Timestamp) -> Result<(), Failure> {
     let Some(replaced) = replaced else {
-        return Ok(());
+        store
+            .each::<Tally, (), _>(move |tx, key, tally| {
+                tx.put(key, &tally.without_grace())?;
+                Ok(None)
+            })
+            .await?;
+        let strict = move |tx: &mut Tx<'_>, key: &(PersonKey, String), phantom: PhantomTally| {
+            phantom::put(tx, key, phantom.0.without_grace(), now)?;
+            Ok(None)
+        };
+        return store.each::<PhantomTally, (), _>(strict).await.map(drop);
     };
-    let store = store.clone();
     let later = replaced
         .each::<Tally, _, _>(move |_, key, tally| Ok(Some((key.clone(), tally))))
         .await?;
@@ -132,7 +106,18 @@ pub async fn heal(store: &Store, replaced: Option<Store>) -> Result<(), Failure>
         store
             .write(move |tx| {
                 let own = tx.get::<Tally>(&key)?.unwrap_or_default();
-                tx.put_until(&key, &own.or(tally), NEVER)
+                tx.put(&key, &own.or(tally))
+            })
+            .await?;
+    }
+    let later = replaced
+        .each::<PhantomTally, _, _>(move |_, key, phantom| Ok(Some((key.clone(), phantom.0))))
+        .await?;
+    for (key, tally) in later {
+        store
+            .write(move |tx| {
+                let own = tx.get::<PhantomTally>(&key)?.unwrap_or_default().0;
+                phantom::put(tx, &key, own.or(tally), now)
             })
             .await?;
     }

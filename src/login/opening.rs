@@ -68,9 +68,11 @@ pub async fn open(
             (Acquaintance::Barred, _) | (Acquaintance::Unknown, Unknown::Deny) => Decision::Deny,
             (Acquaintance::Unknown, Unknown::Enroll) => Decision::Enroll,
             (Acquaintance::Known, _) | (Acquaintance::Unknown, Unknown::Allow) => {
+                let is_met = asking.whom.acquaintance == Acquaintance::Known;
                 let grace = required
                     && !methods.any
-                    && policy::grace_until(deed.tx, deed.person, &policy, deed.now)?.is_some();
+                    && policy::grace_until(deed.tx, deed.person, is_met, &policy, deed.now)?
+                        .is_some();
                 rule::decide(&methods, required, grace)
             }
         };

@@ -37,3 +37,14 @@ impl Record for Asked {
     type Key = PersonKey;
     const TABLE: &'static str = "asked";
 }
+
+/// The same of a user whom the server has never met, of whom there may be any number.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub struct AskedUnmet {
+    pub since: Timestamp,
+}
+
+impl Record for AskedUnmet {
+    type Key = PersonKey;
+    const TABLE: &'static str = "asked unmet";
+}

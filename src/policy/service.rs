@@ -1,4 +1,4 @@
-use super::record::{Asked, Counted, ONLY, Overrides};
+use super::record::{Asked, AskedUnmet, Counted, ONLY, Overrides};
 use super::rule::{Policy, Source};
 use super::words::{KINDS, Key, Misfit};
 use crate::base::{Code, Failure, Kind, PersonKey, Timestamp};
@@ -16,6 +16,11 @@ pub const OPERATORS_SHUT_OUT: Code = Code {
     kind: Kind::Conflict,
     title: "Every operator would be shut out",
 };
+/// Users whom the server has not met, and whose grace is kept at most.
+pub const MOST_UNMET: u64 = 10_000;
+/// Seconds that the beginning of their grace is kept: 400 days, so that it does not begin again.
+const UNMET_KEPT: u64 = 400 * 86_400;
+
 /// The codes of this room. They answer orders on the machine itself, and no request.
 pub const CODES: &[Code] = &[POLICY_MISFIT, OPERATORS_SHUT_OUT];
 
@@ -139,27 +144,43 @@ impl Counted {
 /// Asks a person for the factor that they do not have: notes the first time, and gives the end of their grace
 /// while it runs. `None` where there is none, or it is over: they are to set up a factor now.
 ///
+/// Of users whom the server has not met (`is_met`) there are at most [`MOST_UNMET`] who have a grace.
+///
 /// # Errors
 /// Those of the store.
 pub fn grace_until(
     tx: &mut Tx<'_>,
     person: PersonKey,
+    is_met: bool,
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Failure> {
     if policy.grace_days == 0 {
         return Ok(None);
     }
-    let asked = tx.get::<Asked>(&person)?;
     // A moment that the clock has not reached is from before it stepped back, and must not make the grace longer.
-    let since = match asked.filter(|asked| asked.since <= now) {
-        Some(asked) => asked.since,
-        None => {
+    let since = match asked_since(tx, person)?.filter(|since| *since <= now) {
+        Some(since) => since,
+        None if is_met => {
             tx.put(&person, &Asked { since: now })?;
             now
         }
+        None if tx.count::<AskedUnmet>()? < MOST_UNMET => {
+            let until = now.plus(UNMET_KEPT);
+            tx.put_until(&person, &AskedUnmet { since: now }, until)?;
+            now
+        }
+        None => return Ok(None),
     };
     Ok(policy.grace_of(since, now))
+}
+
+fn asked_since(read: &dyn Read, person: PersonKey) -> Result<Option<Timestamp>, Failure> {
+    if let Some(asked) = read.get::<Asked>(&person)? {
+        return Ok(Some(asked.since));
+    }
+    let asked = read.get::<AskedUnmet>(&person)?;
+    Ok(asked.map(|asked| asked.since))
 }
 
 /// The end of the grace that runs for a person; `None` where none runs, also where they have not been asked yet.
@@ -172,6 +193,6 @@ pub fn grace(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Failure> {
-    let asked = read.get::<Asked>(&person)?;
-    Ok(asked.and_then(|asked| policy.grace_of(asked.since.min(now), now)))
+    let since = asked_since(read, person)?;
+    Ok(since.and_then(|since| policy.grace_of(since.min(now), now)))
 }

@@ -1,6 +1,7 @@
 //! Of whom what is required, and which words say it.
 
 use super::rule::DAY;
+use super::service::MOST_UNMET;
 use super::*;
 use crate::base::{Failure, PersonKey, Timestamp};
 use crate::store::Read;
@@ -306,7 +307,7 @@ async fn grace_runs_from_the_first_time_and_not_from_the_last() {
         async move {
             let seen = store.read(|read| grace(read, person, &days, now)).unwrap();
             let given = store
-                .write(move |tx| grace_until(tx, person, &days, now))
+                .write(move |tx| grace_until(tx, person, true, &days, now))
                 .await
                 .unwrap();
             (seen, given)
@@ -332,6 +333,35 @@ async fn grace_runs_from_the_first_time_and_not_from_the_last() {
     let end = Some(back.plus(2 * DAY));
     assert_eq!(ask(bob, days("2"), back).await, (end, end));
     assert_eq!(ask(bob, days("2"), back.plus(2 * DAY)).await, (None, None));
+}
+
+#[tokio::test]
+async fn however_many_names_are_asked_about_ten_thousand_users_that_no_one_met_have_a_grace() {
+    let store = TestStore::create();
+    let now = Timestamp::from_unix(1_800_000_000);
+    let user = |number: u64| PersonKey([number.to_be_bytes(), [0; 8]].concat().try_into().unwrap());
+    let ask = |numbers: std::ops::Range<u64>, is_met: bool| {
+        let days = policy(&[(Key::GraceDays, &["2"])]);
+        store.write(move |tx| {
+            let mut graces = Vec::new();
+            for number in numbers.clone() {
+                graces.push(grace_until(tx, user(number), is_met, &days, now)?);
+            }
+            Ok(graces)
+        })
+    };
+    let end = Some(now.plus(2 * DAY));
+    for first in (0..MOST_UNMET).step_by(1_000) {
+        let graces = ask(first..first + 1_000, false).await.unwrap();
+        assert!(graces.iter().all(|grace| *grace == end));
+    }
+    let beyond = MOST_UNMET + 1;
+    assert_eq!(ask(beyond..beyond + 1, false).await.unwrap(), [None]);
+    assert_eq!(ask(7..8, false).await.unwrap(), [end]);
+    // No one takes a place from a user whom the server has met.
+    assert_eq!(ask(beyond..beyond + 1, true).await.unwrap(), [end]);
+    store.sweep(now.plus(401 * DAY)).await.unwrap();
+    assert_eq!(ask(beyond + 1..beyond + 2, false).await.unwrap(), [end]);
 }
 
 #[tokio::test]

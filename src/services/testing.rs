@@ -4,8 +4,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::Services;
+use crate::audit::AuditLimits;
 use crate::auth::{IssuerSettings, KeySource, Outbound, Verifier};
-use crate::base::{OsEntropy, Secret, TestClock};
+use crate::base::{OsEntropy, RateLimit, Secret, TestClock};
 use crate::clients::Doorkeeper;
 use crate::metrics::Metrics;
 use crate::session::{Sessions, Way};
@@ -84,6 +85,9 @@ impl TestContextBuilder {
             policy: Arc::default(),
             factor_change_proof: Default::default(),
             recent_auth: None,
+            audit_limits: AuditLimits::default(),
+            account_limit: Arc::new(RateLimit::new(60)),
+            phantom_failures: Arc::default(),
             email_resend_after: 60,
             origin: "https://mfa.example.com".into(),
             service_name: "Example".into(),

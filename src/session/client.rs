@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::pending;
+use super::pending::Begun;
 use super::rule::{Handle, challenge};
 use crate::auth::Provider;
 use crate::base::Secret;
@@ -52,7 +52,7 @@ impl Client {
     }
 
     /// Where a browser goes to sign in.
-    pub(super) fn departure(&self, provider: &Provider, new: &pending::New, state: &Handle) -> Url {
+    pub(super) fn departure(&self, provider: &Provider, begun: &Begun, state: &Handle) -> Url {
         let mut url = provider.authorization_endpoint.clone();
         let scope = match provider.offline_access {
             true => "openid email profile offline_access",
@@ -65,8 +65,8 @@ impl Client {
             .append_pair("redirect_uri", &self.redirect_uri())
             .append_pair("scope", scope)
             .append_pair("state", state.text().expose())
-            .append_pair("nonce", &new.nonce)
-            .append_pair("code_challenge", &challenge(&new.verifier))
+            .append_pair("nonce", &begun.nonce)
+            .append_pair("code_challenge", &challenge(&begun.verifier))
             .append_pair("code_challenge_method", "S256");
         if let Some(audience) = &self.audience {
             query.append_pair("audience", audience);
@@ -74,7 +74,7 @@ impl Client {
         if let Some(resource) = self.resource() {
             query.append_pair("resource", resource);
         }
-        if new.fresh {
+        if begun.fresh {
             query
                 .append_pair("prompt", "login")
                 .append_pair("max_age", "0");

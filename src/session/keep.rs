@@ -1,9 +1,13 @@
 //! The rows of sessions: how long they live, and how many a person has.
 
+use std::cmp::Reverse;
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
+use super::proof::SessionId;
 use super::record::{Kept, OfPerson};
-use crate::base::{Failure, PersonKey, Timestamp};
+use crate::base::{Failure, PersonKey, PublicSessionId, Timestamp};
 use crate::crypto::CodeHash;
 use crate::store::{Order, Read, Record, Scan, Tx};
 
@@ -87,7 +91,7 @@ fn make_room(tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A live session of the settings page.
+/// When a session of the settings page was used, and when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveSession {
     /// When the user signed in.
@@ -98,7 +102,56 @@ pub struct LiveSession {
     pub expires_at: Timestamp,
 }
 
-/// Returns the sessions of `person` that are live at `now`.
+/// A live session of the settings page, as its user sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedSession {
+    /// Names it: the beginning of the hash under which the store finds it, which does not lead back to the cookie.
+    pub id: PublicSessionId,
+    /// When it was used, and when it ends.
+    pub live: LiveSession,
+    /// What the browser called itself when it signed in.
+    pub user_agent: Option<String>,
+    /// The address from which it signed in.
+    pub ip: Option<IpAddr>,
+}
+
+/// How a session is named that stands at `key`.
+pub(super) fn public_id(key: &[u8]) -> Option<PublicSessionId> {
+    let first = key.first_chunk::<16>()?;
+    Some(PublicSessionId::from_bytes(*first))
+}
+
+/// Returns the sessions of `person` that are live at `now`, the newest first.
+///
+/// # Errors
+/// Those of the store.
+pub fn list(
+    read: &dyn Read,
+    person: PersonKey,
+    now: Timestamp,
+) -> Result<Vec<ListedSession>, Failure> {
+    let mut sessions = Vec::new();
+    for ((_, key), _) in of_person(read, person)? {
+        let kept = read.get::<Kept>(&key)?.filter(|kept| now < kept.end());
+        let (Some(kept), Some(id)) = (kept, public_id(&key)) else {
+            continue;
+        };
+        sessions.push(ListedSession {
+            id,
+            live: LiveSession {
+                created_at: kept.created_at,
+                used_at: kept.used_at,
+                expires_at: kept.end(),
+            },
+            user_agent: kept.user_agent.clone(),
+            ip: kept.ip,
+        });
+    }
+    sessions.sort_by_key(|session| Reverse((session.live.created_at, session.id)));
+    Ok(sessions)
+}
+
+/// Returns when the live sessions of `person` were used, in the order of [`list`].
 ///
 /// # Errors
 /// Those of the store.
@@ -107,17 +160,30 @@ pub fn live(
     person: PersonKey,
     now: Timestamp,
 ) -> Result<Vec<LiveSession>, Failure> {
-    let mut sessions = Vec::new();
-    for ((_, id), _) in of_person(read, person)? {
-        if let Some(kept) = read.get::<Kept>(&id)?.filter(|kept| now < kept.end()) {
-            sessions.push(LiveSession {
-                created_at: kept.created_at,
-                used_at: kept.used_at,
-                expires_at: kept.end(),
-            });
+    let sessions = list(read, person, now)?.into_iter();
+    Ok(sessions.map(|session| session.live).collect())
+}
+
+/// Ends the session of `person` that is named so. False if they have no such session that is live at `now`.
+///
+/// # Errors
+/// Those of the store.
+pub fn end_one(
+    tx: &mut Tx<'_>,
+    person: PersonKey,
+    id: PublicSessionId,
+    now: Timestamp,
+) -> Result<bool, Failure> {
+    let mut was_live = false;
+    for (at, _) in of_person(tx, person)? {
+        if public_id(&at.1) == Some(id) {
+            let kept = tx.get::<Kept>(&at.1)?;
+            was_live |= kept.is_some_and(|kept| now < kept.end());
+            tx.delete::<Kept>(&at.1);
+            tx.delete::<OfPerson>(&at);
         }
     }
-    Ok(sessions)
+    Ok(was_live)
 }
 
 /// Ends every session of `person` with the transaction.
@@ -125,8 +191,22 @@ pub fn live(
 /// # Errors
 /// Those of the store.
 pub fn end_all(tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
+    end_others(tx, person, None)
+}
+
+/// Ends the sessions of `person` with the transaction, except for `except`: a renewal that is under way brings none back.
+///
+/// # Errors
+/// Those of the store.
+pub fn end_others(
+    tx: &mut Tx<'_>,
+    person: PersonKey,
+    except: Option<SessionId>,
+) -> Result<(), Failure> {
+    let except = except.map(|session| key(&session.0));
     loop {
-        let rows = of_person(tx, person)?;
+        let mut rows = of_person(tx, person)?;
+        rows.retain(|(at, _)| Some(&at.1) != except.as_ref());
         for (at, _) in &rows {
             tx.delete::<Kept>(&at.1);
             tx.delete::<OfPerson>(at);

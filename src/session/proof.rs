@@ -3,7 +3,7 @@
 
 use super::keep;
 use super::record::Kept;
-use crate::base::{Failure, PersonKey, Timestamp};
+use crate::base::{Failure, PersonKey, PublicSessionId, Timestamp};
 use crate::crypto::CodeHash;
 use crate::store::{Read, Tx};
 
@@ -13,6 +13,13 @@ pub const PROOF_SECONDS: u64 = 10 * 60;
 /// A session, as the store knows it. Only the server learns it: a browser shows what it is the keyed hash of.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SessionId(pub(super) CodeHash);
+
+impl SessionId {
+    /// How its user sees it.
+    pub fn public(&self) -> Option<PublicSessionId> {
+        keep::public_id(self.0.as_bytes())
+    }
+}
 
 impl std::fmt::Debug for SessionId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -29,6 +36,19 @@ fn live(
 ) -> Result<Option<Kept>, Failure> {
     let kept = keep::read(read, &session.0, now)?;
     Ok(kept.filter(|kept| kept.person == person))
+}
+
+/// Whether the session is live, and that person's.
+///
+/// # Errors
+/// Those of the store.
+pub fn is_live(
+    read: &dyn Read,
+    session: SessionId,
+    person: PersonKey,
+    now: Timestamp,
+) -> Result<bool, Failure> {
+    Ok(live(read, session, person, now)?.is_some())
 }
 
 /// A second factor that the user of a session proved in it.

@@ -1,55 +1,11 @@
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 use crate::base::{PersonKey, Timestamp};
-use crate::crypto::CodeHash;
 use crate::store::Record;
 use crate::words::Language;
-
-/// A sign-in that is under way.
-#[derive(Serialize, Deserialize)]
-pub struct Begun {
-    /// Its turn among all.
-    pub turn: u64,
-    /// The hash of what the issuer gives back.
-    pub state: CodeHash,
-    pub nonce: String,
-    /// Of PKCE (RFC 7636 section 4.1).
-    pub verifier: String,
-    /// A path of this origin.
-    pub return_to: String,
-    /// Whether the issuer was to ask anew who it is.
-    pub fresh: bool,
-    pub begun_at: Timestamp,
-}
-
-impl Drop for Begun {
-    fn drop(&mut self) {
-        self.verifier.zeroize();
-    }
-}
-
-/// What one browser has begun, the oldest first; found by the hash of its cookie.
-#[derive(Default, Serialize, Deserialize)]
-pub struct Browser {
-    pub begun: Vec<Begun>,
-}
-
-impl Record for Browser {
-    type Key = Vec<u8>;
-    const TABLE: &'static str = "sign-ins";
-}
-
-/// Whose sign-in the n-th is, so that the oldest of all can make room.
-#[derive(Serialize, Deserialize)]
-pub struct Turn {
-    pub browser: CodeHash,
-}
-
-impl Record for Turn {
-    type Key = u64;
-    const TABLE: &'static str = "sign-in turns";
-}
 
 /// A session; found by the hash of its cookie. The row is sealed, so the tokens are fields of it.
 #[derive(Clone, Serialize, Deserialize)]
@@ -78,6 +34,12 @@ pub struct Kept {
     /// The kind of that factor.
     #[serde(default)]
     pub verified_with: Option<String>,
+    /// What the browser called itself when it signed in, fit to be shown.
+    #[serde(default)]
+    pub user_agent: Option<String>,
+    /// The address from which it signed in.
+    #[serde(default)]
+    pub ip: Option<IpAddr>,
 }
 
 impl Drop for Kept {

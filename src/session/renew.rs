@@ -48,7 +48,8 @@ fn sign_in_of(
     }
 }
 
-fn signed_out() -> Failure {
+/// The refusal of a request whose session has ended.
+pub fn signed_out() -> Failure {
     Failure::new(UNAUTHENTICATED, "You are signed out. Sign in again.")
 }
 

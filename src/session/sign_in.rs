@@ -1,23 +1,27 @@
 //! The way to the issuer and back.
 
+use std::net::IpAddr;
+
 use url::Url;
 
 use super::client::Client;
 use super::exchange::{self, NoTokens, Tokens};
 use super::keep;
-use super::pending;
-use super::record::{Begun, Kept};
+use super::pending::{self, Begun, CookiePlace};
+use super::record::Kept;
 use super::rule::{HOME, Handle, Returned, error_word, return_path};
 use super::service::{RETRY_AFTER, SESSION, SIGN_IN_FAILED, Sessions};
 use crate::auth::{self, Expected, LEEWAY, Person, Provider, SignedIn};
-use crate::base::{Failure, Kind, Secret, Timestamp};
+use crate::base::{Failure, Kind, Secret, Timestamp, display_text};
 use crate::words::{self, Language};
 
 /// The member of a failed sign-in that names the words for why.
 pub const SENTENCE: &str = "sentence";
 
-/// What is kept of the browser's word while it signs in, and of its sign-in's.
-const BROWSER: &str = "sign-in browser";
+/// The most characters of what a browser calls itself.
+const LONGEST_USER_AGENT: usize = 256;
+
+/// What is kept of the word that goes to the issuer and comes back.
 const STATE: &str = "sign-in state";
 
 /// A browser on its way to the issuer.
@@ -25,7 +29,18 @@ pub struct Departure {
     /// Where it goes.
     pub url: Url,
     /// What it takes along, and must bring back.
-    pub browser: Secret<String>,
+    pub cookie: Secret<String>,
+    /// Which of its cookies that is.
+    pub place: CookiePlace,
+}
+
+/// Where a user signs in from. It is shown to them, and decides nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SignInOrigin<'a> {
+    /// The browser's address.
+    pub ip: Option<IpAddr>,
+    /// What it calls itself.
+    pub user_agent: Option<&'a str>,
 }
 
 /// A browser that is back, with a session.
@@ -35,8 +50,8 @@ pub struct Arrival {
     pub session: Secret<String>,
     /// The path that it goes on to.
     pub return_to: String,
-    /// Whether it has no other sign-in under way.
-    pub last: bool,
+    /// The cookie that it needs no longer.
+    pub place: CookiePlace,
 }
 
 /// A browser that is back, without.
@@ -46,6 +61,8 @@ pub struct Unfinished {
     pub failure: Failure,
     /// The path that it would have gone on to.
     pub return_to: String,
+    /// The cookie of the sign-in, if it was one of this browser's: it needs that no longer.
+    pub place: Option<CookiePlace>,
 }
 
 /// A sign-in that did not succeed, for the reason that `words` holds under `key`.
@@ -54,94 +71,78 @@ fn failed(key: &'static str) -> Failure {
 }
 
 impl Sessions {
-    /// Begins a sign-in, for the browser that shows `shown`, and sends it to the issuer; `fresh` has that ask
-    /// anew who it is. It shall end at the path `return_to`, where that is one ([`return_path`]).
+    /// Begins a sign-in, for the browser that shows the cookies `shown`, and sends it to the issuer; `fresh` has that ask
+    /// again who it is. It ends at the path `return_to`, if that is one ([`return_path`]). Nothing is stored.
     ///
     /// # Errors
-    /// `not_found` where nobody signs in here; `unavailable` where the issuer or the store does not answer.
+    /// `not_found` where nobody signs in here; `unavailable` where the issuer does not answer.
     pub async fn begin(
         &self,
-        shown: Option<&str>,
+        shown: &[(CookiePlace, &str)],
         return_to: Option<&str>,
         fresh: bool,
         now: Timestamp,
     ) -> Result<Departure, Failure> {
         let client = self.client()?;
         let provider = self.verifier.provider(&client.issuer).await?;
-        let entropy = &*self.entropy;
+        let (entropy, keys) = (&*self.entropy, self.store.sealer());
         let state = Handle::draw(entropy)?;
-        let new = pending::New {
+        let (place, number) = pending::place(keys, entropy, client, shown, now)?;
+        let begun = Begun {
+            number,
             state: self.hash(&state, STATE),
             nonce: Handle::draw(entropy)?.text().expose().clone(),
             verifier: Handle::draw(entropy)?.text().expose().clone(),
             return_to: return_path(return_to.unwrap_or(HOME)).to_owned(),
             fresh,
+            begun_at: now,
         };
-        let url = client.departure(&provider, &new, &state);
-        let known = shown.and_then(Handle::read);
-        let spare = Handle::draw(entropy)?;
-        let known_hash = known.as_ref().map(|handle| self.hash(handle, BROWSER));
-        let spare_hash = self.hash(&spare, BROWSER);
-        let was_known = self
-            .store
-            .write(move |tx| pending::begin(tx, known_hash.as_ref(), &spare_hash, &new, now))
-            .await?;
-        let browser = known.filter(|_| was_known).unwrap_or(spare);
         Ok(Departure {
-            url,
-            browser: browser.text().clone(),
+            url: client.departure(&provider, &begun, &state),
+            cookie: pending::seal(keys, entropy, client, &begun)?,
+            place,
         })
     }
 
-    /// Ends a sign-in: the browser that shows `shown` is back from the issuer with `query`. Where it had the
+    /// Ends a sign-in: the browser that shows the cookies `shown` is back from the issuer with `query`. If it had the
     /// session `former`, that ends: nobody shall be signed in by a word that somebody else put there.
     ///
     /// # Errors
     /// [`Unfinished`]; its sentence is for the person.
     pub async fn finish(
         &self,
-        shown: Option<&str>,
+        shown: &[(CookiePlace, &str)],
         query: &str,
         former: Option<&str>,
+        origin: SignInOrigin<'_>,
         now: Timestamp,
     ) -> Result<Arrival, Unfinished> {
         let nowhere = |failure| Unfinished {
             failure,
             return_to: HOME.to_owned(),
+            place: None,
         };
         let client = self.client().map_err(nowhere)?;
         let returned = Returned::read(query).unwrap_or_default();
-        let (begun, others) = self.take(shown, &returned, now).await.map_err(nowhere)?;
-        match self.arrive(client, &begun, returned, former, now).await {
+        let state = returned.state.as_deref().and_then(Handle::read);
+        let found = state.and_then(|state| {
+            let state = self.hash(&state, STATE);
+            pending::find(self.store.sealer(), client, shown, &state, now)
+        });
+        let (place, begun) = found.ok_or_else(|| nowhere(failed("sign_in.over")))?;
+        let arrived = self.arrive(client, &begun, returned, former, origin, now);
+        match arrived.await {
             Ok(session) => Ok(Arrival {
                 session: session.text().clone(),
                 return_to: begun.return_to.clone(),
-                last: !others,
+                place,
             }),
             Err(failure) => Err(Unfinished {
                 failure,
                 return_to: begun.return_to.clone(),
+                place: Some(place),
             }),
         }
-    }
-
-    /// The sign-in that this browser began with the state that came back. It is used up.
-    async fn take(
-        &self,
-        shown: Option<&str>,
-        returned: &Returned,
-        now: Timestamp,
-    ) -> Result<(Begun, bool), Failure> {
-        let unknown = || failed("sign_in.over");
-        let browser = shown.and_then(Handle::read).ok_or_else(unknown)?;
-        let state = returned.state.as_deref().and_then(Handle::read);
-        let state = self.hash(&state.ok_or_else(unknown)?, STATE);
-        let browser = self.hash(&browser, BROWSER);
-        let taken = self
-            .store
-            .write(move |tx| pending::take(tx, &browser, &state, now))
-            .await?;
-        taken.ok_or_else(unknown)
     }
 
     async fn arrive(
@@ -150,6 +151,7 @@ impl Sessions {
         begun: &Begun,
         returned: Returned,
         former: Option<&str>,
+        origin: SignInOrigin<'_>,
         now: Timestamp,
     ) -> Result<Handle, Failure> {
         let provider = self.verifier.provider(&client.issuer).await?;
@@ -180,6 +182,10 @@ impl Sessions {
             // The sign-in is the issuer's word: only what is proved here counts.
             verified_at: None,
             verified_with: None,
+            user_agent: origin
+                .user_agent
+                .and_then(|text| display_text(text, LONGEST_USER_AGENT)),
+            ip: origin.ip,
         };
         let session = Handle::draw(&*self.entropy)?;
         let id = self.hash(&session, SESSION);

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use redb::{
     Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
-    StorageError, Table, TableDefinition, TableError, TableHandle, WriteTransaction,
+    ReadableTableMetadata, StorageError, Table, TableDefinition, TableError, TableHandle,
+    WriteTransaction,
 };
 
 use super::tx::Order;
@@ -272,6 +273,8 @@ pub trait Tables {
     ) -> Result<Vec<(Bytes, Bytes)>, EngineError>;
     /// The largest key.
     fn last_key(&self, table: &str) -> Result<Option<Bytes>, EngineError>;
+    /// How many rows there are.
+    fn count(&self, table: &str) -> Result<u64, EngineError>;
     /// At most `limit` keys whose first eight bytes are a number up to `latest`.
     fn expired(&self, table: &str, latest: u64, limit: usize) -> Result<Vec<Bytes>, EngineError>;
     /// Puts or removes one value.
@@ -300,6 +303,10 @@ impl Tables for Batch<'_> {
                 .map_err(error)?
                 .map(|(key, _)| key.value().to_vec()))
         })
+    }
+
+    fn count(&self, table: &str) -> Result<u64, EngineError> {
+        self.with(table, |table| table.len().map_err(error))
     }
 
     fn expired(&self, table: &str, latest: u64, limit: usize) -> Result<Vec<Bytes>, EngineError> {

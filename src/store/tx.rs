@@ -261,6 +261,15 @@ impl<'a> Tx<'a> {
             .unwrap_or(0))
     }
 
+    /// How many rows the table has, without what this transaction has changed so far: for limits that may be
+    /// exceeded by a few.
+    ///
+    /// # Errors
+    /// As [`Read::row`].
+    pub fn count<R: Record>(&self) -> Result<u64, Failure> {
+        self.batch.count(R::TABLE).map_err(engine_failure)
+    }
+
     /// Removes up to `limit` rows whose time was up at `now`. True where more wait.
     pub(super) fn sweep(&mut self, now: Timestamp, limit: usize) -> Result<bool, Failure> {
         let due = self

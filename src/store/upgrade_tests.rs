@@ -82,6 +82,12 @@ const BREAKS_OFF: Step = Step {
     passes: &[break_off],
 };
 
+/// One step more than this program has.
+const QUIET: Step = Step {
+    says: "nothing is rewritten",
+    passes: &[],
+};
+
 /// A store of format 1 with two tallies in it.
 async fn old_store(folder: &Path) {
     store_of_today(folder).await;
@@ -125,8 +131,8 @@ async fn all_steps_are_taken_in_their_order_and_told_before() {
     old_store(folder.path()).await;
     let path = folder.path().join("mfad.redb");
     let before = std::fs::read(&path).unwrap();
-    let ladder = [SPLIT, DOUBLE];
-    let kept = folder.path().join("mfad.redb.before-format-3");
+    let ladder = [SPLIT, DOUBLE, QUIET];
+    let kept = folder.path().join("mfad.redb.before-format-4");
     let format = |from, says| Change::Format {
         from,
         to: from + 1,
@@ -139,7 +145,8 @@ async fn all_steps_are_taken_in_their_order_and_told_before() {
         [
             Change::Kept(kept.clone()),
             format(1, SPLIT.says),
-            format(2, DOUBLE.says)
+            format(2, DOUBLE.says),
+            format(3, QUIET.says)
         ]
     );
     assert_eq!(std::fs::read(&kept).unwrap(), before);
@@ -148,7 +155,7 @@ async fn all_steps_are_taken_in_their_order_and_told_before() {
     let (database, meta, sealer) = opened(folder.path());
     let is = climb(&database, meta.clone(), &ladder, &sealer, &OsEntropy).unwrap();
     assert_eq!(is, meta::read(&database).unwrap());
-    assert_eq!((is.format, &is.ring), (3, &meta.ring));
+    assert_eq!((is.format, &is.ring), (4, &meta.ring));
     // An older file in its place is noticed.
     assert!(is.known.unwrap().1 > meta.known.unwrap().1);
     let by_kind = |by_kind: [u64; 2]| Tallies {
@@ -163,7 +170,8 @@ async fn all_steps_are_taken_in_their_order_and_told_before() {
     assert_eq!(again, is);
     let middle = Meta { format: 2, ..is };
     let left = changes(&path, &middle, &ladder, None);
-    assert_eq!(left, [Change::Kept(kept), format(2, DOUBLE.says)]);
+    let steps = [format(2, DOUBLE.says), format(3, QUIET.says)];
+    assert_eq!(left, [&[Change::Kept(kept)], &steps[..]].concat());
     drop(database);
 
     // This program has no such steps, and leaves the file alone.
@@ -171,7 +179,7 @@ async fn all_steps_are_taken_in_their_order_and_told_before() {
     let refused = open_in(folder.path());
     match refused.err().unwrap() {
         OpenError::Newer { found, program, .. } => {
-            assert_eq!((found, program.as_deref()), (3, Some(PROGRAM)));
+            assert_eq!((found, program.as_deref()), (4, Some(PROGRAM)));
         }
         other => panic!("{other}"),
     }
@@ -182,7 +190,7 @@ async fn all_steps_are_taken_in_their_order_and_told_before() {
 async fn an_upgrade_that_breaks_off_leaves_the_old_format_whole() {
     let folder = tempfile::tempdir().unwrap();
     old_store(folder.path()).await;
-    let ladder = [SPLIT, BREAKS_OFF];
+    let ladder = [SPLIT, BREAKS_OFF, QUIET];
     let (database, meta, sealer) = opened(folder.path());
     climb(&database, meta.clone(), &ladder, &sealer, &OsEntropy).unwrap_err();
     assert_eq!(meta::read(&database).unwrap(), meta);
@@ -196,12 +204,12 @@ async fn an_upgrade_that_breaks_off_leaves_the_old_format_whole() {
     // Where the file cannot be kept as it was, nothing is begun.
     let path = folder.path().join("mfad.redb");
     let before = std::fs::read(&path).unwrap();
-    std::fs::create_dir(folder.path().join("mfad.redb.before-format-3")).unwrap();
+    std::fs::create_dir(folder.path().join("mfad.redb.before-format-4")).unwrap();
     let master = MasterKey::draw(&OsEntropy).unwrap();
     let refused = prepare(&path, &ladder, &master, &OsEntropy).unwrap_err();
     assert!(matches!(refused, OpenError::Io { .. }), "{refused}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
-    let unfinished = "mfad.redb.before-format-3.unfinished";
+    let unfinished = "mfad.redb.before-format-4.unfinished";
     assert!(!folder.path().join(unfinished).exists());
 
     let store = open_in(folder.path()).unwrap();

@@ -44,17 +44,26 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
         let services = Services::from_ref(state);
         let origin = origin(parts)?;
+        let cookie = session_cookie(parts, &services);
         let Resumed {
             person,
             token,
             session,
-        } = match session_cookie(parts, &services) {
+        } = match cookie {
             Some(shown) => {
                 from_own_page(&parts.method, &parts.headers, &services.origin)?;
                 services.sessions.resume(shown, services.now()).await?
             }
             None => by_token(parts, &services).await?,
         };
+        if !parts.method.is_safe() {
+            // Each has a share of its own, so that a thief cannot use up the owner's.
+            let credential = cookie.unwrap_or_else(|| token.expose());
+            let caller = services.keys().code_hash(&[b"caller"], credential);
+            services
+                .account_limit
+                .take(*caller.as_bytes(), services.now())?;
+        }
         let key = services.keys().person(&person.issuer, &person.subject);
         Ok(Me {
             person,

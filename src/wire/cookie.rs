@@ -5,27 +5,48 @@ use axum::http::{HeaderName, Method};
 
 use crate::auth::FORBIDDEN;
 use crate::base::{Failure, Secret};
+use crate::session::{CookiePlace, MOST_PENDING_OF_BROWSER};
 
 /// The cookie of a session. Its prefix has browsers take it from this very origin alone, and from nobody beside or
 /// below it (RFC 6265bis section 4.1.3.2).
 pub const SESSION_COOKIE: &str = "__Host-mfad_session";
 
-/// The cookie of a browser that is signing in.
-pub const SIGN_IN_COOKIE: &str = "__Host-mfad_sign_in";
+/// The cookies of a browser that is signing in, one for each sign-in that is under way.
+pub const SIGN_IN_COOKIES: [&str; MOST_PENDING_OF_BROWSER] = [
+    "__Host-mfad_sign_in_1",
+    "__Host-mfad_sign_in_2",
+    "__Host-mfad_sign_in_3",
+    "__Host-mfad_sign_in_4",
+    "__Host-mfad_sign_in_5",
+];
 
 /// What our own pages send with each request, and no form and no other origin's script can.
 const OWN_HEADER: &str = "x-mfad";
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The cookie of that name. `None` where it stands twice: one of the two is not ours.
-pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let mut found = headers
+/// The cookies that came with a request, by name and value.
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    headers
         .get_all(COOKIE)
         .iter()
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim_matches([' ', '\t']).split_once('='))
+}
+
+/// Returns what stands under each of [`SIGN_IN_COOKIES`], with its place there. A name may stand several times: another
+/// site of the domain can add one in old browsers, and the values say themselves whose they are.
+pub fn sign_in_cookies(headers: &HeaderMap) -> Vec<(CookiePlace, &str)> {
+    let place = |name| SIGN_IN_COOKIES.iter().position(|own| *own == name);
+    cookies(headers)
+        .filter_map(|(name, value)| Some((place(name)?, value)))
+        .collect()
+}
+
+/// The cookie of that name. `None` where it stands twice: one of the two is not ours.
+pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let mut found = cookies(headers)
         .filter(|(key, _)| *key == name)
         .map(|(_, value)| value);
     match (found.next(), found.next()) {
@@ -202,10 +223,10 @@ mod tests {
             "__Host-mfad_session=abc; Path=/; Secure; HttpOnly; SameSite=Lax"
         );
         assert!(set.is_sensitive());
-        let set = set_cookie(SIGN_IN_COOKIE, &value, Some(600)).unwrap();
+        let set = set_cookie(SIGN_IN_COOKIES[0], &value, Some(600)).unwrap();
         assert_eq!(
             set.to_str().unwrap(),
-            "__Host-mfad_sign_in=abc; Path=/; Max-Age=600; Secure; HttpOnly; SameSite=Lax"
+            "__Host-mfad_sign_in_1=abc; Path=/; Max-Age=600; Secure; HttpOnly; SameSite=Lax"
         );
         let clear = clear_cookie(SESSION_COOKIE).unwrap();
         assert_eq!(

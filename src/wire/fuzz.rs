@@ -220,7 +220,7 @@ fn fuzz_cookies() {
     let name = select(
         &[
             SESSION_COOKIE,
-            SIGN_IN_COOKIE,
+            SIGN_IN_COOKIES[0],
             "mfad_session",
             "__Host-mfad_session2",
             "__host-mfad_session",
@@ -245,7 +245,7 @@ fn fuzz_cookies() {
         text.into_bytes()
     });
     let target =
-        Target::new("cookies").words(&["__Host-mfad_session=", "__Host-mfad_sign_in=", "; "]);
+        Target::new("cookies").words(&["__Host-mfad_session=", "__Host-mfad_sign_in_1=", "; "]);
     target.check(generated, |input| {
         let mut headers = HeaderMap::new();
         for line in input
@@ -262,7 +262,7 @@ fn fuzz_cookies() {
             lines.collect::<Vec<_>>().join(";")
         };
         let mut any = false;
-        for name in [SESSION_COOKIE, SIGN_IN_COOKIE] {
+        for name in [SESSION_COOKIE, SIGN_IN_COOKIES[0]] {
             let found = cookie(&headers, name).map(str::to_owned);
             if let Some(value) = &found {
                 assert!(
@@ -286,7 +286,7 @@ fn fuzz_cookies() {
                     let mut again = HeaderMap::new();
                     again.append(COOKIE, HeaderValue::from_str(pair).unwrap());
                     assert_eq!(cookie(&again, name), Some(value.as_str()));
-                    let other = [SIGN_IN_COOKIE, SESSION_COOKIE]
+                    let other = [SIGN_IN_COOKIES[0], SESSION_COOKIE]
                         .into_iter()
                         .find(|other| *other != name);
                     assert_eq!(cookie(&again, other.unwrap()), None);

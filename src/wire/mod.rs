@@ -21,7 +21,10 @@ pub use body::{Body, CodeRequest, FromBody, Nothing, OptionalCode};
 pub use caller::{Asker, Me, bearer_token};
 pub use calling_service::CallingService;
 pub use code_header::CodeHeader;
-pub use cookie::{SESSION_COOKIE, SIGN_IN_COOKIE, clear_cookie, cookie, from_own_page, set_cookie};
+pub use cookie::{
+    SESSION_COOKIE, SIGN_IN_COOKIES, clear_cookie, cookie, from_own_page, set_cookie,
+    sign_in_cookies,
+};
 pub use document::{
     AuthorizationHeader, ChangeRefusals, CodeHeaderParam, HttpValidationError, Problem,
     ReadRefusals, ServiceHeaders, ValidationError,

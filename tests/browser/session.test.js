@@ -69,7 +69,7 @@ story("Alice signs in with one click, and her browser holds nothing but a cookie
   await isAccessible(page, "signed in");
   await picture(page, "look settings signed in");
 
-  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("button", { name: "Sign out", exact: true }).click();
   await page.getByRole("link", { name: "Sign in" }).waitFor();
   assert.deepEqual(await cookies(context), {});
   await fits(page, "signed out");
@@ -177,7 +177,7 @@ story("with an issuer that others wrote, on another site: signed in, renewed, ou
     assert.equal(site.renewals(), turn, "twenty at once are one renewal");
   }
 
-  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("button", { name: "Sign out", exact: true }).click();
   await page.waitForURL(`${site.issuer}/session/end?*`);
   assert.doesNotMatch(page.url(), /eyJ|id_token/);
   assert.deepEqual(await cookies(context), {});

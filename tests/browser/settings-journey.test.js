@@ -191,7 +191,7 @@ async function turnEverythingOff(page, keyboard, backupCode) {
 }
 
 async function signOut(page, keyboard) {
-  await tabAndPress(page, page.getByRole("button", { name: "Sign out" }));
+  await tabAndPress(page, page.getByRole("button", { name: "Sign out", exact: true }));
   const heading = page.getByRole("heading", { name: "You are signed out" });
   await heading.waitFor();
   assert.ok(await isFocused(heading));

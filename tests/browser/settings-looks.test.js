@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { addKey, keysOf, must, setUpApp } from "./support/account.js";
 import { usbPorts } from "./support/authenticator.js";
 import { EYES, bearsReaders, fits, hasTargets, isAccessible, isInOrder } from "./support/looks.js";
-import { app, codes, enter, keys, mail, openSettings, press, saveCodes, secretOn, tabTo } from "./support/settings.js";
+import { app, card, codes, enter, keys, mail, openSettings, press, saveCodes, secretOn, tabTo } from "./support/settings.js";
 import { openPrompt, outcomeOf } from "./support/sign-in.js";
 import { picture, story } from "./support/story.js";
 import { totp, wrongTotp } from "./support/totp.js";
@@ -109,7 +109,7 @@ for (const { name, ...eyes } of [...EYES, { name: "light, 320 pixels wide", colo
     await page.getByText("Your settings could not be loaded").waitFor();
     await at("not loaded");
     await openSettings(page, origin);
-    await page.getByText("Chrome on Linux").waitFor();
+    await card(page, "Trusted browsers").getByText("Chrome on Linux").waitFor();
     await page.getByText("Signed in", { exact: true }).waitFor();
     await at("running out of codes");
     await refuse("**/totp/disable", 429, "locked");

@@ -49,7 +49,7 @@ story("adding a key and naming it asks once, and so does all else within ten min
   assert.equal((await overview(page)).devices.length, 2);
 
   // Another session asks for itself.
-  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("button", { name: "Sign out", exact: true }).click();
   await page.getByRole("heading", { name: "You are signed out" }).waitFor();
   await openSettings(page, origin);
   await press(page, keys(page), ADD);

@@ -274,7 +274,7 @@ story("the first view of the settings page is small, and nothing of it is found 
   // Who is signed in, and then everything at once: nothing waits for another answer.
   const [who] = all.filter(({ path }) => path === "/auth/session");
   const data = all.filter(({ path }) => path.startsWith("/api/"));
-  assert.deepEqual(data.map(({ path }) => path).sort(), ["/api/v1/me/mfa", "/api/v1/me/mfa/events", "/api/v1/me/mfa/trusted-devices"]);
+  assert.deepEqual(data.map(({ path }) => path).sort(), ["/api/v1/me/mfa", "/api/v1/me/mfa/events", "/api/v1/me/mfa/sessions", "/api/v1/me/mfa/trusted-devices"]);
   assert.ok(data.every(({ begun }) => begun > who.begun));
   assert.ok(Math.max(...data.map(({ begun }) => begun)) < Math.min(...data.map(({ done }) => done)), "they are under way together");
 });

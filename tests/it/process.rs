@@ -440,7 +440,7 @@ async fn an_issuer_that_is_away_delays_no_start_and_is_said() {
     let (status, body) = readyz(&server).await;
     assert_eq!(status, 503);
     assert_eq!(body["ready"], false);
-    let checks = json!({"storage": "ok", "issuer_keys": "failing", "clock": "ok", "mail": "ok"});
+    let checks = json!({"storage": "ok", "issuer_keys": "failing", "clock": "ok", "history": "ok", "mail": "ok"});
     assert_eq!(body["checks"], checks);
     let reason = &body["reasons"][0];
     assert_eq!(reason["part"], "issuer_keys");

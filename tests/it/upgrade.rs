@@ -383,7 +383,7 @@ async fn what_a_newer_program_wrote_is_refused_and_left_as_it_is() {
         process.ends_with(CONFIG).await;
         let said = process.stdout() + &process.stderr();
         for words in [
-            "format 3 by mfad 9.8.7",
+            "format 4 by mfad 9.8.7",
             &own,
             "hint: ",
             "install",
@@ -411,7 +411,7 @@ async fn a_backup_of_a_newer_program_is_refused_and_nothing_is_changed() {
     let before = place.files();
     let own = env!("CARGO_PKG_VERSION");
     for (old, new, told) in [
-        ("\"format\":2", "\"format\":3", "in format 3 by mfad 9.9.9"),
+        ("\"format\":3", "\"format\":4", "in format 4 by mfad 9.9.9"),
         ("\"layout\":1", "\"layout\":3", "in format 3 by mfad 9.9.9"),
     ] {
         let mut head = whole[..600].to_vec();

@@ -48,8 +48,10 @@ const STEPS: [&str; 10] = [
 ];
 
 /// What is written only where it was done.
-const NEVER_REFUSED: [&str; 4] = [
+const NEVER_REFUSED: [&str; 6] = [
     "backup_codes.void",
+    "factor.disable",
+    "factor.lock",
     "factor.reset",
     "login.unfinished",
     "trusted_device.void",
@@ -172,6 +174,7 @@ fn actions() -> BTreeSet<String> {
         "webauthn",
         "backup_codes",
         "factor",
+        "session",
         "trusted_device",
         "login",
     ];
@@ -503,11 +506,12 @@ fn each_language_is_written_in_its_own_signs() {
 }
 
 /// What a button says, and the name of it for those who hear it.
-const SEEN_AND_HEARD: [(&str, &str); 11] = [
+const SEEN_AND_HEARD: [(&str, &str); 12] = [
     ("keys.add", "keys.add.heading"),
     ("remove", "keys.remove.heading"),
     ("rename", "keys.rename.heading"),
     ("replace", "totp.replace.heading"),
+    ("session.sign_out", "sessions.sign_out.label"),
     ("set_up", "email.add.heading"),
     ("set_up", "totp.add.heading"),
     ("trusted.remove", "trusted.remove.label"),

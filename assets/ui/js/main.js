@@ -4,6 +4,7 @@ import { stepOut } from "./back.js";
 import { help } from "./brand.js";
 import { activity } from "./cards/activity.js";
 import { rules } from "./cards/rules.js";
+import { sessions } from "./cards/sessions.js";
 import { summary } from "./cards/summary.js";
 import { trusted } from "./cards/trusted.js";
 import { button, errorLine, h } from "./dom.js";
@@ -30,7 +31,7 @@ const account = document.querySelector("#account");
 const top = summary();
 const factors = [webauthn(), totp(), email()];
 const codes = backupCodes();
-const lists = [trusted(), activity()];
+const lists = [trusted(), sessions(() => leave(session.signOutEverywhere)), activity()];
 const policy = rules();
 let lookedAt = 0;
 
@@ -115,8 +116,8 @@ function over() {
   banner.scrollIntoView({ block: "nearest" });
 }
 
-async function leave() {
-  const next = await session.signOut();
+async function leave(signOut) {
+  const next = await signOut();
   close();
   if (next && /^https?:\/\//.test(next)) return location.assign(next);
   stepOut();
@@ -128,7 +129,7 @@ function who() {
   const { kind, name } = session.session;
   account.replaceChildren(...[
     name && kind !== "none" && h("span", { class: "who" }, h("span", { class: "unseen" }, say("session.account"), " "), h("bdi", {}, name)),
-    kind === "cookie" && button(say("session.sign_out"), leave, { kind: "plain", explain }),
+    kind === "cookie" && button(say("session.sign_out"), () => leave(session.signOut), { kind: "plain", explain }),
   ].filter(Boolean));
 }
 

@@ -77,6 +77,13 @@ export async function signOut() {
   return gone?.end_session_url ?? null;
 }
 
+/** Ends the sign-in here and in every other browser; gives the same. */
+export async function signOutEverywhere() {
+  const gone = await call("DELETE", "/sessions");
+  session.kind = "none";
+  return gone?.end_session_url ?? null;
+}
+
 /** Keeps where somebody is until the page is loaded again. */
 export function keepPlace(place) {
   try {

@@ -164,6 +164,9 @@ fn lock_words(lock: &LockView) -> String {
 
 fn event_words(event: &Event) -> String {
     let mut text = format!("{}  {}", event.at, event.action);
+    if event.count > 1 {
+        let _ = write!(text, "  {} times", event.count);
+    }
     if event.outcome == Outcome::Refused {
         let reason = event.reason.as_deref().unwrap_or_default();
         let _ = write!(text, "  refused: {reason}");
@@ -178,6 +181,9 @@ fn event_words(event: &Event) -> String {
     };
     if let Some(ip) = event.origin.ip {
         let _ = write!(text, "  from {ip}");
+    }
+    if event.left_out > 0 {
+        let _ = write!(text, "  ({} before it left out)", event.left_out);
     }
     text
 }
@@ -249,6 +255,9 @@ pub fn json(user: &UserView) -> Value {
             "factor": event.factor,
             "device_id": event.device.map(|id| id.to_string()),
             "ip": event.origin.ip,
+            "count": event.count,
+            "last_at": event.last_at.map(|at| at.to_string()),
+            "left_out": event.left_out,
         })
     });
     json!({

@@ -15,7 +15,7 @@ fn the_command_line_is_sound() {
 #[test]
 fn each_setting_has_one_name_in_three_spellings_and_a_meaning() {
     let table = settings_table();
-    assert_eq!(table.len(), 50);
+    assert_eq!(table.len(), 56);
     for row in &table {
         let name = row.flag.split(' ').next().unwrap().trim_start_matches("--");
         let variable = format!("MFAD_{}", name.replace('-', "_").to_uppercase());

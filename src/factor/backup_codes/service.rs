@@ -80,6 +80,7 @@ pub fn regenerate(deed: &mut Deed<'_, '_>, answer: &Answer) -> Result<Vec<String
     deed.prove(answer, Backup::NotTaken)?;
     let codes = new_set(&deed.desk.tools, deed.tx, deed.person, deed.now)?;
     deed.distrust()?;
+    deed.end_other_sessions()?;
     deed.tell(|occasion| BackupCodesRegenerated { occasion })?;
     Ok(codes)
 }

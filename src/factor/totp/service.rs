@@ -124,6 +124,7 @@ pub fn confirm(
     let device = active.device();
     if replaced {
         deed.distrust()?;
+        deed.end_other_sessions()?;
         lockout::clear(deed.tx, deed.person, factor.kind())?;
         let name = device.name.clone();
         deed.tell(|occasion| FactorReplaced {

@@ -6,7 +6,7 @@ mod dead_end;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, RawQuery, State};
-use axum::http::header::{HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE};
+use axum::http::header::{HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -21,11 +21,12 @@ use crate::base::{Failure, Kind};
 use crate::factor::Desk;
 use crate::mail::Address;
 use crate::session::{
-    CALLBACK_PATH, LOGIN_PATH, PENDING_SECONDS, SENTENCE, Seen, Unfinished, Way, return_path,
+    CALLBACK_PATH, CookiePlace, LOGIN_PATH, PENDING_SECONDS, SENTENCE, Seen, SignInOrigin,
+    Unfinished, Way, return_path,
 };
 use crate::wire::{
-    Refused, SESSION_COOKIE, SIGN_IN_COOKIE, asked_language, bearer_token, clear_cookie, cookie,
-    from_own_page, set_cookie, status,
+    Asker, Refused, SESSION_COOKIE, SIGN_IN_COOKIES, asked_language, bearer_token, clear_cookie,
+    cookie, from_own_page, set_cookie, sign_in_cookies, status,
 };
 use crate::words::{Language, is_said};
 
@@ -154,13 +155,14 @@ async fn login(
     let fresh = parameter(&query, "fresh").as_deref() == Some("1");
     let begun = async {
         goes_there(&method, &headers)?;
-        let shown = cookie(&headers, SIGN_IN_COOKIE);
+        let shown = sign_in_cookies(&headers);
         let departure = tools
             .sessions
-            .begin(shown, Some(return_to), fresh, tools.now())
+            .begin(&shown, Some(return_to), fresh, tools.now())
             .await?;
-        let browser = set_cookie(SIGN_IN_COOKIE, &departure.browser, Some(PENDING_SECONDS))?;
-        see_other(departure.url.as_str(), vec![browser])
+        let name = sign_in_cookie(departure.place)?;
+        let cookie = set_cookie(name, &departure.cookie, Some(PENDING_SECONDS))?;
+        see_other(departure.url.as_str(), vec![cookie])
     };
     begun
         .await
@@ -171,6 +173,7 @@ async fn login(
 async fn callback(
     State(desk): State<Arc<Desk>>,
     State(face): State<Arc<Face>>,
+    Asker(origin, _): Asker,
     method: Method,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
@@ -183,29 +186,44 @@ async fn callback(
     if let Err(failure) = goes_there(&method, &headers) {
         return dead_end(&face, &failure, language, "/");
     }
-    let shown = cookie(&headers, SIGN_IN_COOKIE);
+    let shown = sign_in_cookies(&headers);
     let former = cookie(&headers, SESSION_COOKIE);
+    let user_agent = headers.get(USER_AGENT);
+    let origin = SignInOrigin {
+        ip: origin.ip,
+        user_agent: user_agent.and_then(|value| std::str::from_utf8(value.as_bytes()).ok()),
+    };
     let query = query.unwrap_or_default();
     let finished = tools
         .sessions
-        .finish(shown, &query, former, tools.now())
+        .finish(&shown, &query, former, origin, tools.now())
         .await;
+    let over = |place| clear_cookie(sign_in_cookie(place)?);
     let arrived = match finished {
         Ok(arrival) => {
             let cookies = || {
-                let mut cookies = vec![set_cookie(SESSION_COOKIE, &arrival.session, None)?];
-                if arrival.last {
-                    cookies.push(clear_cookie(SIGN_IN_COOKIE)?);
-                }
-                Ok(cookies)
+                let session = set_cookie(SESSION_COOKIE, &arrival.session, None)?;
+                Ok(vec![session, over(arrival.place)?])
             };
             cookies().and_then(|cookies| see_other(&arrival.return_to, cookies))
         }
-        Err(Unfinished { failure, return_to }) => {
-            return dead_end(&face, &failure, language, &return_to);
+        Err(Unfinished {
+            failure,
+            return_to,
+            place,
+        }) => {
+            let mut page = dead_end(&face, &failure, language, &return_to);
+            let cookies = place.map(over).and_then(Result::ok);
+            with_cookies(&mut page, cookies.into_iter().collect());
+            return page;
         }
     };
     arrived.unwrap_or_else(|failure| dead_end(&face, &failure, language, "/"))
+}
+
+fn sign_in_cookie(place: CookiePlace) -> Result<&'static str, Failure> {
+    let name = SIGN_IN_COOKIES.get(place).copied();
+    name.ok_or_else(|| Failure::internal("a sign-in has no cookie of that place"))
 }
 
 fn shown(seen: &Seen) -> Map<String, Value> {

@@ -72,7 +72,7 @@ async fn ten_codes_are_shown_once_and_never_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_a_hundred_that_spend_one_code_one_succeeds() {
-    let mut server = Server::start().await;
+    let mut server = Server::start_unlimited().await;
     let alice = server.alice();
     let (_, codes) = enrol(&server, &alice).await;
     let code = codes[0].clone();

@@ -1,6 +1,7 @@
 //! As the URLs are laid out: one file a factor.
 
 mod backup_codes;
+mod bounds;
 pub mod email;
 mod factor_change;
 mod history;

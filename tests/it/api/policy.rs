@@ -376,7 +376,7 @@ async fn a_grace_runs_from_when_somebody_was_first_asked() {
             let (policy, now) = (tools.policy.clone(), tools.now());
             tools
                 .store
-                .write(move |tx| policy::grace_until(tx, person, &policy, now))
+                .write(move |tx| policy::grace_until(tx, person, true, &policy, now))
                 .await
                 .unwrap()
                 .map(|end| end.to_string())

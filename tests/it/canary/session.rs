@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde_json::json;
 
 use super::Canaries;
-use crate::support::browser::{Browser, CLIENT_ID, SESSION, SIGN_IN, tokens};
+use crate::support::browser::{Browser, CLIENT_ID, SESSION, tokens};
 use crate::support::process::{now, write_secret};
 use crate::support::{PUBLIC_URL, Process, Site};
 
@@ -24,7 +24,9 @@ pub async fn walk(site: &Site, server: &Process, canaries: &mut Canaries) {
     let oidc = site.issuer.oidc();
     let mut alice = Browser::new(server.address());
     let departure = alice.departs("/auth/login").await;
-    canaries.add("the sign-in's cookie", &alice.jar[SIGN_IN]);
+    for cookie in alice.sign_ins().values() {
+        canaries.add("the sign-in's cookie", cookie);
+    }
     for part in ["state", "nonce"] {
         canaries.add(&format!("the {part}"), departure.get(part));
     }

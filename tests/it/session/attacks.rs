@@ -4,8 +4,8 @@ use axum::http::Method;
 use serde_json::json;
 
 use super::{describe, server};
-use crate::support::browser::{Browser, PAGE, SESSION, SIGN_IN, WINDOW, tokens};
-use crate::support::{Server, at_once, routes};
+use crate::support::browser::{Browser, PAGE, SESSION, WINDOW, tokens};
+use crate::support::{Server, routes};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const EVIL: (&str, &str) = ("origin", "https://evil.example");
@@ -149,12 +149,6 @@ async fn a_cookie_that_was_planted_before_is_no_session_after() {
     assert_eq!(attacker.session().await["signed_in"], false);
     attacker.overview().await.refused(401, "unauthenticated");
     assert_eq!(alice.session().await["username"], "alice");
-    // A word that this server did not give out is not taken up for a sign-in.
-    let mut bob = Browser::new(server.address);
-    let word = "A".repeat(43);
-    bob.jar.insert(SIGN_IN.to_owned(), word.clone());
-    bob.departs("/auth/login").await;
-    assert_ne!(bob.jar[SIGN_IN], word);
 }
 
 #[tokio::test]
@@ -184,53 +178,6 @@ async fn an_attackers_callback_signs_nobody_else_in() {
     assert_eq!(server.issuer.oidc().asked().len(), 0);
     // The attempts have used nothing up.
     assert_eq!(attacker.go(&link).await.status, 303);
-}
-
-#[tokio::test]
-async fn a_callback_is_good_once() {
-    let server = server().await;
-    let mut alice = Browser::new(server.address);
-    let departure = alice.departs("/auth/login").await;
-    let answer = tokens(&server.issuer, &departure, "alice");
-    server
-        .issuer
-        .oidc()
-        .code("once", departure.grant(answer.clone()));
-    let sign_in = alice.jar.clone();
-    let link = departure.callback("once");
-    assert_eq!(alice.go(&link).await.status, 303);
-
-    // With all that the browser had then, and a code that would be good.
-    server.issuer.oidc().code("once", departure.grant(answer));
-    let mut again = Browser::new(server.address);
-    again.jar = sign_in;
-    assert_eq!(again.go(&link).await.status, 400);
-    assert!(!again.jar.contains_key(SESSION));
-    assert_eq!(server.issuer.oidc().asked().len(), 1);
-    assert_eq!(alice.session().await["signed_in"], true);
-}
-
-#[tokio::test]
-async fn of_many_at_once_one_callback_arrives() {
-    let server = server().await;
-    let mut alice = Browser::new(server.address);
-    let departure = alice.departs("/auth/login").await;
-    let answer = tokens(&server.issuer, &departure, "alice");
-    server.issuer.oidc().code("once", departure.grant(answer));
-    let link = departure.callback("once");
-    let jar = alice.jar.clone();
-    let replies = at_once(&alice.client, 20, move |client, _| {
-        let (jar, link) = (jar.clone(), link.clone());
-        async move { Browser { client, jar }.go(&link).await }
-    })
-    .await;
-    let statuses: Vec<u16> = replies.iter().map(|reply| reply.status.as_u16()).collect();
-    assert_eq!(
-        statuses.iter().filter(|status| **status == 303).count(),
-        1,
-        "{statuses:?}"
-    );
-    assert_eq!(server.issuer.oidc().asked().len(), 1);
 }
 
 #[tokio::test]
@@ -368,44 +315,8 @@ async fn a_stolen_cookie_is_worth_nothing_after_its_owner_signed_out() {
     alice.ask(Method::POST, "/auth/logout").await.ok();
     thief.overview().await.refused(401, "unauthenticated");
     assert_eq!(thief.session().await["signed_in"], false);
-    // Nor was it ever worth anything elsewhere: as a bearer token, or as a sign-in's word.
+    // Nor was it ever worth anything as a bearer token.
     let word = thief.jar[SESSION].clone();
-    let bearer = server.bearer(word.clone()).get("/api/v1/me/mfa").await;
+    let bearer = server.bearer(word).get("/api/v1/me/mfa").await;
     bearer.refused(401, "invalid_token");
-    thief.jar.insert(SIGN_IN.to_owned(), word.clone());
-    thief.departs("/auth/login").await;
-    assert_ne!(thief.jar[SIGN_IN], word);
-}
-
-#[tokio::test]
-async fn a_browser_has_five_sign_ins_under_way_and_the_oldest_makes_room() {
-    let server = server().await;
-    let mut alice = Browser::new(server.address);
-    let mut departures = Vec::new();
-    for _ in 0..6 {
-        departures.push(alice.departs("/auth/login").await);
-    }
-    let word = alice.jar[SIGN_IN].clone();
-    for (number, departure) in departures.iter().enumerate() {
-        let answer = tokens(&server.issuer, departure, "alice");
-        let reply = alice.comes_back(&server.issuer, departure, answer).await;
-        assert_eq!(
-            reply.status,
-            if number == 0 { 400 } else { 303 },
-            "{number}"
-        );
-        assert_eq!(
-            alice.jar.get(SIGN_IN) == Some(&word),
-            number < 5,
-            "{number}"
-        );
-    }
-    // Ten minutes, to the second.
-    for (seconds, status) in [(599, 303), (600, 400)] {
-        let departure = alice.departs("/auth/login").await;
-        server.clock.forward(seconds);
-        let answer = tokens(&server.issuer, &departure, "alice");
-        let reply = alice.comes_back(&server.issuer, &departure, answer).await;
-        assert_eq!(reply.status, status, "{seconds}");
-    }
 }

@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde_json::json;
 
 use super::{confidential, describe, server};
-use crate::support::browser::{Browser, CLIENT_ID, SESSION, SIGN_IN, WINDOW, tokens};
+use crate::support::browser::{Browser, CLIENT_ID, SESSION, WINDOW, tokens};
 use crate::support::{App, PUBLIC_URL};
 
 /// Characters of 256 bits in Base64url.
@@ -43,7 +43,9 @@ async fn a_person_signs_in_uses_the_page_and_signs_out() {
     assert_eq!(departure.query.len(), fixed.len() + 3, "{departure:?}");
     // What only the server may know went nowhere.
     let asked = departure.url.as_str();
-    assert!(!asked.contains(&browser.jar[SIGN_IN]), "{asked}");
+    for cookie in browser.sign_ins().values() {
+        assert!(!asked.contains(cookie), "{asked}");
+    }
 
     let answer = tokens(&server.issuer, &departure, "alice");
     let reply = browser.comes_back(&server.issuer, &departure, answer).await;
@@ -83,27 +85,33 @@ async fn cookies_have_exactly_the_attributes_that_keep_them_to_this_origin() {
     let mut browser = Browser::new(server.address);
     let reply = browser.go("/auth/login").await;
     let line = reply.header("set-cookie").to_owned();
-    let begun = browser.jar[SIGN_IN].clone();
+    let (name, begun) = browser.sign_ins().pop_first().unwrap();
     assert_eq!(
         line,
-        format!("{SIGN_IN}={begun}; Path=/; Max-Age=600; Secure; HttpOnly; SameSite=Lax")
+        format!("{name}={begun}; Path=/; Max-Age=600; Secure; HttpOnly; SameSite=Lax")
     );
     assert_eq!(reply.header("cache-control"), "no-store");
     assert_eq!(reply.header("referrer-policy"), "no-referrer");
 
     let departure = browser.departs("/auth/login").await;
+    let mut used = browser.sign_ins();
+    used.remove(&name).unwrap();
+    let (used, _) = used.pop_first().unwrap();
     let answer = tokens(&server.issuer, &departure, "alice");
-    // Another sign-in is under way still, so its cookie stays.
+    // The other sign-in is under way still, so its cookie stays.
     let reply = browser.comes_back(&server.issuer, &departure, answer).await;
     let session = browser.jar[SESSION].clone();
     let lines: Vec<_> = reply.headers.get_all("set-cookie").iter().collect();
+    let attributes = "Secure; HttpOnly; SameSite=Lax";
     assert_eq!(
         lines,
-        [&format!(
-            "{SESSION}={session}; Path=/; Secure; HttpOnly; SameSite=Lax"
-        )]
+        [
+            &format!("{SESSION}={session}; Path=/; {attributes}"),
+            &format!("{used}=; Path=/; Max-Age=0; {attributes}"),
+        ]
     );
-    assert_eq!((begun.len(), session.len()), (HANDLE, HANDLE));
+    assert_eq!(session.len(), HANDLE);
+    assert_eq!(browser.sign_ins(), [(name, begun)].into());
 
     let out = browser.ask(Method::POST, "/auth/logout").await;
     assert_eq!(

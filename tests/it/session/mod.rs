@@ -3,8 +3,10 @@
 mod attacks;
 mod flow;
 mod life;
+mod list;
 mod pages;
 mod renewal;
+mod sign_in_cookies;
 mod tokens;
 
 use mfad::base::Secret;

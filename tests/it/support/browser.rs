@@ -17,7 +17,8 @@ use super::server::{PUBLIC_URL, Server};
 pub const CLIENT_ID: &str = "mfad-page";
 
 pub const SESSION: &str = "__Host-mfad_session";
-pub const SIGN_IN: &str = "__Host-mfad_sign_in";
+/// The names of the cookies of sign-ins that are under way begin so.
+pub const SIGN_IN: &str = "__Host-mfad_sign_in_";
 
 /// A window that goes to an address.
 pub const WINDOW: [(&str, &str); 3] = [
@@ -85,6 +86,15 @@ impl Browser {
         }
     }
 
+    /// The cookies of its sign-ins that are under way.
+    pub fn sign_ins(&self) -> BTreeMap<String, String> {
+        let own = self
+            .jar
+            .iter()
+            .filter(|(name, _)| name.starts_with(SIGN_IN));
+        own.map(|(k, v)| (k.clone(), v.clone())).collect()
+    }
+
     fn cookies(&self) -> Option<String> {
         let pairs: Vec<String> = self.jar.iter().map(|(k, v)| format!("{k}={v}")).collect();
         (!pairs.is_empty()).then(|| pairs.join("; "))
@@ -139,10 +149,15 @@ impl Browser {
         async move {
             let reply = self.go(path).await;
             assert_eq!(reply.status, 303, "{caller}: {}", reply.text);
-            let url: Url = reply.header("location").parse().unwrap();
-            let query = url.query_pairs().into_owned().collect();
-            Departure { url, query }
+            Self::departure(&reply)
         }
+    }
+
+    /// Where an answer sends the browser to.
+    pub fn departure(reply: &Reply) -> Departure {
+        let url: Url = reply.header("location").parse().unwrap();
+        let query = url.query_pairs().into_owned().collect();
+        Departure { url, query }
     }
 
     /// A whole sign-in, without a fault.

@@ -31,7 +31,7 @@ pub use fixture::Fixture;
 pub use issuer::{Issuer, Token};
 pub use process::{Process, Site};
 pub use routes::{Field, Route, routes};
-pub use server::{Options, PUBLIC_URL, Server, periods};
+pub use server::{Options, PUBLIC_URL, Server, periods, unlimited};
 pub use swarm::{at_once, tally};
 pub use totp::{App, code_at};
 

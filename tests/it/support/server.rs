@@ -12,7 +12,7 @@ use mfad::brand::Brand;
 use mfad::clients::Service;
 use mfad::config::{
     IssuerConfig, KeySource, LogConfig, LogFormat, LogLevel, MasterKeySettings, Settings,
-    SmtpConfig, SmtpSecurity, Supervision, UiAuth,
+    SmtpConfig, SmtpSecurity, Supervision, UiAuth, UsageLimits,
 };
 use mfad::console::{self, Answer, Order, Tools};
 use mfad::factor::{Desk, set_policy, unset_policy};
@@ -32,6 +32,14 @@ use super::smtp::{self, SmtpServer};
 /// What browsers would see; keys are bound to it.
 pub const PUBLIC_URL: &str = "https://mfa.example.com";
 
+/// So many requests a minute that none is refused.
+pub fn unlimited() -> UsageLimits {
+    UsageLimits {
+        account_changes_per_minute: 1_000_000,
+        ..UsageLimits::default()
+    }
+}
+
 /// How a server differs from the usual one.
 #[derive(Default)]
 pub struct Options {
@@ -49,6 +57,8 @@ pub struct Options {
     pub recent_auth: Option<u64>,
     /// Seconds between two mailed codes to one person, if not 60.
     pub email_resend_after: Option<u64>,
+    /// How much users may do, and how much of it is recorded.
+    pub limits: UsageLimits,
     /// The clients that may be login services; any where there is none.
     pub verify_clients: Vec<String>,
     /// How people come to the settings page, if not with a token to paste.
@@ -73,6 +83,7 @@ pub fn periods() -> JobPeriods {
     JobPeriods {
         outbox: Duration::from_millis(20),
         unfinished_sign_ins: Duration::from_secs(3600),
+        refusals: Duration::from_secs(3600),
         ..JobPeriods::default()
     }
 }
@@ -103,6 +114,15 @@ struct Running {
 impl Server {
     pub async fn start() -> Self {
         Server::start_with(Options::default()).await
+    }
+
+    /// One that takes any number of requests a minute: for races.
+    pub async fn start_unlimited() -> Self {
+        Server::start_with(Options {
+            limits: unlimited(),
+            ..Options::default()
+        })
+        .await
     }
 
     pub async fn start_with(options: Options) -> Self {
@@ -172,6 +192,7 @@ impl Server {
             factor_change_proof: options.factor_change_proof,
             recent_auth: options.recent_auth,
             email_resend_after: options.email_resend_after.unwrap_or(60),
+            limits: options.limits,
             copies: None,
             service_name: options.service_name.unwrap_or_else(|| "Example".to_owned()),
             language: options.language,

@@ -15,7 +15,7 @@ const MOST_PAGES = 4;
 /** Steps on the way to something: of interest only where they were refused. */
 const STEPS = new Set(["totp.enable", "totp.replace", "email.enable", "email.send", "webauthn.begin", "webauthn.challenge", "webauthn.verify",
   "login.challenge", "login.email", "login.webauthn"]);
-const GLYPHS = { totp: "phone", email: "mail", webauthn: "key", backup_codes: "list", factor: "safe", trusted_device: "browser", login: "door" };
+const GLYPHS = { totp: "phone", email: "mail", webauthn: "key", backup_codes: "list", factor: "safe", session: "browser", trusted_device: "browser", login: "door" };
 
 const isNews = ({ action, outcome }) => outcome === "refused" || !STEPS.has(action);
 
@@ -47,24 +47,28 @@ const isNaming = (renamed, added) => renamed.action === "webauthn.rename" && ren
 function fold(events) {
   const lines = [];
   for (const event of events) {
-    const line = { event, says: words(event), facts: facts(event), day: dayOf(event.at), times: 1 };
+    const line = { event, says: words(event), facts: facts(event), day: dayOf(event.at), times: event.count, leftOut: event.left_out };
     const before = lines.at(-1);
     // A new key is named right after it is added: that is one piece of news.
     if (before && isNaming(before.event, event)) lines.pop();
     const same = before && before === lines.at(-1) && before.day === line.day && before.event.outcome === event.outcome && before.says === line.says
-      && before.facts.join() === line.facts.join();
-    if (same) before.times += 1;
+      && before.facts.join() === line.facts.join() && before.leftOut === 0;
+    if (same) {
+      before.times += line.times;
+      before.leftOut = line.leftOut;
+    }
     else lines.push(line);
   }
   return lines;
 }
 
-function row({ event, says, facts: known, times }) {
+function row({ event, says, facts: known, times, leftOut }) {
   const refused = event.outcome === "refused";
   const often = times > 1 && h("span", { class: "times" }, say("activity.times", { count: times }));
   return h("li", { class: refused ? "refused" : null }, icon(refused ? "alert" : GLYPHS[event.action.split(".")[0]] ?? "safe"),
     h("div", { class: "about" }, h("span", { class: "says" }, says, often && " ", often),
-      h("span", { class: "hint" }, at(event.at), known.map((fact) => ` · ${fact}`))));
+      h("span", { class: "hint" }, at(event.at), known.map((fact) => ` · ${fact}`)),
+      leftOut > 0 && h("span", { class: "hint" }, say("activity.left_out", { count: leftOut }))));
 }
 
 /** A list for each day, the newest first. */

@@ -82,7 +82,7 @@ async fn turning_off_and_on_again_buys_no_further_mails() {
 
 #[tokio::test]
 async fn a_hundred_requests_at_once_send_one_mail() {
-    let server = Server::start().await;
+    let server = Server::start_unlimited().await;
     let alice = server.alice();
     let mut crowd = tokio::task::JoinSet::new();
     for _ in 0..100 {

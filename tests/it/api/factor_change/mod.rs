@@ -2,6 +2,7 @@
 
 mod first;
 mod header;
+mod other_sessions;
 mod proofs;
 mod routes;
 mod sessions;

@@ -138,7 +138,7 @@ impl Reader {
 
 impl Rich {
     async fn new() -> Self {
-        let server = Server::start().await;
+        let server = Server::start_unlimited().await;
         let alice = server.alice();
         let (app, _) = enrol(&server, &alice).await;
         let key_id = register_key(&alice).await;

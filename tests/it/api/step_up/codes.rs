@@ -17,7 +17,7 @@ async fn all(server: &Server, subject: &str, owned: &Owned, mut code: impl Async
         reply.refused(400, "wrong_code");
         let reply = change.ask(&person, &owned.device, Some(&code)).await;
         assert_eq!(reply.status, 200, "{change:?}: {}", reply.text);
-        let event = last_event(&person).await;
+        let event = last_event(&person, "done").await;
         assert_eq!(event["action"], change.action());
         assert_eq!(event["outcome"], "done", "{change:?}");
         assert_ne!(event["factor"], Value::Null, "{change:?}");
@@ -75,7 +75,7 @@ async fn an_apps_code_will_do_once_and_misses_count_as_everywhere() {
     for change in [Change::EnableEmail, Change::BeginKey, Change::RenameKey] {
         let code = app.code(server.clock.unix());
         change.ask(&alice, &owned.device, Some(&code)).await.ok();
-        let event = last_event(&alice).await;
+        let event = last_event(&alice, "done").await;
         assert_eq!(event["factor"], "totp", "{change:?}");
         for other in [Change::BeginKey, Change::RenameKey, Change::RemoveKey] {
             let reply = other.ask(&alice, &owned.device, Some(&code)).await;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::webauthn::{BEGIN, COMPLETE};
 use super::{email, totp};
-use crate::support::{Authenticator, Client, Options, PUBLIC_URL, Reply, Server};
+use crate::support::{Authenticator, Client, Options, PUBLIC_URL, Reply, Server, unlimited};
 
 const MAX_AGE: u64 = 600;
 const CODE: &str = "insufficient_user_authentication";
@@ -68,6 +68,7 @@ impl Change {
 async fn strict() -> Server {
     Server::start_with(Options {
         recent_auth: Some(MAX_AGE),
+        limits: unlimited(),
         ..Options::default()
     })
     .await
@@ -140,8 +141,11 @@ fn assert_asked_for_more(reply: &Reply) {
 }
 
 /// The newest line of a person's history.
-async fn last_event(person: &Client) -> Value {
-    person.get("/api/v1/me/mfa/events?limit=1").await.ok()["events"][0].clone()
+async fn last_event(person: &Client, outcome: &str) -> Value {
+    let history = person.get("/api/v1/me/mfa/events").await.ok();
+    let mut events = history["events"].as_array().unwrap().iter();
+    let last = events.find(|event| event["outcome"] == outcome);
+    last.unwrap().clone()
 }
 
 async fn overview(person: &Client) -> Value {

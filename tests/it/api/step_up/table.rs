@@ -84,7 +84,8 @@ async fn who_has_a_second_factor_needs_a_recent_sign_in_with_one() {
             let context = format!("{change:?} with a sign-in {name}");
             let before = overview(&person).await;
             let reply = change.ask(&person, &owned.device, None).await;
-            let event = last_event(&person).await;
+            let outcome = if enough { "done" } else { "refused" };
+            let event = last_event(&person, outcome).await;
             assert_eq!(event["action"], change.action(), "{context}");
             if enough {
                 assert_eq!(reply.status, 200, "{context}: {}", reply.text);
@@ -189,7 +190,7 @@ async fn without_either_setting_any_good_token_will_do_and_a_code_is_not_looked_
         for change in CHANGES {
             let reply = change.ask(&person, &owned.device, code).await;
             assert_eq!(reply.status, 200, "{change:?}: {}", reply.text);
-            let event = last_event(&person).await;
+            let event = last_event(&person, "done").await;
             assert_eq!(event["factor"], Value::Null, "{change:?}");
         }
     }

@@ -185,7 +185,7 @@ async fn no_spelling_makes_a_second_code_of_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_a_thousand_submissions_of_one_right_code_one_is_accepted() {
-    let server = Server::start().await;
+    let server = Server::start_unlimited().await;
     let alice = server.alice();
     let (app, _) = enrol(&server, &alice).await;
     let code = app.code(server.clock.unix());
@@ -210,7 +210,7 @@ async fn of_a_thousand_submissions_of_one_right_code_one_is_accepted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_set_up_is_confirmed_once_however_many_confirm_it() {
-    let server = Server::start().await;
+    let server = Server::start_unlimited().await;
     let alice = server.alice();
     let app = App::scan(&alice.post(ENABLE).await.ok());
     let code = app.code(server.clock.unix());

@@ -27,7 +27,7 @@ const FOREIGN_ORIGINS: [&str; 16] = [
 
 #[tokio::test]
 async fn an_answer_made_on_another_page_or_in_its_frame_is_refused() {
-    let server = Server::start().await;
+    let server = Server::start_unlimited().await;
     let (alice, bob) = (server.alice(), server.bob());
     let mut key = Authenticator::new();
     enrol(&alice, &key).await;
@@ -68,7 +68,7 @@ async fn an_answer_made_on_another_page_or_in_its_frame_is_refused() {
 
 #[tokio::test]
 async fn an_answer_to_another_question_is_refused() {
-    let server = Server::start().await;
+    let server = Server::start_unlimited().await;
     let (alice, bob) = (server.alice(), server.bob());
     let mut key = Authenticator::new();
     enrol(&alice, &key).await;
@@ -106,7 +106,7 @@ async fn an_answer_to_another_question_is_refused() {
 
 #[tokio::test]
 async fn a_proof_must_come_from_a_key_and_an_account_of_the_person() {
-    let server = Server::start().await;
+    let server = Server::start_unlimited().await;
     let (alice, bob) = (server.alice(), server.bob());
     let (mut of_alice, mut of_bob) = (Authenticator::new(), Authenticator::new());
     enrol(&alice, &of_alice).await;
@@ -148,7 +148,7 @@ async fn a_proof_must_come_from_a_key_and_an_account_of_the_person() {
 
 #[tokio::test]
 async fn a_registration_is_for_the_device_and_the_step_that_it_was_begun_for() {
-    let server = Server::start().await;
+    let server = Server::start_unlimited().await;
     let alice = server.alice();
     let mut key = Authenticator::new();
     let (first, second) = (alice.post(BEGIN).await.ok(), alice.post(BEGIN).await.ok());
@@ -203,7 +203,7 @@ async fn a_registration_is_for_the_device_and_the_step_that_it_was_begun_for() {
 
 #[tokio::test]
 async fn a_key_belongs_to_one_person_and_nobody_else_can_claim_it() {
-    let server = Server::start().await;
+    let server = Server::start_unlimited().await;
     let (alice, bob) = (server.alice(), server.bob());
     let mut of_bob = Authenticator::new();
     let device = enrol(&bob, &of_bob).await;
@@ -232,7 +232,7 @@ async fn a_key_belongs_to_one_person_and_nobody_else_can_claim_it() {
 
 #[tokio::test]
 async fn the_ids_that_an_answer_names_must_be_the_signed_one() {
-    let server = Server::start().await;
+    let server = Server::start_unlimited().await;
     let alice = server.alice();
     let (mut key, other) = (Authenticator::new(), Authenticator::new());
     enrol(&alice, &key).await;

@@ -72,7 +72,7 @@ async fn a_proof_is_taken_once_whatever_it_was_used_for() {
 
 #[tokio::test]
 async fn of_a_thousand_uses_at_once_one_is_taken() {
-    let server = Server::start().await;
+    let server = Server::start_unlimited().await;
     let alice = server.alice();
     let mut key = Authenticator::new();
     enrol(&alice, &key).await;
