@@ -188,18 +188,18 @@ async fn five_wrong_codes_void_the_mailed_one_and_a_new_one_buys_no_further_gues
 }
 
 #[tokio::test]
-async fn a_hundred_guesses_at_once_are_five() {
+async fn fifty_guesses_at_once_are_five() {
     let server = Server::start().await;
     let alice = server.alice();
     let code = mailed_code(&server, &alice, ENABLE).await;
     let mut crowd = tokio::task::JoinSet::new();
-    for _ in 0..100 {
+    for _ in 0..50 {
         let (alice, guess) = (alice.clone(), other_than(&code));
         crowd.spawn(async move { alice.code(CONFIRM, &guess).await.json()["code"].clone() });
     }
     let codes = crowd.join_all().await;
     let count = |wanted| codes.iter().filter(|code| *code == wanted).count();
-    assert_eq!((count("wrong_code"), count("code_expired")), (5, 95));
+    assert_eq!((count("wrong_code"), count("code_expired")), (5, 45));
 }
 
 #[tokio::test]
