@@ -1,6 +1,6 @@
 //! Mailed codes: the one live code of each purpose, and those that were used.
 
-use crate::base::{Failure, PersonKey, Timestamp};
+use crate::base::{ChallengeId, Failure, PersonKey, Timestamp};
 use crate::crypto::{CodeHash, DigitCode};
 use crate::factor::{Answer, Deed, Refusal, Verdict};
 use crate::mail::Address;
@@ -85,6 +85,16 @@ pub fn is_live(
 ) -> Result<bool, Failure> {
     let mailed = read.get::<MailedCode>(&(person, purpose.name()))?;
     Ok(mailed.is_some_and(|mailed| mailed.takes_answers(now)))
+}
+
+/// Whether a code that was emailed for the sign-in `challenge` still takes an answer.
+pub fn is_sign_in_code_live(
+    read: &dyn Read,
+    person: PersonKey,
+    challenge: ChallengeId,
+    now: Timestamp,
+) -> Result<bool, Failure> {
+    is_live(read, person, Purpose::SignIn(challenge), now)
 }
 
 /// How many wrong answers the code that was emailed for `purpose` still bears.

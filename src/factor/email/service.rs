@@ -17,11 +17,11 @@ use crate::factor::{
 use crate::lockout;
 use crate::mail::{Address, CodeLetter, Letter, Mailer, SendError, Stage};
 use crate::services::Services;
-use crate::store::{Read, Tx};
+use crate::store::Tx;
 use crate::wire::Me;
 use crate::words::Language;
 
-use super::code::{is_live, keep, tries_left, verify_code};
+use super::code::{keep, tries_left, verify_code};
 use super::quota::{self, Ticket, count, give_back, reserve};
 use super::record::{Active, MailedCode, Pending, Purpose};
 use super::rule::{CODE_TTL, PENDING_TTL};
@@ -195,16 +195,6 @@ pub async fn send_code(
 /// The sign-in `challenge` is over: its code is an answer to nothing.
 pub fn forget_sign_in(tx: &mut Tx<'_>, person: PersonKey, challenge: ChallengeId) {
     tx.delete::<MailedCode>(&(person, Purpose::SignIn(challenge).name()));
-}
-
-/// Whether a code that was emailed for the sign-in `challenge` still takes an answer.
-pub fn is_sign_in_code_live(
-    read: &dyn Read,
-    person: PersonKey,
-    challenge: ChallengeId,
-    now: Timestamp,
-) -> Result<bool, Failure> {
-    is_live(read, person, Purpose::SignIn(challenge), now)
 }
 
 /// Mails the code of the sign-in `challenge`.
