@@ -39,7 +39,7 @@ const RESEND: RangeInclusive<u64> = 5..=10 * 60;
 
 #[derive(Args)]
 pub(super) struct ResendArgs {
-    /// How long somebody waits, after a code was mailed to them, until they can have another one mailed: 5s to 10m
+    /// How long somebody waits, after a code was mailed to them for a login service or for the settings page, until they can have another one mailed for it: 5s to 10m
     #[arg(
         long,
         value_name = "DURATION",

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::audit::{self, Actor, Class, Event, Origin, Outcome};
 use crate::auth::Person;
-use crate::base::{Code, DeviceId, Failure, PersonKey, Timestamp};
-use crate::people::{self, Wish};
+use crate::base::{ChallengeId, Code, DeviceId, Failure, PersonKey, Timestamp};
+use crate::people::{self, NameNews, Wish};
 use crate::session::{self, SessionId};
 use crate::store::{Read, Tx};
 use crate::wire::Me;
@@ -18,6 +18,9 @@ use super::{Desk, RATE_LIMITED};
 pub enum Refusal {
     /// As the rules say: tallies and audit are kept.
     Refused(Failure),
+    /// It came too late, for what is over already: what was written is kept, and neither history nor metrics say
+    /// anything of it.
+    Moot(Failure),
     /// Something broke: nothing is kept.
     Broken(Failure),
 }
@@ -32,6 +35,11 @@ impl From<Failure> for Refusal {
 /// A refusal that the audit shall remember.
 pub fn refuse<T>(failure: Failure) -> Result<T, Refusal> {
     Err(Refusal::Refused(failure))
+}
+
+/// A refusal that leaves no record.
+pub fn moot<T>(failure: Failure) -> Result<T, Refusal> {
+    Err(Refusal::Moot(failure))
 }
 
 /// A refusal that was found outside the transaction that remembers it, which may be run more than once.
@@ -74,6 +82,9 @@ pub struct By {
     pub origin: Origin,
     /// In which language.
     pub wish: Wish,
+    /// The sign-in that is answered: it has a limit of its own, so that whoever deals with one keeps its user from no
+    /// other.
+    pub challenge: Option<ChallengeId>,
 }
 
 impl From<&Me> for By {
@@ -85,6 +96,7 @@ impl From<&Me> for By {
             actor: Actor::Person,
             origin: me.origin,
             wish: me.wish,
+            challenge: None,
         }
     }
 }
@@ -170,7 +182,7 @@ impl Desk {
         me: &Me,
         now: Timestamp,
     ) -> Result<bool, Failure> {
-        let enrolled = |read: &dyn Read| self.factors.any_active(read, me.key);
+        let enrolled = |read: &dyn Read, user| self.factors.any_active(read, user);
         let keys = self.tools.keys();
         people::has_news(read, keys, me.key, &me.person, me.wish, &enrolled, now)
     }
@@ -198,8 +210,12 @@ impl Desk {
     {
         let desk = self.clone();
         let now = self.tools.now();
-        if let Actor::Service { id } = &by.actor {
-            self.sign_in_limit.take((by.key, id.clone()), now)?;
+        match (by.challenge, &by.actor) {
+            (Some(challenge), _) => self.challenge_limit.take(challenge, now)?,
+            (None, Actor::Service { id }) => {
+                self.sign_in_limit.take((by.key, id.clone()), now)?;
+            }
+            (None, _) => {}
         }
         let (outcome, factor) = self
             .tools
@@ -211,13 +227,13 @@ impl Desk {
                 {
                     return Err(session::signed_out());
                 }
-                let contests = match &by.person {
+                let news = match &by.person {
                     Some(person) => {
-                        let enrolled = |read: &dyn Read| desk.factors.any_active(read, by.key);
+                        let enrolled = |read: &dyn Read, user| desk.factors.any_active(read, user);
                         let keys = desk.tools.keys();
                         people::meet(tx, keys, by.key, person, by.wish, &enrolled, now)?
                     }
-                    None => Vec::new(),
+                    None => NameNews::default(),
                 };
                 let is_met = by.person.is_some()
                     || audit::knows(tx, by.key)?
@@ -237,9 +253,7 @@ impl Desk {
                     locked: None,
                     device: None,
                 };
-                for contest in &contests {
-                    deed.tell_of_contest(contest)?;
-                }
+                deed.tell_of_names(&news)?;
                 let class = match (&deed.actor, class) {
                     (Actor::System, Class::Change) => Class::Certain,
                     _ => class,
@@ -247,6 +261,7 @@ impl Desk {
                 let outcome = match deed.admit_change(class).and_then(|()| work(&mut deed)) {
                     Ok(value) => Ok(value),
                     Err(Refusal::Refused(failure)) => Err(failure),
+                    Err(Refusal::Moot(failure)) => return Ok((Err(Refusal::Moot(failure)), None)),
                     Err(Refusal::Broken(failure)) => return Err(failure),
                 };
                 match &outcome {
@@ -260,18 +275,23 @@ impl Desk {
                     deed.record(action, None, Class::Certain)?;
                 }
                 let factor = deed.proved_with;
-                Ok((outcome, factor))
+                Ok((outcome.map_err(Refusal::Refused), factor))
             })
             .await?;
-        match &outcome {
-            Err(failure) => {
+        match outcome {
+            Ok(value) => {
+                if is_recorded {
+                    self.tools.metrics.happened(action, None, factor);
+                }
+                Ok(value)
+            }
+            Err(Refusal::Refused(failure)) => {
                 let reason = Some(failure.reason());
                 self.tools.metrics.happened(action, reason, factor);
+                Err(failure)
             }
-            Ok(_) if is_recorded => self.tools.metrics.happened(action, None, factor),
-            Ok(_) => {}
+            Err(Refusal::Moot(failure) | Refusal::Broken(failure)) => Err(failure),
         }
-        outcome
     }
 }
 

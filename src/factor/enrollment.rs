@@ -8,7 +8,29 @@ use crate::session;
 use crate::trust;
 
 use super::deed::Deed;
-use super::{Device, Factor, Status};
+use super::proof::wrong;
+use super::{Device, Factor, Status, WRONG_CODE};
+
+/// Wrong codes after which what waits for its confirmation is void.
+const MOST_CONFIRMATIONS: u32 = 10;
+
+/// How many wrong codes what waits for its confirmation still bears, after so many.
+pub(super) fn confirmations_left(failures: u32) -> u32 {
+    MOST_CONFIRMATIONS.saturating_sub(failures)
+}
+
+/// The refusal of a code that confirms nothing, with the tries that are left. `is_void` says that it was the last for
+/// this set-up.
+pub(super) fn unconfirmed(left: u32, is_void: bool) -> Failure {
+    if !is_void {
+        return wrong(Some(left));
+    }
+    let detail =
+        "That code is not right. Too many were not, so this set-up is void. Begin it again.";
+    Failure::new(WRONG_CODE, detail)
+        .with("tries_left", 0)
+        .with("set_up_void", true)
+}
 
 impl Deed<'_, '_> {
     /// A factor was confirmed: its old misses are forgotten, no browser is trusted any more, and the person is
@@ -30,6 +52,7 @@ impl Deed<'_, '_> {
                 other.forget_pending(self.tx, self.person)?;
             }
             self.note_proof(factor.kind())?;
+            self.tell_of_shared_names()?;
         }
         self.record_address(factor)?;
         let name = device.name.clone();

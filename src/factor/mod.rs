@@ -42,7 +42,7 @@ use totp::Totp;
 use webauthn::SecurityKeys;
 
 pub use allowed::{kinds_of, required_of};
-pub use deed::{By, Deed, Refusal, Remembered, refuse};
+pub use deed::{By, Deed, Refusal, Remembered, moot, refuse};
 pub use device::{Device, Status};
 pub use email::Sent as MailSent;
 pub use healing::{Healing, Voided, heal, open_tables};
@@ -305,7 +305,12 @@ pub struct Desk {
     /// another.
     sign_in_limit: RateLimit<(PersonKey, String)>,
     service_limit: RateLimit<String>,
+    /// For each sign-in under way, what is done to answer it.
+    challenge_limit: RateLimit<ChallengeId>,
 }
+
+/// Requests within a minute that answer one sign-in.
+const ANSWERS_A_MINUTE: u32 = 120;
 
 impl Desk {
     /// A desk for the relying party of the settings. Email codes are offered where mail can leave.
@@ -326,6 +331,7 @@ impl Desk {
             factors,
             sign_in_limit: RateLimit::new(SIGN_IN_REQUESTS_A_MINUTE),
             service_limit: RateLimit::new(SIGN_INS_A_MINUTE),
+            challenge_limit: RateLimit::new(ANSWERS_A_MINUTE),
         }))
     }
 }

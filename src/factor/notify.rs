@@ -205,6 +205,7 @@ pub async fn send_due_digests(desk: &Arc<Desk>) -> Result<(), Failure> {
                     ip: None,
                 },
                 wish: Wish::default(),
+                challenge: None,
             };
             // What it tells of stands in the history already.
             let sent = desk.prepare(by, DIGEST, |deed| Ok(deed.send_due_digest()?));

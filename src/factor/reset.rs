@@ -102,6 +102,7 @@ async fn round(desk: &Arc<Desk>) -> Result<bool, Failure> {
                 ip: None,
             },
             wish: Wish::default(),
+            challenge: None,
         };
         // Its line stands in the history since the factors were removed.
         let told = desk.prepare(by, RESET, move |deed| {

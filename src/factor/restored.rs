@@ -111,6 +111,7 @@ async fn round(desk: &Arc<Desk>) -> Result<bool, Failure> {
                 ip: None,
             },
             wish: Wish::default(),
+            challenge: None,
         };
         let (person, at) = (*person, *at);
         // Its line stands in the history since the store was brought back.

@@ -222,6 +222,15 @@ impl Deed<'_, '_> {
         self.tell(|occasion| TrustedDeviceCopied { occasion, service })
     }
 
+    /// Whether a code was emailed for the sign-in `challenge`, or an assertion begun.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn is_answer_under_way(&self, challenge: ChallengeId) -> Result<bool, Failure> {
+        Ok(webauthn::is_sign_in_begun(self.tx, self.person, challenge)?
+            || email::is_sign_in_code_live(self.tx, self.person, challenge, self.now)?)
+    }
+
     /// The sign-in `challenge` takes no more answers: what was prepared for them goes.
     pub fn forget_sign_in(&mut self, challenge: ChallengeId) {
         webauthn::forget_sign_in(self.tx, self.person, challenge);

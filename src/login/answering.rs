@@ -11,7 +11,7 @@ use crate::people;
 use crate::policy::{self, Policy};
 use crate::trust;
 
-use super::challenge::{Handle, due, keep, open_challenge};
+use super::challenge::{Handle, due, keep, live_at, live_key, open_challenge};
 use super::record::{Challenge, LastFinished, Live, Outcome, State, Unfinished};
 use super::rule::{self, CHALLENGE_TRIES, Reason, UNFINISHED_NEWS};
 
@@ -20,6 +20,7 @@ use super::rule::{self, CHALLENGE_TRIES, Reason, UNFINISHED_NEWS};
 /// # Errors
 /// `challenge_closed`, `challenge_expired`, `not_enabled`, `rate_limited`, `locked`, `unavailable`.
 pub async fn mail(desk: &Arc<Desk>, handle: &Handle) -> Result<MailSent, Failure> {
+    handle.open(desk, "login.email")?;
     let id = handle.id;
     let mail = desk.mail_sign_in(&handle.by, id, move |deed| {
         open_challenge(deed, id)?;
@@ -44,6 +45,7 @@ fn accepted(policy: &Policy, kind: &str) -> Result<(), Refusal> {
 /// # Errors
 /// `challenge_closed`, `challenge_expired`, `not_enabled`.
 pub async fn begin_key(desk: &Arc<Desk>, handle: &Handle) -> Result<serde_json::Value, Failure> {
+    handle.open(desk, "login.webauthn")?;
     let id = handle.id;
     let begin = desk.prepare(&handle.by, "login.webauthn", move |deed| {
         open_challenge(deed, id)?;
@@ -78,6 +80,7 @@ pub async fn answer(
     how: How,
     remember: bool,
 ) -> Result<(Challenge, Outcome), Failure> {
+    handle.open(desk, "login.verify")?;
     let id = handle.id;
     let given = match how {
         How::Code { kind, code } => Given::Code { kind, answer: code },
@@ -92,7 +95,7 @@ pub async fn answer(
                 Ok((challenge, outcome))
             }
             Err(Refusal::Refused(failure)) => refuse(miss(deed, id, challenge, failure)?),
-            Err(broken) => Err(broken),
+            Err(other) => Err(other),
         }
     })
     .await
@@ -127,7 +130,16 @@ fn pass(
     keep(deed.tx, id, challenge)?;
     deed.forget_sign_in(id);
     deed.tx.delete::<Unfinished>(&due(id, challenge));
-    deed.tx.delete::<Live>(&(deed.person, id));
+    deed.tx
+        .delete::<Live>(&live_key(deed.person, id, &challenge.service));
+    // Whoever began more than once at one place and came in knows of all of them.
+    for (other, _) in live_at(deed.tx, deed.person, &challenge.service)? {
+        if let Some(begun) = deed.tx.get::<Challenge>(&other)?
+            && begun.context.ip == challenge.context.ip
+        {
+            deed.tx.delete::<Unfinished>(&due(other, &begun));
+        }
+    }
     let finished = LastFinished {
         at: deed.now,
         service: challenge.service.clone(),
@@ -183,6 +195,7 @@ fn miss(
 /// # Errors
 /// `challenge_closed`, `challenge_expired`.
 pub async fn cancel(desk: &Arc<Desk>, handle: &Handle) -> Result<Challenge, Failure> {
+    handle.open(desk, "login.cancel")?;
     let id = handle.id;
     desk.act(&handle.by, "login.cancel", move |deed| {
         let mut challenge = open_challenge(deed, id)?;

@@ -3,13 +3,13 @@
 use crate::audit::{Actor, Origin};
 use crate::base::{ChallengeId, Failure, PersonKey, Timestamp};
 use crate::clients::Service;
-use crate::factor::{By, Deed, Desk, Refusal, refuse};
+use crate::factor::{By, Deed, Desk, Refusal, moot};
 use crate::people::Wish;
 use crate::services::Services;
-use crate::store::Tx;
+use crate::store::{Order, Read, Scan, Tx};
 
-use super::record::{Challenge, Context, PromptToken, State};
-use super::rule::{CHALLENGE_TRIES, Decision, RESULT_TTL, UNFINISHED_AFTER};
+use super::record::{AtService, Challenge, Context, Live, PromptToken, State};
+use super::rule::{CHALLENGE_TRIES, Decision, LIVE_CHALLENGES, RESULT_TTL, UNFINISHED_AFTER};
 use super::{CHALLENGE_CLOSED, CHALLENGE_EXPIRED};
 
 /// Seconds that a challenge is kept beyond its end, so that a late answer hears why it is refused.
@@ -30,6 +30,7 @@ pub fn by(challenge_service: &str, whom: PersonKey, context: &Context, origin: O
         },
         // Of the person's language a service says nothing.
         wish: Wish::default(),
+        challenge: None,
     }
 }
 
@@ -41,6 +42,33 @@ pub fn keep(tx: &mut Tx<'_>, id: ChallengeId, challenge: &Challenge) -> Result<(
 /// When the person would be told that it was not finished.
 pub fn due(id: ChallengeId, challenge: &Challenge) -> (u64, ChallengeId) {
     (challenge.created_at.plus(UNFINISHED_AFTER).unix(), id)
+}
+
+/// Under what a live challenge is found.
+pub fn live_key(person: PersonKey, id: ChallengeId, service: &str) -> (PersonKey, AtService) {
+    let service = service.to_owned();
+    (person, AtService { service, id })
+}
+
+/// The live challenges of a user at one login service, those that were closed before their time among them.
+///
+/// # Errors
+/// Those of the store.
+pub fn live_at(
+    read: &dyn Read,
+    person: PersonKey,
+    service: &str,
+) -> Result<Vec<(ChallengeId, Live)>, Failure> {
+    let live = read.list::<Live>(&Scan {
+        prefix: &AtService::prefix(person, service),
+        past: None,
+        order: Order::Ascending,
+        limit: LIVE_CHALLENGES * 2,
+    })?;
+    Ok(live
+        .into_iter()
+        .map(|(key, live)| (key.1.id, live))
+        .collect())
 }
 
 /// Under what the token of a prompt is kept.
@@ -102,14 +130,15 @@ pub fn closed(challenge: &Challenge, now: Timestamp) -> Option<Failure> {
     Some(Failure::new(CHALLENGE_CLOSED, why))
 }
 
-/// The challenge as the transaction sees it, if it takes answers.
+/// The challenge as the transaction sees it, if it takes answers. If it was closed meanwhile, nothing is recorded, as
+/// of one that was closed before ([`Handle::open`]).
 pub fn open_challenge(deed: &mut Deed<'_, '_>, id: ChallengeId) -> Result<Challenge, Refusal> {
     let Some(challenge) = deed.tx.get::<Challenge>(&id)? else {
-        return refuse(Failure::not_found());
+        return moot(Failure::not_found());
     };
     match closed(&challenge, deed.now) {
         None => Ok(challenge),
-        Some(why) => refuse(why),
+        Some(why) => moot(why),
     }
 }
 
@@ -130,6 +159,24 @@ impl Handle {
             &challenge.context,
             origin,
         );
+        let by = By {
+            challenge: Some(id),
+            ..by
+        };
         Handle { id, challenge, by }
+    }
+
+    /// Refuses a challenge that takes no answer, before anything is written or counted: whoever holds one that is over
+    /// adds nothing to its user's history with it, and uses up none of what may be done in their name.
+    ///
+    /// # Errors
+    /// `challenge_closed`, `challenge_expired`.
+    pub fn open(&self, desk: &Desk, action: &'static str) -> Result<(), Failure> {
+        let Some(why) = closed(&self.challenge, desk.tools.now()) else {
+            return Ok(());
+        };
+        let reason = Some(why.code().name);
+        desk.tools.metrics.happened(action, reason, None);
+        Err(why)
     }
 }

@@ -7,10 +7,10 @@ use crate::base::{ChallengeId, Failure, Secret, Timestamp};
 use crate::clients::{Service, Unknown};
 use crate::factor::{Deed, Desk, Passed};
 use crate::policy::{self, Asked, Policy};
-use crate::store::{Order, Scan, Tx};
+use crate::store::Tx;
 use crate::trust::{self, Trust};
 
-use super::challenge::{KEPT_AFTER, by, due, keep, prompt_key};
+use super::challenge::{KEPT_AFTER, by, due, keep, live_at, live_key, prompt_key};
 use super::record::{Challenge, Context, Live, Outcome, PromptToken, Return, State, Unfinished};
 use super::rule::{self, CHALLENGE_TTL, Decision, LIVE_CHALLENGES, Reason, TRUSTED_DEVICE};
 use super::whom::{Acquaintance, Whom};
@@ -101,15 +101,19 @@ pub async fn open(
         if decision == Decision::Challenge {
             trust_browser(deed, &policy, &mut challenge, asking.device_token.as_ref())?;
         }
-        make_room(deed)?;
+        let others = make_room(deed, &service)?;
         let live = Live {
             created_at: deed.now,
         };
-        let key = (deed.person, id);
+        let key = live_key(deed.person, id, &service);
         deed.tx.put_until(&key, &live, challenge.expires_at)?;
         keep(deed.tx, id, &challenge)?;
         let waits = challenge.decision == Decision::Challenge;
-        if waits && challenge.reason == Reason::Login && !challenge.first.is_empty() {
+        if waits
+            && challenge.reason == Reason::Login
+            && !challenge.first.is_empty()
+            && !is_awaited(deed.tx, &others, &challenge)?
+        {
             await_finish(deed.tx, id, &challenge)?;
         }
         let prompt = match waits && challenge.prompt.is_some() {
@@ -174,23 +178,41 @@ fn trust_browser(
     Ok(())
 }
 
-/// Removes the oldest challenges of somebody who has as many as they may.
-fn make_room(deed: &mut Deed<'_, '_>) -> Result<(), Failure> {
-    let scan = Scan {
-        prefix: deed.person.as_bytes(),
-        past: None,
-        order: Order::Ascending,
-        limit: LIVE_CHALLENGES * 2,
-    };
-    let mut live = deed.tx.list::<Live>(&scan)?;
-    live.sort_by_key(|(_, live)| live.created_at);
+/// Removes challenges of a user who has as many at `service` as one may. What is opened at another service ends none
+/// here. The oldest go first, but those for which a code was emailed or an assertion begun go last: who opens sign-ins
+/// and answers none, ends none that its user is about to answer. Returns those that stay.
+fn make_room(deed: &mut Deed<'_, '_>, service: &str) -> Result<Vec<ChallengeId>, Failure> {
+    let live = live_at(deed.tx, deed.person, service)?;
     let surplus = (live.len() + 1).saturating_sub(LIVE_CHALLENGES);
-    for (key, _) in live.into_iter().take(surplus) {
-        deed.forget_sign_in(key.1);
-        deed.tx.delete::<Live>(&key);
-        deed.tx.delete::<Challenge>(&key.1);
+    if surplus == 0 {
+        return Ok(live.into_iter().map(|(id, _)| id).collect());
     }
-    Ok(())
+    let mut ranked = Vec::with_capacity(live.len());
+    for (id, live) in live {
+        ranked.push((deed.is_answer_under_way(id)?, live.created_at, id));
+    }
+    ranked.sort();
+    let stay = ranked.split_off(surplus.min(ranked.len()));
+    for (_, _, id) in ranked {
+        deed.forget_sign_in(id);
+        deed.tx.delete::<Challenge>(&id);
+        deed.tx.delete::<Live>(&live_key(deed.person, id, service));
+    }
+    Ok(stay.into_iter().map(|(_, _, id)| id).collect())
+}
+
+/// Whether the user will be notified of one of `others` already, which began at the same address: of a hundred sign-ins
+/// begun there one notification says enough, and nobody else's waits behind them.
+fn is_awaited(tx: &Tx<'_>, others: &[ChallengeId], challenge: &Challenge) -> Result<bool, Failure> {
+    for id in others {
+        if let Some(other) = tx.get::<Challenge>(id)?
+            && other.context.ip == challenge.context.ip
+            && tx.get::<Unfinished>(&due(*id, &other))?.is_some()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn await_finish(tx: &mut Tx<'_>, id: ChallengeId, challenge: &Challenge) -> Result<(), Failure> {

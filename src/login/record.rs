@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{ChallengeId, PersonKey, Timestamp};
-use crate::store::Record;
+use crate::store::{Key, Record};
 
 use super::rule::{Decision, Reason};
 
@@ -86,15 +86,43 @@ impl Record for Challenge {
     const TABLE: &'static str = "challenge";
 }
 
-/// Finds a person's challenges.
+/// Finds a user's challenges, those of one login service together.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Live {
     pub created_at: Timestamp,
 }
 
 impl Record for Live {
-    type Key = (PersonKey, ChallengeId);
-    const TABLE: &'static str = "challenge by person";
+    type Key = (PersonKey, AtService);
+    const TABLE: &'static str = "challenge by service";
+}
+
+/// A challenge of a login service: no other service's challenges stand between those of one.
+pub struct AtService {
+    pub service: String,
+    pub id: ChallengeId,
+}
+
+impl AtService {
+    /// What the keys of `person`'s challenges at `service` begin with.
+    pub fn prefix(person: PersonKey, service: &str) -> Vec<u8> {
+        // The id of a service has no zero byte in it, so none is the beginning of another.
+        [person.as_bytes(), service.as_bytes(), &[0]].concat()
+    }
+}
+
+impl Key for AtService {
+    fn encode(&self) -> Vec<u8> {
+        [self.service.as_bytes(), &[0], self.id.as_bytes()].concat()
+    }
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (service, id) = bytes.split_last_chunk::<16>()?;
+        let service = service.strip_suffix(&[0])?.to_vec();
+        Some(AtService {
+            service: String::from_utf8(service).ok()?,
+            id: ChallengeId::from_bytes(*id),
+        })
+    }
 }
 
 /// Finds a challenge by the hash of its prompt's token.
@@ -135,4 +163,22 @@ pub struct LastFinished {
 impl Record for LastFinished {
     type Key = PersonKey;
     const TABLE: &'static str = "finished";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn challenges_of_a_user_stand_under_the_service_and_after_no_other_one() {
+        let (person, id) = (PersonKey([1; 16]), ChallengeId::from_bytes([2; 16]));
+        let service = "web".to_owned();
+        let key = (person, AtService { service, id }).encode();
+        // As the upgrade of older stores writes it.
+        assert_eq!(key, [&[1; 16][..], b"web", &[0], &[2; 16]].concat());
+        assert!(key.starts_with(&AtService::prefix(person, "web")));
+        assert!(!key.starts_with(&AtService::prefix(person, "we")));
+        let (_, again) = <(PersonKey, AtService)>::decode(&key).unwrap();
+        assert!((again.service.as_str(), again.id) == ("web", id));
+    }
 }

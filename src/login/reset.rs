@@ -6,11 +6,13 @@ use crate::base::{ChallengeId, Failure, PersonKey, RequestId, Timestamp};
 use crate::factor;
 use crate::mail::Address;
 use crate::session;
-use crate::store::{Order, Read, Scan, Tx};
+use crate::store::{Key, Order, Read, Scan, Tx};
 
 use super::challenge::{closed, due, keep};
-use super::record::{Challenge, Live, State, Unfinished};
-use super::rule::LIVE_CHALLENGES;
+use super::record::{AtService, Challenge, Live, State, Unfinished};
+
+/// Live challenges that are read at once: a user has some at each login service.
+const PAGE: usize = 256;
 
 /// A sign-in that waits for an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,19 +72,24 @@ fn open_challenges(
     person: PersonKey,
     now: Timestamp,
 ) -> Result<Vec<(ChallengeId, Challenge)>, Failure> {
-    let scan = Scan {
-        prefix: person.as_bytes(),
-        past: None,
-        order: Order::Ascending,
-        limit: LIVE_CHALLENGES * 2,
-    };
-    let mut open = Vec::new();
-    for ((_, id), _) in read.list::<Live>(&scan)? {
-        if let Some(challenge) = read.get::<Challenge>(&id)?
-            && closed(&challenge, now).is_none()
-        {
-            open.push((id, challenge));
+    let (mut open, mut past): (_, Option<Vec<u8>>) = (Vec::new(), None);
+    loop {
+        let page = read.list::<Live>(&Scan {
+            prefix: person.as_bytes(),
+            past: past.as_deref(),
+            order: Order::Ascending,
+            limit: PAGE,
+        })?;
+        let Some((last, _)) = page.last() else {
+            return Ok(open);
+        };
+        past = Some(last.encode());
+        for ((_, AtService { id, .. }), _) in page {
+            if let Some(challenge) = read.get::<Challenge>(&id)?
+                && closed(&challenge, now).is_none()
+            {
+                open.push((id, challenge));
+            }
         }
     }
-    Ok(open)
 }

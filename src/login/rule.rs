@@ -8,7 +8,7 @@ use crate::factor::{Methods, Passed};
 pub const CHALLENGE_TTL: u64 = 5 * 60;
 /// Wrong answers that close a challenge.
 pub const CHALLENGE_TRIES: u32 = 5;
-/// Live challenges of one person; the oldest makes room for a new one.
+/// Live challenges of one user at one login service; one makes room for a new one.
 pub const LIVE_CHALLENGES: usize = 20;
 /// Seconds that a signed result is good for, from the moment of the right answer.
 pub const RESULT_TTL: u64 = 120;

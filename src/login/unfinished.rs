@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audit::{Actor, Origin};
-use crate::base::{Failure, RequestId, plain_text};
-use crate::factor::{By, Desk};
+use crate::base::{Failure, RequestId, codes, plain_text};
+use crate::factor::{By, Desk, moot};
 use crate::mail::{Foreign, SignInUnfinished};
 use crate::people::Wish;
 use crate::store::{Order, Scan};
@@ -55,11 +55,12 @@ pub async fn notify_of_unfinished(desk: &Arc<Desk>) -> Result<(), Failure> {
                 ip: unfinished.ip,
             },
             wish: Wish::default(),
+            challenge: None,
         };
         let told = desk.act(by, "login.unfinished", move |deed| {
-            // Finished while we looked, or told of already.
+            // Finished while we looked, or told of already: then nothing of it was unfinished, and nothing says so.
             if deed.tx.get::<Unfinished>(&key)?.is_none() {
-                return Ok(());
+                return moot(Failure::not_found());
             }
             deed.tx.delete::<Unfinished>(&key);
             let finished = deed.tx.get::<LastFinished>(&deed.person)?;
@@ -70,7 +71,7 @@ pub async fn notify_of_unfinished(desk: &Arc<Desk>) -> Result<(), Failure> {
                     && finished.ip == unfinished.ip
             });
             if came_in || deed.now.since(unfinished.begun_at) > UNFINISHED_NEWS {
-                return Ok(());
+                return moot(Failure::not_found());
             }
             // What an app calls itself may be nothing that can be said.
             let app = unfinished.app.as_deref();
@@ -85,7 +86,9 @@ pub async fn notify_of_unfinished(desk: &Arc<Desk>) -> Result<(), Failure> {
             })?)
         });
         // One who cannot be told now keeps nobody else waiting.
-        if let Err(failure) = told.await {
+        if let Err(failure) = told.await
+            && failure.code() != codes::NOT_FOUND
+        {
             tracing::warn!(?failure, "a person cannot be told of an unfinished sign-in");
         }
     }

@@ -109,11 +109,16 @@ pub fn find(
     tools.store.read(|read| {
         let fit = |key: PersonKey, profile: &Profile| {
             let tenants = profile.tenants(now);
-            Ok(if service.may_ask_about(&tenants) {
+            let is_meant = service.may_ask_about(&tenants);
+            if !is_meant && !tenants.is_empty() {
+                return Ok(Fit::Barred);
+            }
+            let is_enrolled = !kinds_of(read, key)?.is_empty();
+            Ok(if is_meant && is_enrolled {
+                Fit::Enrolled
+            } else if is_meant {
                 Fit::Meant
-            } else if !tenants.is_empty() {
-                Fit::Barred
-            } else if !kinds_of(read, key)?.is_empty() {
+            } else if is_enrolled {
                 // Of no tenant that is known, and so maybe of this one.
                 Fit::Blocking
             } else {
@@ -153,7 +158,7 @@ pub fn find(
             });
         };
         Ok(match fit(key, &profile)? {
-            Fit::Meant => Whom {
+            Fit::Meant | Fit::Enrolled => Whom {
                 key,
                 tenants: profile
                     .tenants(now)

@@ -28,7 +28,7 @@ pub use letter::Letter;
 pub use notice::{
     BackupCodeUsed, BackupCodesRegenerated, BackupCodesVoid, CodeLetter, Content, FactorAdded,
     FactorDisabled, FactorLocked, FactorRemoved, FactorReplaced, FactorUnlocked, FactorsReset,
-    Foreign, KeyCopied, NameContested, Occasion, Purpose, SignInUnfinished, Thing,
+    Foreign, KeyCopied, NameContested, NameShared, Occasion, Purpose, SignInUnfinished, Thing,
     TrustedDeviceCopied,
 };
 pub use settings::{Security, SettingsError, SmtpSettings};

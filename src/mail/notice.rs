@@ -294,4 +294,18 @@ notices! {
         true => &["news.former"],
         false => &["news"],
     };
+
+    /// Two users have one name.
+    NameShared = "name_shared" {
+        /// The name.
+        name: Foreign<'a>,
+        /// Whether sign-ins with it are refused, since it may mean either.
+        is_ambiguous: bool,
+        /// Whether it is written to the one whom it means.
+        is_meant: bool,
+    } says |letter| match (letter.is_ambiguous, letter.is_meant) {
+        (true, _) => &["news.ambiguous"],
+        (false, true) => &["news.meant"],
+        (false, false) => &["news"],
+    };
 }

@@ -8,6 +8,7 @@ mod names;
 mod record;
 mod reserved;
 mod service;
+mod shared;
 mod survey;
 mod tenants;
 
@@ -20,7 +21,8 @@ pub use lookup::{bearers, issuers};
 pub use names::{Fit, Found, Lookup, MOST_BEARERS, NameKind, find, prepared};
 pub use record::Profile;
 pub use reserved::{Contest, MOST_RESERVED, NAME_NOT_RESERVED, RESERVED_FOR, release_name};
-pub use service::{has_news, is_operator, meet, operators, profile};
+pub use service::{NameNews, has_news, is_operator, meet, operators, profile};
+pub use shared::{Meaning, SharedName, shared_names};
 pub use survey::{Survey, Twins, survey};
 pub use tenants::{MOST_TENANTS, TENANT_FOR, seen_again};
 

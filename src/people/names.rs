@@ -79,6 +79,8 @@ pub struct Lookup<'a> {
 pub enum Fit {
     /// May be meant.
     Meant,
+    /// May be meant, and has a second factor.
+    Enrolled,
     /// Must not be meant, and no one may come in under a name of theirs, unless it also means someone who may.
     Barred,
     /// Must not be meant, and no one may come in under a name of theirs, whoever else bears it.
@@ -88,7 +90,8 @@ pub enum Fit {
 }
 
 /// Whom a name means, among those who `fit`. Spellings that a directory takes for one name are one name
-/// ([`prepared_name`]), and among several who bear it there is none who bears it better.
+/// ([`prepared_name`]). Among several who have it, it means one who has a second factor, if the others came to it later and have
+/// none; and else nobody ([`super::shared`]).
 ///
 /// # Errors
 /// Those of the store and of `fit`.
@@ -101,14 +104,17 @@ pub fn find(
     let Some(hash) = hash(keys, lookup.kind, lookup.issuer, lookup.name) else {
         return Ok(Found::Nobody);
     };
-    let (mut meant, mut barred, mut blocked) = (None, false, false);
-    let mut several = false;
-    let all = each::<Bearer>(read, hash, &mut |person, profile| {
+    let (mut meant, mut barred, mut blocked) = (Vec::new(), false, false);
+    let all = each::<Bearer>(read, hash, &mut |person, profile, bearer| {
         if profile.names.of(lookup.kind) != Some(hash) {
             return Ok(());
         }
         match fit(person, profile)? {
-            Fit::Meant => several |= meant.replace(person).is_some(),
+            fit @ (Fit::Meant | Fit::Enrolled) => meant.push(Claim {
+                person,
+                since: bearer.since,
+                is_enrolled: fit == Fit::Enrolled,
+            }),
             Fit::Barred => barred = true,
             Fit::Blocking => blocked = true,
             Fit::Ignored => {}
@@ -116,31 +122,51 @@ pub fn find(
         Ok(())
     })?;
     // Whoever had the name before may still be let in under it elsewhere.
-    let all_reserved = each::<Reserved>(read, hash, &mut |person, profile| {
+    let all_reserved = each::<Reserved>(read, hash, &mut |person, profile, _| {
         if profile.reserves(hash, lookup.now).is_none() {
             return Ok(());
         }
         match fit(person, profile)? {
-            Fit::Meant | Fit::Blocking => blocked = true,
+            Fit::Meant | Fit::Enrolled | Fit::Blocking => blocked = true,
             Fit::Barred => barred = true,
             Fit::Ignored => {}
         }
         Ok(())
     })?;
-    Ok(match meant {
+    Ok(match meant.as_slice() {
         _ if blocked || !all_reserved => Found::Barred,
-        _ if several || !all => Found::Several,
-        Some(person) => Found::One(person),
-        None if barred => Found::Barred,
-        None => Found::Nobody,
+        _ if !all => Found::Several,
+        [one] => Found::One(one.person),
+        [] if barred => Found::Barred,
+        [] => Found::Nobody,
+        several => foremost(several).map_or(Found::Several, Found::One),
     })
+}
+
+/// What stands behind a user's claim to a name.
+pub(super) struct Claim {
+    pub person: PersonKey,
+    /// Since when they have it; `None` is before any moment.
+    pub since: Option<Timestamp>,
+    /// Whether they have a second factor.
+    pub is_enrolled: bool,
+}
+
+/// Whom a name means that several have: the only one of them with a second factor, if nobody had it before.
+pub(super) fn foremost(claims: &[Claim]) -> Option<PersonKey> {
+    let mut enrolled = claims.iter().filter(|claim| claim.is_enrolled);
+    let (first, None) = (enrolled.next()?, enrolled.next()) else {
+        return None;
+    };
+    let is_first = claims.iter().all(|claim| first.since <= claim.since);
+    is_first.then_some(first.person)
 }
 
 /// Has `look` at each user with a row in this table under the name. False where they are more than are looked at.
 fn each<R: Record<Key = BearerKey>>(
     read: &dyn Read,
     name: CodeHash,
-    look: &mut dyn FnMut(PersonKey, &Profile) -> Result<(), Failure>,
+    look: &mut dyn FnMut(PersonKey, &Profile, R) -> Result<(), Failure>,
 ) -> Result<bool, Failure> {
     let mut past: Option<Vec<u8>> = None;
     // Most tenants have an admin: those of others must not stand in the way of one's own.
@@ -153,9 +179,9 @@ fn each<R: Record<Key = BearerKey>>(
         })?;
         let is_last = rows.len() < PAGE;
         past = rows.last().map(|(key, _)| key.encode());
-        for (key, _) in rows {
+        for (key, row) in rows {
             if let Some(profile) = read.get::<Profile>(&key.person)? {
-                look(key.person, &profile)?;
+                look(key.person, &profile, row)?;
             }
         }
         if is_last {
@@ -223,7 +249,11 @@ pub(super) fn enter(
             tx.delete::<Bearer>(&BearerKey::new(name, person));
         }
         if let Some(name) = new {
-            tx.put(&BearerKey::new(name, person), &Bearer { since: Some(now) })?;
+            let bearer = Bearer {
+                since: Some(now),
+                notified: Vec::new(),
+            };
+            tx.put(&BearerKey::new(name, person), &bearer)?;
         }
     }
     Ok(())

@@ -143,6 +143,17 @@ pub(super) struct Bearer {
     /// When they were first seen under it; `None` where that was before it was recorded.
     #[serde(default)]
     pub since: Option<Timestamp>,
+    /// Users who have the name as well, and of whom this one was notified.
+    #[serde(default)]
+    pub notified: Vec<NotifiedOf>,
+}
+
+/// Another user of the same name.
+#[derive(Serialize, Deserialize)]
+pub(super) struct NotifiedOf {
+    pub person: PersonKey,
+    /// Whether both had a second factor by then.
+    pub both_enrolled: bool,
 }
 
 /// The hash of a name, and who bears it.

@@ -10,6 +10,7 @@ use crate::store::{Key, Order, Read, Scan, Tx};
 
 use super::names::{self, NameKind};
 use super::record::{BearerKey, Names, Profile, Reservation, Reserved};
+use super::service::Enrolled;
 
 /// Names of one user that are reserved at once. One more is not, so that none that is can be pushed out.
 pub const MOST_RESERVED: usize = 8;
@@ -45,7 +46,7 @@ pub(super) fn after(
     person: PersonKey,
     known: &Profile,
     names: Names,
-    enrolled: &dyn Fn(&dyn Read) -> Result<bool, Failure>,
+    enrolled: Enrolled<'_>,
     now: Timestamp,
 ) -> Result<Vec<Reservation>, Failure> {
     let bears = |name: CodeHash| {
@@ -63,7 +64,7 @@ pub(super) fn after(
         .iter()
         .filter_map(|kind| known.names.of(*kind));
     let lost: Vec<CodeHash> = lost.filter(|name| !bears(*name)).collect();
-    if lost.is_empty() || !enrolled(read)? {
+    if lost.is_empty() || !enrolled(read, person)? {
         return Ok(reserved);
     }
     for name in lost {
@@ -142,7 +143,8 @@ pub(super) fn contests(
     Ok(contests)
 }
 
-fn shown(kind: NameKind, profile: &Profile) -> String {
+/// The user's name of that kind, in the form that is compared.
+pub(super) fn shown(kind: NameKind, profile: &Profile) -> String {
     let name = match kind {
         NameKind::Username => profile.username.as_deref(),
         NameKind::Email => profile.email.as_ref().map(|email| email.as_str()),

@@ -7,7 +7,8 @@ use crate::store::{Order, Read, Scan, Tx};
 use super::language::{Wish, learnt};
 use super::record::{Operator, Profile};
 use super::reserved::Contest;
-use super::{addresses, names, reserved, tenants};
+use super::shared::SharedName;
+use super::{addresses, names, reserved, shared, tenants};
 
 /// Seconds that an operator is known as one after a token of theirs said so: 90 days. Not each of their
 /// tokens does, since clients ask for the scope only where they need it.
@@ -23,14 +24,23 @@ pub fn profile(read: &dyn Read, person: PersonKey) -> Result<Option<Profile>, Fa
     read.get(&person)
 }
 
-/// A second factor's part in what is learnt: whether that user has one.
-pub type Enrolled<'a> = &'a dyn Fn(&dyn Read) -> Result<bool, Failure>;
+/// A second factor's part in what is learnt: whether a user has one.
+pub type Enrolled<'a> = &'a dyn Fn(&dyn Read, PersonKey) -> Result<bool, Failure>;
+
+/// What is new about the names of a user.
+#[derive(Default)]
+pub struct NameNews {
+    /// Names of theirs that are reserved for others.
+    pub contests: Vec<Contest>,
+    /// Names of theirs that others have too.
+    pub shared: Vec<SharedName>,
+}
 
 /// Notes what the token of `person` says of them, which language they asked in, and under which names they are found.
 /// Costs a write only where it says something new.
 ///
 /// Whether they have a second factor, `enrolled` says: a name that they give up is then reserved. Gives the names that
-/// they bear and that are reserved for others, where that is new.
+/// they bear and that are reserved for others, or that others have too, where that is new.
 ///
 /// # Errors
 /// Those of the store and of `enrolled`.
@@ -42,7 +52,7 @@ pub fn meet(
     wish: Wish,
     enrolled: Enrolled<'_>,
     now: Timestamp,
-) -> Result<Vec<Contest>, Failure> {
+) -> Result<NameNews, Failure> {
     if person.operator {
         note_operator(tx, key, now)?;
     }
@@ -55,7 +65,14 @@ pub fn meet(
         reserved::enter(tx, key, before, &profile.given_up)?;
         tx.put(&key, &profile)?;
     }
-    reserved::contests(tx, key, &profile, now)
+    let has_new_name = known.is_none_or(|known| known.names != profile.names);
+    Ok(NameNews {
+        contests: reserved::contests(tx, key, &profile, now)?,
+        shared: match has_new_name {
+            true => shared::shared_names(tx, key, enrolled, now)?,
+            false => Vec::new(),
+        },
+    })
 }
 
 /// Whether the token of a user whom the server has met says something new of them.
@@ -103,7 +120,7 @@ fn learnt_of(
     let email = email.or_else(|| known_email.clone());
     // A user may have had a factor before anything said where to write to.
     let enrolled_email = match known.and_then(|known| known.enrolled_email.clone()) {
-        None if known_email.is_none() && email.is_some() && enrolled(read)? => email.clone(),
+        None if known_email.is_none() && email.is_some() && enrolled(read, key)? => email.clone(),
         enrolled_email => enrolled_email,
     };
     let former_emails = addresses::former(known, email.as_ref(), now);

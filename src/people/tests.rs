@@ -16,6 +16,7 @@ mod addresses;
 mod languages;
 mod orders;
 mod reserved;
+mod shared;
 
 const NOW: Timestamp = Timestamp::from_unix(1_795_521_600);
 const ISSUER: &str = "https://issuer.example";
@@ -111,7 +112,7 @@ impl Said {
         let keys = store.clone();
         store
             .write(move |tx| {
-                let enrolled = |_: &dyn crate::store::Read| Ok(enrolled);
+                let enrolled = |_: &dyn crate::store::Read, _| Ok(enrolled);
                 meet(
                     tx,
                     keys.sealer(),
@@ -124,6 +125,7 @@ impl Said {
             })
             .await
             .unwrap()
+            .contests
     }
 }
 

@@ -83,26 +83,38 @@ for (const [what, forgets] of [["", false], [", in a browser that cannot read or
   });
 }
 
-story("a mail is asked for when its time has come, and its code typed with the keyboard alone", async ({ page, origin, ear }) => {
+/** Has a mail sent for a first sign-in, and opens a second one, which cannot have its own yet. */
+async function openSecondPrompt(page, origin, ear, before = async () => {}) {
   await page.goto(`${origin}/demo`);
-  // The mail that set the factor up holds the next one back for a while, which passes here.
-  const { code: first } = await setUpEmail(page, origin);
+  // The mail that set the factor up holds none of a sign-in back.
+  const { code } = await setUpEmail(page, origin);
+  await openPrompt(page, origin);
+  await page.getByText(/A mail was sent to a•+@example\.com/).waitFor();
+  const first = await mailedCode(page, origin, [code]);
+  await page.goto(`${origin}/demo`);
+  await before();
   ear.expects(429);
   const challenge = await openPrompt(page, origin);
+  await page.getByText("A mail was sent a moment ago. Its code is not for this sign-in").waitFor();
+  return { challenge, seen: [code, first] };
+}
+
+story("a code that was mailed for another sign-in cannot be typed, and a fresh one by the keyboard alone", async ({ page, origin, ear }) => {
+  const { challenge, seen } = await openSecondPrompt(page, origin, ear);
   await page.getByRole("heading", { name: "Email" }).waitFor();
   await page.getByLabel(/mailed to a•+@example\.com/).waitFor();
-  await page.getByText("A mail was sent a moment ago.").waitFor();
+  assert.equal(await box(page).isDisabled(), true);
+  assert.equal(await page.getByRole("button", { name: "Continue" }).isDisabled(), true);
   const again = page.getByRole("button", { name: "Send another mail" });
   assert.match(await again.innerText(), /\(\d:\d\d\)/);
   assert.equal(await again.isDisabled(), true);
   await page.getByRole("button", { name: "Send another mail", exact: true, disabled: false }).waitFor({ timeout: SOON_RESENT.ms });
-  await page.keyboard.press("Tab");
-  await page.keyboard.press("Tab");
   assert.equal(await isFocused(again), true);
   await page.keyboard.press("Enter");
   await page.getByText(/A mail was sent to a•+@example\.com/).waitFor();
   await page.getByRole("button", { name: /Send another mail \(\d:\d\d\)/ }).waitFor();
-  await page.keyboard.type(await mailedCode(page, origin, [first]));
+  assert.equal(await isFocused(box(page)), true);
+  await page.keyboard.type(await mailedCode(page, origin, seen));
   const outcome = await outcomeOf(page, challenge);
   assert.deepEqual([outcome.status, outcome.method], ["verified", "email"]);
 }, { start: SOON_RESENT.start });
@@ -181,13 +193,8 @@ story("five wrong codes end the sign-in, and the next one finds the app locked, 
 });
 
 story("a mail that is asked for too soon is refused with a clock", async ({ page, origin, ear }) => {
-  await page.goto(`${origin}/demo`);
-  await setUpEmail(page, origin);
-  await page.clock.install();
-  ear.expects(429);
-  await openPrompt(page, origin);
+  await openSecondPrompt(page, origin, ear, () => page.clock.install());
   const again = page.getByRole("button", { name: "Send another mail" });
-  await page.getByText("A mail was sent a moment ago.").waitFor();
   await page.clock.runFor(61_000);
   assert.equal(await again.isDisabled(), false);
   await again.click();
@@ -195,12 +202,22 @@ story("a mail that is asked for too soon is refused with a clock", async ({ page
   assert.equal(await again.isDisabled(), true);
 });
 
-story("going to another way and back sends no second mail", async ({ page, origin, ear }) => {
+story("a page that is loaded again takes the code that was mailed for its sign-in", async ({ page, origin, ear }) => {
   await page.goto(`${origin}/demo`);
-  await setUpEmail(page, origin);
+  const { code } = await setUpEmail(page, origin);
+  const challenge = await openPrompt(page, origin);
+  await page.getByText(/A mail was sent to a•+@example\.com/).waitFor();
   ear.expects(429);
-  await openPrompt(page, origin);
-  await page.getByText("A mail was sent a moment ago.").waitFor();
+  await page.reload();
+  await page.getByText("A mail was sent a moment ago. If it is here, type its code.").waitFor();
+  assert.equal(await isFocused(box(page)), true);
+  await page.keyboard.type(await mailedCode(page, origin, [code]));
+  const outcome = await outcomeOf(page, challenge);
+  assert.deepEqual([outcome.status, outcome.method], ["verified", "email"]);
+});
+
+story("going to another way and back sends no second mail", async ({ page, origin, ear }) => {
+  await openSecondPrompt(page, origin, ear);
   let asked = 0;
   page.on("request", (request) => { asked += request.url().endsWith("/prompt/email") ? 1 : 0; });
   await press(page, "Try another way");
@@ -209,6 +226,7 @@ story("going to another way and back sends no second mail", async ({ page, origi
   await press(page, "Email");
   await page.getByText("A mail was sent a moment ago.").waitFor();
   await page.getByRole("button", { name: /Send another mail \(/ }).waitFor();
+  assert.equal(await box(page).isDisabled(), true);
   assert.equal(asked, 0);
 });
 

@@ -109,6 +109,10 @@ story("a mailed code answers through the API, typed from the mailbox", async ({ 
   await page.getByText("Protected by email").waitFor();
   await page.getByRole("button", { name: "I have saved them" }).click();
   await press(page, "Start a sign-in");
+  await press(page, "Email");
+  await holds(page);
+  await press(page, "Once more");
+  await press(page, "Start a sign-in");
   // Another mail may leave a while after the one before: after as long as the page says, which is what this is about.
   ear.expects(429);
   await press(page, "Email");

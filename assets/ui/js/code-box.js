@@ -45,6 +45,7 @@ export function codeBox({ of, deed, ...options }) {
 
   place.replaceChildren(form);
   if ((lockedUntil.get(of) ?? 0) > Date.now() + 1000) wait();
+  Object.assign(place, { setEnabled: form.setEnabled, isEnabled: form.isEnabled });
   place.focusBox = () => place.querySelector("input, .locked").focus();
   return place;
 }

@@ -129,7 +129,7 @@ export function codeForm({
         input.select();
         if (problem.code === "code_used" && problem.body?.retry_after) awaitNext(problem.body.retry_after);
       } finally {
-        submit.disabled = input.readOnly;
+        submit.disabled = input.readOnly || input.disabled;
       }
     },
   }, h("label", { for: id }, label), h("div", { class: "row" }, input, submit, extra), error, next, news,
@@ -144,6 +144,12 @@ export function codeForm({
       news.textContent = say("problem.code_used.over");
     });
   }
+  /** Whether it takes a code at all: not while there is none that could be typed. */
+  form.setEnabled = (isEnabled) => {
+    input.disabled = submit.disabled = !isEnabled;
+    if (!isEnabled) input.value = "";
+  };
+  form.isEnabled = () => !input.disabled;
   /** Types a code for the person. */
   form.fill = (code) => {
     input.value = code;

@@ -13,10 +13,11 @@ export async function mailed(send) {
   try {
     return await send();
   } catch (problem) {
-    const { retry_after: wait, resend_after: apart } = problem.code === "rate_limited" ? problem.body ?? {} : {};
+    const { retry_after: wait, resend_after: apart, code_live: isLive } = problem.code === "rate_limited" ? problem.body ?? {} : {};
     if (!wait || !apart) throw problem;
-    // If it is only the mail before that keeps another from leaving, that one may be here by now.
-    return { sent_to: null, resend_after: wait, unsent: true, often: wait > apart };
+    // If it is only the mail before that keeps another from leaving, that one may be here by now. One that was sent for
+    // something else has a code that does nothing here.
+    return { sent_to: null, resend_after: wait, unsent: true, isLive, often: wait > apart };
   }
 }
 
@@ -26,7 +27,7 @@ export async function mailed(send) {
  */
 export function mailer({ send, box, sent = null }) {
   const element = h("div", { class: "mailer" });
-  const said = h("p", { class: "hint", role: "status" });
+  const said = h("p", { class: "hint", role: "status", tabindex: "-1" });
   const error = errorLine();
   const ask = h("button", { type: "button", onclick: again }, say("email.send"));
   let form = null, stop = () => {};
@@ -40,8 +41,9 @@ export function mailer({ send, box, sent = null }) {
     });
   }
 
-  function tell({ sent_to: to, resend_after: seconds, unsent = false, often = false }) {
+  function tell({ sent_to: to, resend_after: seconds, unsent = false, isLive = true, often = false }) {
     nextAt = Date.now() + seconds * 1000;
+    if (!isLive) return tellOfNone();
     if (!form) {
       form = box();
       ask.className = "second";
@@ -49,7 +51,16 @@ export function mailer({ send, box, sent = null }) {
       element.replaceChildren(said, form, error, h("div", { class: "actions" }, ask),
         h("details", {}, h("summary", {}, say("email.missing")), h("ul", { class: "tips" }, tips)));
     }
+    form.setEnabled(true);
     said.textContent = unsent ? say(often ? "email.often" : "email.recent") : say("email.sent", { email: to });
+    wait();
+  }
+
+  /** There is no code to type: the box stays away, or takes nothing, until there is one. */
+  function tellOfNone() {
+    if (form) form.setEnabled(false);
+    else element.replaceChildren(said, error, h("div", { class: "actions" }, ask));
+    said.textContent = say("email.elsewhere");
     wait();
   }
 
@@ -59,7 +70,7 @@ export function mailer({ send, box, sent = null }) {
     ask.disabled = true;
     try {
       tell(await mailed(send));
-      form.focusBox();
+      focus();
     } catch (problem) {
       said.textContent = "";
       error.textContent = explain(problem);
@@ -68,7 +79,14 @@ export function mailer({ send, box, sent = null }) {
     }
   }
 
+  /** To where something can be done, or to what says when. */
+  function focus() {
+    if (form?.isEnabled()) form.focusBox();
+    else if (ask.disabled) said.focus();
+    else ask.focus();
+  }
+
   if (sent) tell(sent);
   else element.append(h("p", { class: "hint" }, say("email.send.hint")), said, h("div", { class: "actions" }, ask), error);
-  return { element, focus: () => (form ? form.focusBox() : ask.focus()) };
+  return { element, focus };
 }

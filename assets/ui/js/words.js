@@ -51,6 +51,7 @@ export function inWords(problem, here) {
   const key = [`${here}.${name}`, `problem.${name}`].find(isSaid);
   const body = problem.body ?? {};
   if (!key) return say("problem.other", { status: String(problem.status) });
+  if (body.set_up_void) return say("problem.set_up_void");
   if (name === "wrong_code" || name === "webauthn_failed" || name === "key_copied") return wrong(key, body, here);
   if (name === "code_used" && body.retry_after) return say("problem.code_used.wait");
   if (name === "rate_limited" && body.retry_after) return say("problem.rate_limited.wait", { wait: wait(body.retry_after) });

@@ -1,11 +1,11 @@
 //! Mailed codes: the one live code of each purpose, and those that were used.
 
-use crate::base::{Failure, PersonKey, Timestamp};
+use crate::base::{ChallengeId, Failure, PersonKey, Timestamp};
 use crate::crypto::{CodeHash, DigitCode};
 use crate::factor::{Answer, Deed, Refusal, Verdict};
 use crate::mail::Address;
 use crate::services::Services;
-use crate::store::Tx;
+use crate::store::{Read, Tx};
 
 use super::record::{MailedCode, Purpose, UsedCode};
 use super::rule::{CODE_TRIES, CODE_TTL};
@@ -42,8 +42,8 @@ pub fn verify_code(
 ) -> Result<Verdict, Failure> {
     let key = (person, purpose.name());
     let live = tx.get::<MailedCode>(&key)?;
-    let open = |mailed: &MailedCode| now < mailed.expires_at && mailed.misses < CODE_TRIES;
-    if let (Some(mailed), Answer::Digits(digits)) = (live.as_ref().filter(|it| open(it)), answer)
+    if let (Some(mailed), Answer::Digits(digits)) =
+        (live.as_ref().filter(|it| it.takes_answers(now)), answer)
         && hash(tools, person, purpose, &mailed.address, digits) == mailed.hash
     {
         let used = UsedCode {
@@ -61,13 +61,46 @@ pub fn verify_code(
     }
     match live {
         None => Ok(Verdict::NothingSent),
-        Some(mailed) if !open(&mailed) => Ok(Verdict::Expired),
+        Some(mailed) if !mailed.takes_answers(now) => Ok(Verdict::Expired),
         Some(mut mailed) => {
             mailed.misses = mailed.misses.saturating_add(1);
             tx.put_until(&key, &mailed, mailed.expires_at)?;
             Ok(Verdict::Wrong)
         }
     }
+}
+
+impl MailedCode {
+    fn takes_answers(&self, now: Timestamp) -> bool {
+        now < self.expires_at && self.misses < CODE_TRIES
+    }
+}
+
+/// Whether a code that was emailed for `purpose` still takes an answer.
+pub fn is_live(
+    read: &dyn Read,
+    person: PersonKey,
+    purpose: Purpose,
+    now: Timestamp,
+) -> Result<bool, Failure> {
+    let mailed = read.get::<MailedCode>(&(person, purpose.name()))?;
+    Ok(mailed.is_some_and(|mailed| mailed.takes_answers(now)))
+}
+
+/// Whether a code that was emailed for the sign-in `challenge` still takes an answer.
+pub fn is_sign_in_code_live(
+    read: &dyn Read,
+    person: PersonKey,
+    challenge: ChallengeId,
+    now: Timestamp,
+) -> Result<bool, Failure> {
+    is_live(read, person, Purpose::SignIn(challenge), now)
+}
+
+/// How many wrong answers the code that was emailed for `purpose` still bears.
+pub fn tries_left(read: &dyn Read, person: PersonKey, purpose: Purpose) -> Result<u32, Failure> {
+    let mailed = read.get::<MailedCode>(&(person, purpose.name()))?;
+    Ok(mailed.map_or(0, |mailed| CODE_TRIES.saturating_sub(mailed.misses)))
 }
 
 /// Under what a code that was used is kept.

@@ -16,6 +16,7 @@ use crate::store::{Order, Read, Record, Scan, Tx};
 use super::{Answer, Device, Factor, Place, Verdict};
 use record::{Active, MailedCode, Pending, Purpose, UsedCode};
 
+pub use code::is_sign_in_code_live;
 pub use http::routes;
 pub use service::{Sent, forget_sign_in, send_sign_in};
 

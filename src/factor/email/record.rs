@@ -64,6 +64,9 @@ pub struct Pending {
     /// user who has a factor by then.
     #[serde(default)]
     pub proven: bool,
+    /// Wrong codes that it was to be confirmed with, of all that were emailed for it.
+    #[serde(default)]
+    pub failures: u32,
 }
 
 impl Record for Pending {
@@ -99,7 +102,7 @@ impl Record for UsedCode {
     const TABLE: &'static str = "email code used";
 }
 
-/// How many mails went to a person, or to an address.
+/// How many emails went to a user for one place, to a user for all login services, or to an address.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Quota {
     /// When, for the last day; the newest last.
@@ -112,7 +115,8 @@ pub struct Quota {
 }
 
 impl Record for Quota {
-    /// A person's key, or the hash of an address.
+    /// A letter that says which, and after it the user's key, with the id of the service if it is one's, or the hash of
+    /// an address.
     type Key = Vec<u8>;
     const TABLE: &'static str = "email quota";
 }

@@ -10,11 +10,15 @@ pub const CODE_TTL: u64 = 10 * 60;
 pub const PENDING_TTL: u64 = CODE_TTL;
 /// Wrong answers that void a code.
 pub const CODE_TRIES: u32 = 5;
-/// Mails an hour to one person.
-pub const PERSON_HOURLY: usize = 5;
-/// Mails a day to one person.
-pub const PERSON_DAILY: usize = 20;
-/// Mails an hour to one address, whoever asks.
+/// Emails an hour to one user for one login service, and as many for the settings page.
+pub const PLACE_HOURLY: usize = 5;
+/// Emails a day to one user for one login service, and as many for the settings page.
+pub const PLACE_DAILY: usize = 20;
+/// Emails an hour to one user for all login services together. None of them takes anything from the settings page.
+pub const SERVICES_HOURLY: usize = 10;
+/// Emails a day to one user for all login services together.
+pub const SERVICES_DAILY: usize = 40;
+/// Emails an hour to one address that is to be set up, whoever asks.
 pub const ADDRESS_HOURLY: usize = 10;
 /// Seconds that one attempt to send may hold the place of the next.
 pub const SENDING: u64 = 15;
@@ -25,22 +29,25 @@ const DAY: u64 = 24 * HOUR;
 /// What is counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
-    /// All mails to one person.
-    Person,
-    /// All mails to one address.
+    /// All emails to one user for one place: a login service, or the settings page.
+    Place,
+    /// All emails to one user for login services.
+    Services,
+    /// All emails to one address by which it is to be set up.
     Address,
 }
 
-/// How many seconds until another mail may leave; `None` where it may now. Two mails to one person are at least
-/// `resend_after` seconds apart.
+/// How many seconds until another mail may leave; `None` where it may now. Two emails to one user for one
+/// place are at least `resend_after` seconds apart.
 pub fn wait(quota: &Quota, counted: Counted, resend_after: u64, now: Timestamp) -> Option<u64> {
     let sending = match (counted, quota.sending) {
         // A clock that stepped back must not hold the place for longer.
-        (Counted::Person, Some((_, until))) => now.until(until).min(SENDING),
+        (Counted::Place, Some((_, until))) => now.until(until).min(SENDING),
         _ => 0,
     };
     let limits: &[(usize, u64)] = match counted {
-        Counted::Person => &[(PERSON_HOURLY, HOUR), (PERSON_DAILY, DAY)],
+        Counted::Place => &[(PLACE_HOURLY, HOUR), (PLACE_DAILY, DAY)],
+        Counted::Services => &[(SERVICES_HOURLY, HOUR), (SERVICES_DAILY, DAY)],
         Counted::Address => &[(ADDRESS_HOURLY, HOUR)],
     };
     let past = |moments: &[Timestamp]| -> Vec<Timestamp> {
@@ -49,7 +56,7 @@ pub fn wait(quota: &Quota, counted: Counted, resend_after: u64, now: Timestamp) 
     let sent = past(&quota.sent);
     // Nobody is made to wait for another mail who was told that the one before had not left.
     let gap = match (counted, sent.last()) {
-        (Counted::Person, Some(at)) => now.until(at.plus(resend_after)),
+        (Counted::Place, Some(at)) => now.until(at.plus(resend_after)),
         _ => 0,
     };
     let mut all = [sent, past(&quota.doubtful)].concat();
@@ -93,11 +100,11 @@ mod tests {
     const RESEND_AFTER: u64 = 60;
 
     #[test]
-    fn a_person_gets_one_mail_a_minute_five_an_hour_and_twenty_a_day() {
+    fn a_place_gets_one_mail_a_minute_five_an_hour_and_twenty_a_day() {
         let start = Timestamp::from_unix(1_800_000_000);
         let (mut now, mut quota, mut moments) = (start, Quota::default(), Vec::new());
         while now < start.plus(2 * DAY) {
-            match wait(&quota, Counted::Person, RESEND_AFTER, now) {
+            match wait(&quota, Counted::Place, RESEND_AFTER, now) {
                 Some(seconds) => now = now.plus(seconds),
                 None => {
                     quota = sent(quota, now);
@@ -124,7 +131,7 @@ mod tests {
             ),
             (Some(1), Some(5), Some(20))
         );
-        assert!(quota.sent.len() <= PERSON_DAILY);
+        assert!(quota.sent.len() <= PLACE_DAILY);
         assert_eq!(moments.len(), 40);
     }
 
@@ -132,11 +139,28 @@ mod tests {
     fn a_mail_that_may_have_left_counts_within_the_hour_but_makes_nobody_wait_a_minute() {
         let now = Timestamp::from_unix(1_800_000_000);
         let mut quota = Quota::default();
-        for _ in 0..PERSON_HOURLY {
-            assert_eq!(wait(&quota, Counted::Person, RESEND_AFTER, now), None);
+        for _ in 0..PLACE_HOURLY {
+            assert_eq!(wait(&quota, Counted::Place, RESEND_AFTER, now), None);
             quota = doubtful(quota, now);
         }
-        assert_eq!(wait(&quota, Counted::Person, RESEND_AFTER, now), Some(HOUR));
+        assert_eq!(wait(&quota, Counted::Place, RESEND_AFTER, now), Some(HOUR));
+    }
+
+    #[test]
+    fn all_services_together_get_ten_an_hour_and_forty_a_day() {
+        let start = Timestamp::from_unix(1_800_000_000);
+        let (mut now, mut quota, mut moments) = (start, Quota::default(), Vec::new());
+        while now < start.plus(DAY) {
+            match wait(&quota, Counted::Services, RESEND_AFTER, now) {
+                Some(seconds) => now = now.plus(seconds),
+                None => {
+                    quota = sent(quota, now);
+                    moments.push(now);
+                }
+            }
+        }
+        let first_hour = moments.iter().filter(|at| start.plus(HOUR) > **at);
+        assert_eq!((first_hour.count(), moments.len()), (10, 40));
     }
 
     #[test]

@@ -8,19 +8,20 @@ use std::sync::Arc;
 use crate::auth::{self, Person};
 use crate::base::{ChallengeId, DeviceId, Failure, PersonKey, Secret, Timestamp, codes};
 use crate::crypto::DigitCode;
+use crate::factor::enrollment::{confirmations_left, unconfirmed};
 use crate::factor::proof::{BackupCodes, expired, used};
 use crate::factor::{
     ALREADY_ENABLED, Answer, By, Deed, Desk, Device, Factor, NOT_ENABLED, NOT_OFFERED, NOT_PENDING,
     Refusal, Remembered, Verdict, refuse,
 };
-use crate::lockout::{self, Standing};
+use crate::lockout;
 use crate::mail::{Address, CodeLetter, Letter, Mailer, SendError, Stage};
 use crate::services::Services;
 use crate::store::Tx;
 use crate::wire::Me;
 use crate::words::Language;
 
-use super::code::{keep, verify_code};
+use super::code::{keep, tries_left, verify_code};
 use super::quota::{self, Ticket, count, give_back, reserve};
 use super::record::{Active, MailedCode, Pending, Purpose};
 use super::rule::{CODE_TTL, PENDING_TTL};
@@ -52,7 +53,7 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me, code: Option<Answer>) -> Result<S
                 return refuse(already_enabled());
             }
             let proven = !brings_code && deed.step_up(None)?;
-            quota::check(deed)?;
+            quota::check(deed, Purpose::TurnOn)?;
             Ok(proven)
         })
         .await?;
@@ -79,10 +80,10 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me, code: Option<Answer>) -> Result<S
                 let mut proven = proven;
                 if code.is_some() {
                     // Not spent on what would be refused anyway.
-                    quota::check(deed)?;
+                    quota::check(deed, Purpose::TurnOn)?;
                     proven = deed.step_up(code.as_ref())?;
                 }
-                let ticket = reserve(deed, &address)?;
+                let ticket = reserve(deed, &address, Purpose::TurnOn)?;
                 let language = deed.language()?;
                 Ok((address, language, ticket, deed.proved_with, proven))
             }
@@ -113,9 +114,9 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me, code: Option<Answer>) -> Result<S
             .tx
             .get::<Pending>(&deed.person)?
             .filter(|p| p.address == address && deed.now < p.expires_at);
-        let (device_id, created_at) = match known {
-            Some(pending) => (pending.device_id, pending.created_at),
-            None => (DeviceId::draw(&*deed.desk.tools.entropy)?, deed.now),
+        let (device_id, created_at, failures) = match known {
+            Some(pending) => (pending.device_id, pending.created_at, pending.failures),
+            None => (DeviceId::draw(&*deed.desk.tools.entropy)?, deed.now, 0),
         };
         let expires_at = deed.now.plus(PENDING_TTL);
         let pending = Pending {
@@ -124,6 +125,7 @@ pub async fn enable(desk: &Arc<Desk>, me: &Me, code: Option<Answer>) -> Result<S
             created_at,
             expires_at,
             proven,
+            failures,
         };
         deed.tx.put_until(&deed.person, &pending, expires_at)?;
         deed.about(device_id);
@@ -157,7 +159,7 @@ pub async fn send_code(
                 let standing = lockout::standing(deed.tx, deed.person, super::KIND, deed.now)?;
                 // A mail that could not be answered would only be noise.
                 deed.admit(standing)?;
-                let ticket = reserve(deed, &active.address)?;
+                let ticket = reserve(deed, &active.address, purpose)?;
                 Ok((active, deed.language()?, ticket))
             }
         })
@@ -236,12 +238,6 @@ pub fn confirm(
         ));
     };
     deed.about(pending.device_id);
-    // Nothing brings back what is not set up yet, so misses alone must not shut out for ever:
-    // the tries of each code and the limits on mails bound the guesses.
-    match lockout::standing(deed.tx, deed.person, factor.kind(), deed.now)? {
-        Standing::Disabled => {}
-        standing => deed.admit(standing)?,
-    }
     match verify_code(
         &deed.desk.tools,
         deed.tx,
@@ -252,7 +248,7 @@ pub fn confirm(
     )? {
         Verdict::Right => {}
         Verdict::Used(wait) => return refuse(used(wait)),
-        Verdict::Wrong => return refuse(deed.missed(factor)?),
+        Verdict::Wrong => return refuse(failed(deed, pending)?),
         Verdict::Expired | Verdict::NothingSent => return refuse(expired()),
     }
     let active = Active {
@@ -266,6 +262,24 @@ pub fn confirm(
     let device = active.device();
     let codes = deed.added(factor, &device)?;
     Ok((device, codes))
+}
+
+/// Counts a wrong code against the set-up, which is void after the last, and returns what to answer: with the tries that
+/// are left of it or of the code that was emailed, whichever ends first.
+fn failed(deed: &mut Deed<'_, '_>, mut pending: Pending) -> Result<Failure, Failure> {
+    pending.failures = pending.failures.saturating_add(1);
+    let left = confirmations_left(pending.failures);
+    if left == 0 {
+        deed.desk
+            .factors
+            .email
+            .forget_pending(deed.tx, deed.person)?;
+        return Ok(unconfirmed(0, true));
+    }
+    deed.tx
+        .put_until(&deed.person, &pending, pending.expires_at)?;
+    let of_code = tries_left(deed.tx, deed.person, Purpose::TurnOn)?;
+    Ok(unconfirmed(left.min(of_code), false))
 }
 
 /// Turns email codes off.

@@ -34,6 +34,9 @@ pub struct Pending {
     /// user who has a factor by then.
     #[serde(default)]
     pub proven: bool,
+    /// Wrong codes that it was to be confirmed with.
+    #[serde(default)]
+    pub failures: u32,
 }
 
 impl Record for Pending {

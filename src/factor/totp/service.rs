@@ -1,9 +1,10 @@
 use crate::base::{DeviceId, Failure, Timestamp};
+use crate::factor::enrollment::{confirmations_left, unconfirmed};
 use crate::factor::proof::BackupCodes;
 use crate::factor::{
     ALREADY_ENABLED, Answer, Deed, Device, Factor, NOT_ENABLED, NOT_PENDING, Refusal, refuse,
 };
-use crate::lockout::{self, Standing};
+use crate::lockout;
 use crate::mail::{FactorReplaced, Thing};
 use crate::store::Store;
 
@@ -53,6 +54,7 @@ fn begin(deed: &mut Deed<'_, '_>, proven: bool) -> Result<Begun, Refusal> {
         created_at: deed.now,
         expires_at: deed.now.plus(PENDING_TTL),
         proven,
+        failures: 0,
     };
     deed.tx
         .put_until(&deed.person, &pending, pending.expires_at)?;
@@ -64,7 +66,8 @@ fn begin(deed: &mut Deed<'_, '_>, proven: bool) -> Result<Begun, Refusal> {
     })
 }
 
-/// Confirms the pending app with a code of its own.
+/// Confirms the pending app with a code of its own. Wrong codes count against the pending app and nothing else, and
+/// those at sign-ins do not count here: guesses made elsewhere do not keep its owner from finishing.
 pub fn confirm(
     deed: &mut Deed<'_, '_>,
     answer: &Answer,
@@ -78,18 +81,13 @@ pub fn confirm(
     {
         pending = None;
     }
-    let Some(pending) = pending else {
+    let Some(mut pending) = pending else {
         return refuse(Failure::new(
             NOT_PENDING,
             "No authenticator app waits for confirmation. Begin the set-up anew.",
         ));
     };
     deed.about(pending.device_id);
-    // A disabled factor may be replaced: the new secret was given out against another proof.
-    match lockout::standing(deed.tx, deed.person, factor.kind(), deed.now)? {
-        Standing::Disabled => {}
-        standing => deed.admit(standing)?,
-    }
     let checked = match answer {
         Answer::Digits(digits) => check_code(&pending.secret, digits, deed.now, None),
         _ => CodeCheck::Wrong,
@@ -99,7 +97,15 @@ pub fn confirm(
             Answer::Digits(digits) => clock_offset(&pending.secret, digits, deed.now),
             _ => None,
         };
-        let missed = deed.missed(factor)?;
+        pending.failures = pending.failures.saturating_add(1);
+        let left = confirmations_left(pending.failures);
+        match left {
+            0 => deed.tx.delete::<Pending>(&deed.person),
+            _ => deed
+                .tx
+                .put_until(&deed.person, &pending, pending.expires_at)?,
+        }
+        let missed = unconfirmed(left, left == 0);
         return refuse(match offset {
             Some(seconds) => missed.with("clock_offset_seconds", seconds),
             None => missed,

@@ -13,12 +13,12 @@ use crate::factor::proof::PROOF_PREFIX;
 use crate::factor::{Deed, Desk, NOT_ENABLED, Refusal, Remembered, refuse};
 use crate::mail::{KeyCopied, Thing};
 use crate::services::Services;
-use crate::store::Tx;
+use crate::store::{Read, Tx};
 use crate::wire::Me;
 
-use super::record::{Ceremony, Credential, Keys, Proof, Step};
-use super::rule::{self, PROOF_TTL, Purpose};
-use super::service::{Begun, failed, keep, keep_as, take};
+use super::record::{Credential, Keys, Proof, SignInCeremony, Step};
+use super::rule::{self, CEREMONY_TTL, PROOF_TTL, Purpose};
+use super::service::{Begun, failed, keep, take};
 use super::{KEY_COPIED, KIND, SecurityKeys, WEBAUTHN_FAILED};
 
 /// Begins a proof by key.
@@ -41,13 +41,29 @@ pub fn begin_sign_in(
     challenge: ChallengeId,
 ) -> Result<RequestChallengeResponse, Refusal> {
     let (options, state, _) = begin(deed)?;
-    keep_as(deed, challenge, Step::SignIn { state })?;
+    let expires_at = deed.now.plus(CEREMONY_TTL);
+    let ceremony = SignInCeremony {
+        created_at: deed.now,
+        expires_at,
+        state,
+    };
+    deed.tx
+        .put_until(&(deed.person, challenge), &ceremony, expires_at)?;
     Ok(options)
 }
 
 /// The sign-in `challenge` is over without an answer by key.
 pub fn forget_sign_in(tx: &mut Tx<'_>, person: PersonKey, challenge: ChallengeId) {
-    tx.delete::<Ceremony>(&(person, challenge));
+    tx.delete::<SignInCeremony>(&(person, challenge));
+}
+
+/// Whether an assertion was begun for the sign-in `challenge`.
+pub fn is_sign_in_begun(
+    read: &dyn Read,
+    person: PersonKey,
+    challenge: ChallengeId,
+) -> Result<bool, Failure> {
+    Ok(read.get::<SignInCeremony>(&(person, challenge))?.is_some())
 }
 
 fn begin(
@@ -209,7 +225,7 @@ pub async fn complete_verification(
     let keys = keys_of(desk, me.key)?;
     let checked = match step {
         Step::Verify { state } => check(&desk.factors.webauthn, &keys, &answer, &state),
-        Step::Register { .. } | Step::SignIn { .. } => Err(Failure::not_found().into()),
+        Step::Register { .. } => Err(Failure::not_found().into()),
     };
     desk.act(me, ACTION, move |deed| {
         deed.proved_with = Some(KIND);
@@ -279,16 +295,13 @@ pub fn check_sign_in(
 ) -> Result<CheckedAssertion, Failure> {
     let read = desk.tools.store.read(|read| {
         Ok((
-            read.get::<Ceremony>(&(person, challenge))?,
+            read.get::<SignInCeremony>(&(person, challenge))?,
             read.get::<Keys>(&person)?.unwrap_or_default(),
         ))
     })?;
     let (outcome, ceremony) = match read {
         (Some(ceremony), keys) => {
-            let outcome = match &ceremony.step {
-                Step::SignIn { state } => check(&desk.factors.webauthn, &keys, answer, state),
-                _ => Err(failed("the ceremony was begun for something else").into()),
-            };
+            let outcome = check(&desk.factors.webauthn, &keys, answer, &ceremony.state);
             (outcome, Some(fingerprint(&ceremony)?))
         }
         (None, _) => {
@@ -299,7 +312,7 @@ pub fn check_sign_in(
     Ok(CheckedAssertion { outcome, ceremony })
 }
 
-fn fingerprint(ceremony: &Ceremony) -> Result<Vec<u8>, Failure> {
+fn fingerprint(ceremony: &SignInCeremony) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec(ceremony).map_err(Failure::internal)
 }
 
@@ -310,8 +323,8 @@ pub fn use_sign_in(
     checked: &CheckedAssertion,
 ) -> Result<KeyShown, Refusal> {
     let key = (deed.person, challenge);
-    let ceremony = deed.tx.get::<Ceremony>(&key)?;
-    deed.tx.delete::<Ceremony>(&key);
+    let ceremony = deed.tx.get::<SignInCeremony>(&key)?;
+    deed.tx.delete::<SignInCeremony>(&key);
     if let Err(AssertionError::Failed(remembered)) = &checked.outcome {
         return refuse(remembered.failure());
     }

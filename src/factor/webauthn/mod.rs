@@ -18,13 +18,14 @@ mod service;
 
 use crate::base::{Code, DeviceId, Failure, Kind, PersonKey, Timestamp};
 use crate::services::Services;
-use crate::store::{Order, Read, Record, Scan, Tx};
+use crate::store::{Key, Order, Read, Record, Scan, Tx};
 
 use super::{Answer, Device, Factor, Place, Verdict};
-use record::{Ceremony, Keys, Owner, Proof, Step};
+use record::{Ceremony, Keys, Owner, Proof, SignInCeremony, Step};
 
 pub use assertion::{
-    CheckedAssertion, KeyShown, begin_sign_in, check_sign_in, forget_sign_in, use_sign_in,
+    CheckedAssertion, KeyShown, begin_sign_in, check_sign_in, forget_sign_in, is_sign_in_begun,
+    use_sign_in,
 };
 /// What a browser makes of an assertion's challenge: `AuthenticationResponseJSON`.
 pub use webauthn_rs::prelude::PublicKeyCredential as AssertionResponse;
@@ -56,7 +57,7 @@ pub const TOO_MANY_KEYS: Code = Code {
 };
 
 /// Tables of what waits for an answer.
-pub const OPEN_TABLES: &[&str] = &[Ceremony::TABLE, Proof::TABLE];
+pub const OPEN_TABLES: &[&str] = &[Ceremony::TABLE, SignInCeremony::TABLE, Proof::TABLE];
 
 /// The codes of this room.
 pub const CODES: &[Code] = &[WEBAUTHN_FAILED, KEY_KNOWN, TOO_MANY_KEYS];
@@ -64,8 +65,10 @@ pub const CODES: &[Code] = &[WEBAUTHN_FAILED, KEY_KNOWN, TOO_MANY_KEYS];
 pub(super) const KIND: &str = "webauthn";
 /// Live ceremonies of one person on their own page; the oldest makes room for a new one.
 const LIVE_CEREMONIES: usize = 10;
-/// More than there can be with those of sign-ins, one for each live challenge.
+/// More than there can be on that page.
 const MOST_CEREMONIES: usize = 64;
+/// Assertions for sign-ins that are read at once.
+const PAGE: usize = 256;
 
 /// Whether the person has it: it takes no server to know.
 pub(super) fn is_active(read: &dyn Read, person: PersonKey) -> Result<bool, Failure> {
@@ -99,6 +102,7 @@ pub(super) fn forget(tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> 
     for (key, _) in ceremonies(tx, person)? {
         tx.delete::<Ceremony>(&key);
     }
+    forget_sign_ins(tx, person)?;
     let Some(keys) = tx.get::<Keys>(&person)? else {
         return Ok(());
     };
@@ -113,6 +117,26 @@ pub(super) fn forget(tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> 
             ..keys
         },
     )
+}
+
+/// Removes every assertion that was begun for a sign-in of `person`: some at each login service.
+fn forget_sign_ins(tx: &mut Tx<'_>, person: PersonKey) -> Result<(), Failure> {
+    let mut past: Option<Vec<u8>> = None;
+    loop {
+        let page = tx.list::<SignInCeremony>(&Scan {
+            prefix: person.as_bytes(),
+            past: past.as_deref(),
+            order: Order::Ascending,
+            limit: PAGE,
+        })?;
+        let Some((last, _)) = page.last() else {
+            return Ok(());
+        };
+        past = Some(last.encode());
+        for (key, _) in page {
+            tx.delete::<SignInCeremony>(&key);
+        }
+    }
 }
 
 impl Factor for SecurityKeys {
@@ -224,7 +248,7 @@ impl Ceremony {
                 self.created_at,
                 self.expires_at,
             )),
-            Step::Verify { .. } | Step::SignIn { .. } => None,
+            Step::Verify { .. } => None,
         }
     }
 }

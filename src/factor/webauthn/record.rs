@@ -109,7 +109,7 @@ impl Record for Owner {
     const TABLE: &'static str = "webauthn owner";
 }
 
-/// A challenge that a browser is answering. Removed before the answer is looked at, so that it is looked at once.
+/// A challenge that a browser is answering on the settings page. Removed before the answer is looked at, so that it is looked at once.
 #[derive(Serialize, Deserialize)]
 pub struct Ceremony {
     pub created_at: Timestamp,
@@ -131,15 +131,26 @@ pub enum Step {
     Verify {
         state: SecurityKeyAuthentication,
     },
-    /// For the sign-in whose challenge the ceremony is kept under.
-    SignIn {
-        state: SecurityKeyAuthentication,
-    },
 }
 
 impl Record for Ceremony {
     type Key = (PersonKey, ChallengeId);
     const TABLE: &'static str = "webauthn ceremony";
+}
+
+/// An assertion that a browser is making for a sign-in. They stand apart from those of the settings page, so that what
+/// is begun at login services, however much, ends nothing there.
+#[derive(Serialize, Deserialize)]
+pub struct SignInCeremony {
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub state: SecurityKeyAuthentication,
+}
+
+impl Record for SignInCeremony {
+    /// The user, and the challenge of the sign-in.
+    type Key = (PersonKey, ChallengeId);
+    const TABLE: &'static str = "webauthn sign-in";
 }
 
 /// A proof by key that any `code` takes, once.

@@ -7,7 +7,7 @@ use crate::factor::{Answer, CODE_EXPIRED, Deed, Desk, Device, Refusal, refuse};
 use crate::store::{Read, Store};
 use crate::wire::Me;
 
-use super::record::{Ceremony, Credential, Keys, Owner, Step};
+use super::record::{Ceremony, Credential, Keys, Owner, SignInCeremony, Step};
 use super::rule::{CEREMONY_TTL, MOST_KEYS};
 use super::{KEY_KNOWN, LIVE_CEREMONIES, TOO_MANY_KEYS, WEBAUTHN_FAILED, ceremonies};
 
@@ -23,24 +23,12 @@ pub struct Begun<O> {
 /// Keeps a ceremony until it is answered; the oldest of too many makes room.
 pub fn keep(deed: &mut Deed<'_, '_>, step: Step) -> Result<(ChallengeId, Timestamp), Failure> {
     let mut live = ceremonies(deed.tx, deed.person)?;
-    live.retain(|(_, ceremony)| !matches!(ceremony.step, Step::SignIn { .. }));
     live.sort_by_key(|(_, ceremony)| ceremony.created_at);
     let surplus = (live.len() + 1).saturating_sub(LIVE_CEREMONIES);
     for (key, _) in live.into_iter().take(surplus) {
         deed.tx.delete::<Ceremony>(&key);
     }
     let challenge = ChallengeId::draw(&*deed.desk.tools.entropy)?;
-    let expires_at = keep_as(deed, challenge, step)?;
-    Ok((challenge, expires_at))
-}
-
-/// As [`keep`], under the challenge of a sign-in. There are as many as there are live challenges, and they make
-/// no room: what a login service begins in somebody's name ends nothing on that person's own page.
-pub fn keep_as(
-    deed: &mut Deed<'_, '_>,
-    challenge: ChallengeId,
-    step: Step,
-) -> Result<Timestamp, Failure> {
     let expires_at = deed.now.plus(CEREMONY_TTL);
     let ceremony = Ceremony {
         created_at: deed.now,
@@ -49,7 +37,7 @@ pub fn keep_as(
     };
     deed.tx
         .put_until(&(deed.person, challenge), &ceremony, expires_at)?;
-    Ok(expires_at)
+    Ok((challenge, expires_at))
 }
 
 /// Takes a ceremony out of the store: whatever comes of the answer, there is no second one.
@@ -65,6 +53,8 @@ pub async fn take(
         };
         let key = (deed.person, challenge);
         let Some(ceremony) = deed.tx.get::<Ceremony>(&key)? else {
+            // One of a sign-in is none here, and an answer that was shown here is none there.
+            deed.tx.delete::<SignInCeremony>(&key);
             return refuse(Failure::not_found());
         };
         deed.tx.delete::<Ceremony>(&key);

@@ -5,7 +5,7 @@ use crate::base::Timestamp;
 use crate::mail::{
     BackupCodeUsed, BackupCodesRegenerated, BackupCodesVoid, Change, ChangeKind, CodeLetter,
     Digest, FactorAdded, FactorDisabled, FactorLocked, FactorRemoved, FactorReplaced,
-    FactorUnlocked, FactorsReset, Foreign, KeyCopied, NameContested, Occasion, Purpose,
+    FactorUnlocked, FactorsReset, Foreign, KeyCopied, NameContested, NameShared, Occasion, Purpose,
     SignInUnfinished, Thing, TrustedDeviceCopied,
 };
 
@@ -116,6 +116,12 @@ fn all_in(
             name: Foreign(text),
             until: NOON.plus(900),
             by_former: number == 1,
+        }),
+        row.of(NameShared {
+            occasion,
+            name: Foreign(text),
+            is_ambiguous: number == 1,
+            is_meant: number == 2,
         }),
     ]
 }
@@ -296,6 +302,15 @@ fn letters_say_what_happened() {
                 "refused until 24 November 2026, 12:15 UTC",
                 "What should you do?",
                 "ask an operator to release it",
+            ],
+        ),
+        (
+            "name_shared",
+            &[
+                "Two accounts at Example",
+                "sign-ins with that name are refused until only one account has it",
+                "What should you do?",
+                "ask an operator to have it changed",
             ],
         ),
     ];

@@ -51,7 +51,16 @@ async fn a_choice_is_kept_against_all_but_another_choice() {
         };
         let (keys, wish) = (store.clone(), Wish { chosen, accepted });
         let meeting = store.write(move |tx| {
-            meet(tx, keys.sealer(), person, &asker, wish, &|_| Ok(false), NOW).map(drop)
+            meet(
+                tx,
+                keys.sealer(),
+                person,
+                &asker,
+                wish,
+                &|_, _| Ok(false),
+                NOW,
+            )
+            .map(drop)
         });
         meeting.await.unwrap();
         let profile = store.read(|read| read.get::<Profile>(&person)).unwrap();

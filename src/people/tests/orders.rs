@@ -81,7 +81,7 @@ fn whatever_tokens_said_in_whatever_order_each_name_means_those_who_bear_it() {
         runtime.block_on(store.write(move |tx| {
             for person in &said {
                 let key = keys.sealer().person(&person.issuer, &person.subject);
-                meet(tx, keys.sealer(), key, person, Wish::default(), &|_| Ok(false), NOW)?;
+                meet(tx, keys.sealer(), key, person, Wish::default(), &|_, _| Ok(false), NOW)?;
             }
             Ok(())
         })).unwrap();

@@ -1,4 +1,7 @@
-//! From format 2 to 3. A user may have several former addresses, and the history of a user is bounded.
+//! From format 2 to 3. A user may have several former addresses, the history of a user is bounded, and sign-ins under
+//! way are counted for each login service.
+
+mod sign_ins;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -13,8 +16,9 @@ use super::Step;
 const PAGE: usize = 256;
 
 pub const STEP: Step = Step {
-    says: "users keep several former addresses for notifications, and what one user adds to the history is bounded",
-    passes: &[people],
+    says: "users keep several former addresses for notifications, what one user adds to the history is bounded, and \
+           sign-ins under way are counted for each login service",
+    passes: &[people, sign_ins::live, sign_ins::ceremonies],
 };
 
 /// A row as it is, but for what the step looks at.

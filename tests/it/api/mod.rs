@@ -11,6 +11,7 @@ mod lockout;
 pub mod login;
 mod notifications;
 mod policy;
+mod set_ups;
 mod step_up;
 pub mod totp;
 mod trusted_devices;

@@ -172,7 +172,7 @@ async fn on_the_hosted_page(carol: &Carol, page: &Client, canaries: &mut Canarie
     };
     ask("open", json!({})).await.ok();
     ask("webauthn", json!({})).await.ok();
-    // She had a mail a moment ago.
+    ask("email", json!({})).await.ok();
     let too_soon = ask("email", json!({})).await;
     too_soon.refused(429, "rate_limited");
     let wrong = json!({"method": "totp", "code": "canary-wrong-3d1c"});

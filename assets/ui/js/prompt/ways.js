@@ -36,27 +36,33 @@ function backupCode() {
 function email(view) {
   // Whoever comes back to this way has had their mail.
   let nextAt = null, lastSaid = "";
+  /** Whether there is a code that this sign-in takes. One that was mailed for another is no answer here. */
+  let codeLive = true;
 
   return (desk) => {
     const form = codeBox(desk, {
       label: say("prompt.email.label", { email: view.email ?? "" }), digits: true, hint: say("prompt.digits.hint"),
     });
-    const said = h("p", { class: "hint", role: "status" }, lastSaid);
+    const said = h("p", { class: "hint", role: "status", tabindex: "-1" }, lastSaid);
     const error = errorLine();
     const again = h("button", { type: "button", class: "second", onclick: send }, say("prompt.email.again"));
     let stop = () => {};
 
-    function tell(text, seconds) {
+    function tell(text, seconds, isLive) {
       said.textContent = lastSaid = text;
+      codeLive = isLive;
       nextAt = Date.now() + seconds * 1000;
       wait();
+      if (!isLive) said.focus();
     }
 
     function wait() {
+      form.setEnabled(codeLive);
       again.disabled = true;
       stop = countdown((nextAt - Date.now()) / 1000, (clock) => { again.textContent = say("prompt.email.again_in", { clock }); }, () => {
         again.textContent = say("prompt.email.again");
         again.disabled = false;
+        if (document.activeElement === said) again.focus();
       });
     }
 
@@ -67,9 +73,14 @@ function email(view) {
       form.querySelector("input").focus();
       try {
         const sent = await desk.post("email");
-        if (sent) tell(say("prompt.email.sent", { email: sent.sent_to }), sent.resend_after);
+        if (!sent) return;
+        tell(say("prompt.email.sent", { email: sent.sent_to }), sent.resend_after, true);
+        form.querySelector("input").focus();
       } catch (problem) {
-        if (problem.code === "rate_limited" && problem.body.retry_after) return tell(say("prompt.email.recent"), problem.body.retry_after);
+        const { retry_after: seconds, code_live: isLive = false } = problem.body ?? {};
+        if (problem.code === "rate_limited" && seconds) {
+          return tell(say(isLive ? "prompt.email.recent" : "prompt.email.elsewhere"), seconds, isLive);
+        }
         said.textContent = "";
         error.textContent = explain(problem);
         again.disabled = false;
@@ -78,7 +89,11 @@ function email(view) {
 
     return {
       parts: [form, said, error, h("div", { class: "actions" }, again)],
-      start: () => (nextAt === null ? send() : wait()),
+      start() {
+        if (nextAt === null) return send();
+        wait();
+        return codeLive || said.focus();
+      },
       stop: () => stop(),
     };
   };

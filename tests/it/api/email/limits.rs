@@ -1,6 +1,7 @@
 use super::{
     CONFIRM, DISABLE, ENABLE, SEND, code_mail, enrol, mailed_code, overview, with_address,
 };
+use crate::api::login;
 use crate::support::smtp::Fault;
 use crate::support::{Options, Reply, Server};
 
@@ -149,4 +150,89 @@ async fn a_mail_that_did_not_leave_counts_for_nobody() {
         somebody(n).post(ENABLE).await.ok();
     }
     assert_eq!(wait(&somebody(10).post(ENABLE).await), 3600);
+}
+
+#[tokio::test]
+async fn a_code_for_one_service_keeps_none_from_another_nor_from_the_settings_page() {
+    let server = Server::start().await;
+    let alice = server.alice();
+    enrol(&server, &alice).await;
+    let services = ["one", "two", "three", "four"].map(|name| login::service(&server, name));
+    for service in &services {
+        let opened = login::open(service, "alice").await;
+        service.post(&login::of(&opened, "/email")).await.ok();
+        // At the same service another one waits a minute, whichever sign-in asks, and says that there is none to type.
+        let other = login::open(service, "alice").await;
+        let early = service.post(&login::of(&other, "/email")).await;
+        assert_eq!(wait(&early), 60);
+        assert_eq!(early.json()["code_live"], false);
+        let early = service.post(&login::of(&opened, "/email")).await;
+        assert_eq!(wait(&early), 60);
+        assert_eq!(early.json()["code_live"], true);
+    }
+    alice.post(SEND).await.ok();
+    // When the time is up the new sign-in gets its own code.
+    server.clock.forward(60);
+    let opened = login::open(&services[0], "alice").await;
+    services[0].post(&login::of(&opened, "/email")).await.ok();
+    let mut code = String::new();
+    for _ in 0..6 {
+        code = code_mail(&server).await.code().unwrap();
+    }
+    login::answer(&services[0], &opened, "email", &code)
+        .await
+        .ok();
+}
+
+#[tokio::test]
+async fn all_services_together_have_a_ceiling_which_takes_nothing_from_the_settings_page() {
+    let server = Server::start().await;
+    let alice = server.alice();
+    enrol(&server, &alice).await;
+    let mut mailed = 0;
+    for round in 0..6 {
+        for name in ["one", "two", "three"] {
+            let service = login::service(&server, name);
+            let opened = login::open(&service, "alice").await;
+            let reply = service.post(&login::of(&opened, "/email")).await;
+            match reply.status.as_u16() {
+                200 => mailed += 1,
+                _ => assert!(wait(&reply) > 60 && mailed == 10, "{round}: {}", reply.text),
+            }
+        }
+        server.clock.forward(60);
+    }
+    assert_eq!(mailed, 10);
+    for _ in 0..3 {
+        mailed_code(&server, &server.alice(), SEND).await;
+        server.clock.forward(60);
+    }
+    // One service alone cannot use it up.
+    server.clock.forward(3600);
+    let one = login::service(&server, "one");
+    for _ in 0..5 {
+        let opened = login::open(&one, "alice").await;
+        one.post(&login::of(&opened, "/email")).await.ok();
+        server.clock.forward(60);
+    }
+    let opened = login::open(&one, "alice").await;
+    wait(&one.post(&login::of(&opened, "/email")).await);
+    let two = login::service(&server, "two");
+    let opened = login::open(&two, "alice").await;
+    two.post(&login::of(&opened, "/email")).await.ok();
+}
+
+#[tokio::test]
+async fn a_code_for_something_else_is_none_for_the_set_up() {
+    let server = Server::start().await;
+    let alice = server.alice();
+    let codes = enrol(&server, &alice).await;
+    mailed_code(&server, &alice, SEND).await;
+    alice.code(DISABLE, &codes[0]).await.ok();
+    let early = alice.post(ENABLE).await;
+    assert_eq!(wait(&early), 60);
+    assert_eq!(early.json()["code_live"], false);
+    server.clock.forward(60);
+    mailed_code(&server, &alice, ENABLE).await;
+    assert_eq!(alice.post(ENABLE).await.json()["code_live"], true);
 }

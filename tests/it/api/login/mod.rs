@@ -1,6 +1,7 @@
 //! What login services ask.
 
 mod answers;
+mod apart;
 mod challenges;
 mod decisions;
 mod given_up;
@@ -14,6 +15,7 @@ mod others;
 mod prompt;
 mod races;
 mod results;
+mod shared;
 mod spellings;
 mod stale;
 mod tenants;
