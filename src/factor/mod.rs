@@ -120,6 +120,9 @@ pub const LAST_FACTOR: Code = Code {
 /// Requests about one user that a login service may make within a minute.
 const SIGN_IN_REQUESTS_A_MINUTE: u32 = 1_200;
 
+/// Challenges about users whom the server has never met that are kept for a login service within a minute.
+const UNMET_A_MINUTE: u32 = 6_000;
+
 /// Sign-ins that a login service may ask about within a minute: names that no one bears are many.
 const SIGN_INS_A_MINUTE: u32 = 60_000;
 
@@ -305,6 +308,8 @@ pub struct Desk {
     /// another.
     sign_in_limit: RateLimit<(PersonKey, String)>,
     service_limit: RateLimit<String>,
+    /// For each login service, the challenges about users whom the server has never met that are kept.
+    unmet_limit: RateLimit<String>,
     /// For each sign-in under way, what is done to answer it.
     challenge_limit: RateLimit<ChallengeId>,
 }
@@ -331,6 +336,7 @@ impl Desk {
             factors,
             sign_in_limit: RateLimit::new(SIGN_IN_REQUESTS_A_MINUTE),
             service_limit: RateLimit::new(SIGN_INS_A_MINUTE),
+            unmet_limit: RateLimit::new(UNMET_A_MINUTE),
             challenge_limit: RateLimit::new(ANSWERS_A_MINUTE),
         }))
     }
@@ -344,6 +350,13 @@ impl Desk {
     pub fn take_service_budget(&self, service: &str) -> Result<(), Failure> {
         self.service_limit
             .take(service.to_owned(), self.tools.now())
+    }
+
+    /// Whether one more challenge of `service` about a user whom the server has never met is kept: it is answered at
+    /// once, so that nothing is lost with others.
+    pub fn may_keep_unmet(&self, service: &str) -> bool {
+        let taken = self.unmet_limit.take(service.to_owned(), self.tools.now());
+        taken.is_ok()
     }
 }
 

@@ -12,7 +12,9 @@ use crate::trust::{self, Trust};
 
 use super::challenge::{KEPT_AFTER, by, due, keep, live_at, live_key, prompt_key};
 use super::record::{Challenge, Context, Live, Outcome, PromptToken, Return, State, Unfinished};
-use super::rule::{self, CHALLENGE_TTL, Decision, LIVE_CHALLENGES, Reason, TRUSTED_DEVICE};
+use super::rule::{
+    self, CHALLENGE_TTL, Decision, LIVE_CHALLENGES, Reason, TRUSTED_DEVICE, UNMET_TTL,
+};
 use super::whom::{Acquaintance, Whom};
 
 /// What tokens of prompts start with.
@@ -51,6 +53,8 @@ pub async fn open(
     desk.take_service_budget(&service.id)?;
     let by = by(&service.id, asking.whom.key, &asking.context, origin);
     let (unknown, confined_to) = (service.unknown(), service.tenants.clone());
+    let is_met = asking.whom.acquaintance == Acquaintance::Known;
+    let is_kept = is_met || desk.may_keep_unmet(&service.id);
     let service = service.id.clone();
     desk.act(by, "login.challenge", move |deed| {
         let desk = deed.desk;
@@ -68,7 +72,6 @@ pub async fn open(
             (Acquaintance::Barred, _) | (Acquaintance::Unknown, Unknown::Deny) => Decision::Deny,
             (Acquaintance::Unknown, Unknown::Enroll) => Decision::Enroll,
             (Acquaintance::Known, _) | (Acquaintance::Unknown, Unknown::Allow) => {
-                let is_met = asking.whom.acquaintance == Acquaintance::Known;
                 let grace = required
                     && !methods.any
                     && policy::grace_until(deed.tx, deed.person, is_met, &policy, deed.now)?
@@ -93,13 +96,27 @@ pub async fn open(
                 .map(|kind| (*kind).to_owned())
                 .collect(),
             created_at: deed.now,
-            expires_at: deed.now.plus(CHALLENGE_TTL),
+            expires_at: deed.now.plus(match is_met {
+                true => CHALLENGE_TTL,
+                false => UNMET_TTL,
+            }),
             misses: 0,
             state: State::Open,
             prompt: asking.prompt.clone(),
         };
         if decision == Decision::Challenge {
             trust_browser(deed, &policy, &mut challenge, asking.device_token.as_ref())?;
+        }
+        if !is_met {
+            // It waits for no answer, and there may be any number of such users.
+            if is_kept {
+                deed.tx.put_until(&id, &challenge, challenge.expires_at)?;
+            }
+            return Ok(Opened {
+                id,
+                challenge,
+                prompt: None,
+            });
         }
         let others = make_room(deed, &service)?;
         let live = Live {

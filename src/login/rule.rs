@@ -6,6 +6,8 @@ use crate::factor::{Methods, Passed};
 
 /// Seconds that a challenge takes answers.
 pub const CHALLENGE_TTL: u64 = 5 * 60;
+/// Seconds that a challenge about a user whom the server has never met is known: it waits for no answer.
+pub const UNMET_TTL: u64 = 60;
 /// Wrong answers that close a challenge.
 pub const CHALLENGE_TRIES: u32 = 5;
 /// Live challenges of one user at one login service; one makes room for a new one.

@@ -1,6 +1,7 @@
 //! Stores of other programs: what earlier ones wrote is good in this one, what later ones wrote is left alone.
 
 mod addresses;
+mod bounds;
 mod names;
 
 use std::collections::BTreeMap;
@@ -44,7 +45,7 @@ async fn unlock(person: &Client, code: &str) -> crate::support::Reply {
 fn there_are_stores_of_earlier_programs() {
     let mut names: Vec<String> = Fixture::all().into_iter().map(|it| it.name).collect();
     names.sort();
-    for name in ["first", "services", "witness", "keys", "names", "tenants"] {
+    for name in ["first", "services", "witness", "keys", "names", "tenants", "bounds"] {
         assert!(names.iter().any(|it| it == name), "{name}: {names:?}");
     }
 }
