@@ -45,7 +45,9 @@ async fn unlock(person: &Client, code: &str) -> crate::support::Reply {
 fn there_are_stores_of_earlier_programs() {
     let mut names: Vec<String> = Fixture::all().into_iter().map(|it| it.name).collect();
     names.sort();
-    for name in ["first", "services", "witness", "keys", "names", "tenants", "bounds"] {
+    for name in [
+        "first", "services", "witness", "keys", "names", "tenants", "bounds",
+    ] {
         assert!(names.iter().any(|it| it == name), "{name}: {names:?}");
     }
 }

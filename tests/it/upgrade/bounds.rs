@@ -26,7 +26,10 @@ async fn refusals_locks_addresses_and_shared_names_are_as_they_were() {
     let events = history["events"].as_array().unwrap();
     let of_action = |action: &str| events.iter().find(|event| event["action"] == action);
     let refused = of_action("totp.disable").unwrap();
-    assert_eq!((&refused["count"], &refused["reason"]), (&json!(5), &json!("wrong_code")));
+    assert_eq!(
+        (&refused["count"], &refused["reason"]),
+        (&json!(5), &json!("wrong_code"))
+    );
     assert_eq!(of_action("factor.lock").unwrap()["factor"], "totp");
 
     // The name of an enrolled user means her, whoever else has it.
@@ -35,7 +38,9 @@ async fn refusals_locks_addresses_and_shared_names_are_as_they_were() {
     assert_eq!(opened.json()["decision"], "challenge", "{}", opened.text);
 
     let token = server.issuer.token(PUBLIC_URL, "frank");
-    let token = token.with_second_factor().with("email", facts["moved"].clone());
+    let token = token
+        .with_second_factor()
+        .with("email", facts["moved"].clone());
     enrol(&server.bearer(token.sign()), &Authenticator::new()).await;
     let notified = || {
         let all = server.smtp.mails().into_iter().flat_map(|email| email.to);
