@@ -11,6 +11,7 @@ pub mod email;
 mod enrollment;
 mod healing;
 mod held;
+mod history;
 mod http;
 mod notify;
 mod operators;
@@ -370,6 +371,7 @@ impl FromRef<Arc<Desk>> for Services {
 pub fn routes() -> OpenApiRouter<Arc<Desk>> {
     OpenApiRouter::new()
         .merge(http::routes())
+        .merge(history::routes())
         .merge(backup_codes::routes())
         .merge(email::routes())
         .merge(totp::routes())

@@ -1,7 +1,11 @@
 //! `mfad check` says what is wrong, and what to do, before somebody meets it.
 
 use std::fs;
+use std::sync::Arc;
 
+use mfad::audit::{self, Actor, Event, Origin, RECORD_BYTES};
+use mfad::base::{OsEntropy, PersonKey, RequestId, Timestamp};
+use mfad::store::{self, MasterKeyPlace};
 use rcgen::{CertificateParams, KeyPair};
 use time::{Duration, OffsetDateTime};
 
@@ -233,6 +237,39 @@ async fn letters_that_wait_for_long_are_said_by_a_running_server() {
         &check(&site, 0).await,
         &["warning: mail: letters wait to leave, the oldest for 1 hour"],
     );
+}
+
+#[tokio::test]
+async fn that_histories_are_nearly_full_is_warned_of_whether_a_server_runs_or_not() {
+    let mut site = Site::new().await;
+    site.set("audit-max-mib", 1);
+    let mut server = site.serve().await;
+    let said = check(&site, 0).await;
+    assert!(!said.contains("warning: history"), "{said}");
+    server.stop().await;
+
+    let folder = site.data_dir();
+    let key = MasterKeyPlace::own(folder.join("master.key"));
+    let opened = store::open(&folder, &key, Arc::new(OsEntropy)).unwrap();
+    let room = (1 << 20) / RECORD_BYTES;
+    let request = RequestId::draw(&OsEntropy).unwrap();
+    let at = Timestamp::from_unix(now());
+    let filled = opened.write(move |tx| {
+        (0..room * 86 / 100).try_for_each(|_| {
+            let origin = Origin { request, ip: None };
+            let user = PersonKey([7; 16]);
+            let event = Event::done(at, user, Actor::System, "factor.reset", origin);
+            audit::record_certain(tx, event)
+        })
+    });
+    filled.await.unwrap();
+    opened.close().await;
+
+    let words = ["warning: history", "85 %", "--audit-max-mib", "400 days"];
+    says(&check(&site, 0).await, &words);
+    let mut server = site.serve().await;
+    says(&check(&site, 0).await, &words);
+    server.stop().await;
 }
 
 #[tokio::test]
