@@ -7,7 +7,10 @@ import { at, dayOf } from "../time.js";
 import { explain } from "../trouble.js";
 import { isSaid, say } from "../words.js";
 
+/** Lines that are shown more for each "older". */
 const PAGE = 20;
+/** Records that are asked for at once: many may be one line. */
+const READ = 50;
 /** Shown at first; the rest of what was read is for "older". */
 const AT_FIRST = 5;
 /** Pages that are asked for at once, at the most, in search of lines that say anything to people. */
@@ -43,21 +46,27 @@ const NAMING_MS = 10 * 60 * 1000;
 const isNaming = (renamed, added) => renamed.action === "webauthn.rename" && renamed.outcome === "done" && added.action === "webauthn.register"
   && added.outcome === "done" && renamed.device_id === added.device_id && new Date(renamed.at) - new Date(added.at) < NAMING_MS;
 
-/** Lines that say the same one after another on a day are one, with how often it was. */
+/**
+ * Lines that say the same one after another on a day are one, with how often it was; also if they take turns with another,
+ * as wrong codes and locks do.
+ */
 function fold(events) {
   const lines = [];
   for (const event of events) {
     const line = { event, says: words(event), facts: facts(event), day: dayOf(event.at), times: event.count, leftOut: event.left_out };
     const before = lines.at(-1);
     // A new key is named right after it is added: that is one piece of news.
-    if (before && isNaming(before.event, event)) lines.pop();
-    const same = before && before === lines.at(-1) && before.day === line.day && before.event.outcome === event.outcome && before.says === line.says
-      && before.facts.join() === line.facts.join() && before.leftOut === 0;
+    const isNamed = before && isNaming(before.event, event);
+    if (isNamed) lines.pop();
+    const isSame = (other) => other.day === line.day && other.event.outcome === event.outcome && other.says === line.says
+      && other.facts.join() === line.facts.join() && other.leftOut === 0;
+    const same = isNamed ? null : lines.slice(-2).reverse().find(isSame);
     if (same) {
-      before.times += line.times;
-      before.leftOut = line.leftOut;
+      same.times += line.times;
+      same.leftOut = line.leftOut;
+    } else {
+      lines.push(line);
     }
-    else lines.push(line);
   }
   return lines;
 }
@@ -98,7 +107,7 @@ export function activity() {
   /** Reads on until there are `wanted` lines, or none are left. */
   async function fetchTo(wanted) {
     for (let pages = 0; pages < MOST_PAGES && fold(read).length < wanted && cursor !== null; pages += 1) {
-      const answer = await call("GET", `/events?limit=${PAGE}${cursor === "" ? "" : `&cursor=${cursor}`}`);
+      const answer = await call("GET", `/events?limit=${READ}${cursor === "" ? "" : `&cursor=${cursor}`}`);
       read.push(...answer.events.filter(isNews));
       cursor = answer.next_cursor;
     }
