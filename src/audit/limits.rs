@@ -14,7 +14,7 @@ pub const NEARLY_FULL: u64 = 80;
 /// How much is recorded, and how long it is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditLimits {
-    /// Records of refusals, per user and day.
+    /// Records of refusals, per user and day; at most half of all that are no changes.
     pub refusals_per_day: u32,
     /// Records of everything that is not a change, refusals among them, per user and day.
     pub records_per_day: u32,
@@ -95,12 +95,15 @@ impl UserLog {
 
     /// Whether there is room for one more record of that class, which is counted if there is.
     pub(super) fn take(&mut self, class: Class, limits: &AuditLimits) -> bool {
-        // A fifth is kept for sign-ins that were finished, so that no flood of openings hides one.
-        let shared = limits.records_per_day - limits.records_per_day / 5;
+        // No flood of openings hides guesses, which have room of their own, nor sign-ins that were finished, for which a
+        // fifth of the rest is kept.
+        let most_refusals = limits.refusals_per_day.min(limits.records_per_day / 2);
+        let most_others = limits.records_per_day - most_refusals;
+        let others = self.records.saturating_sub(self.refusals);
         let has_room = match class {
-            Class::Refusal => self.refusals < limits.refusals_per_day && self.records < shared,
-            Class::Step => self.records < shared,
-            Class::SignIn => self.records < limits.records_per_day,
+            Class::Refusal => self.refusals < most_refusals,
+            Class::Step => others < most_others - most_others / 5,
+            Class::SignIn => others < most_others,
             Class::Change | Class::Certain => true,
         };
         match class {

@@ -136,7 +136,7 @@ async fn fifty_records_of_refusals_are_kept_a_day_and_the_next_record_states_how
 }
 
 #[tokio::test]
-async fn a_flood_of_openings_hides_neither_a_change_nor_a_lock_nor_a_sign_in() {
+async fn a_flood_of_openings_hides_neither_a_change_nor_a_lock_nor_a_guess_nor_a_sign_in() {
     let log = Log::new(AuditLimits::default());
     let flood = |class| (0..700).map(move |_| (done(START, "login.challenge"), class));
     let (events, _): (Vec<_>, Vec<_>) = flood(Class::Step).unzip();
@@ -147,14 +147,20 @@ async fn a_flood_of_openings_hides_neither_a_change_nor_a_lock_nor_a_sign_in() {
         .await;
     log.record(vec![done(START, "factor.lock")], Class::Certain)
         .await;
-    assert_eq!(log.count_of("login.challenge"), 400);
+    assert_eq!(log.count_of("login.challenge"), 360);
     for action in ["login.verify", "webauthn.remove", "factor.lock"] {
         assert_eq!(log.count_of(action), 1, "{action}");
     }
     let sign_ins = (0..200).map(|_| done(START, "login.verify")).collect();
     log.record(sign_ins, Class::SignIn).await;
+    assert_eq!(log.history().len(), 450 + 2);
+    assert!(log.history().iter().any(|(_, e)| e.left_out == 340));
+    // Guesses are recorded all the same, and a day has 500 records that are no changes at most.
+    for number in 0..60 {
+        log.refuse(START, &format!("reason {number}")).await;
+    }
+    log.minute_is_over(START.plus(60)).await;
     assert_eq!(log.history().len(), 500 + 2);
-    assert!(log.history().iter().any(|(_, e)| e.left_out == 300));
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ pub(super) struct LimitArgs {
     )]
     account_changes_per_minute: String,
 
-    /// Records of refusals in a user's history, a day: 1 to 1,000. Identical refusals within a minute are one record
+    /// Records of refusals in a user's history, a day: 1 to 1,000, and at most half of audit-records-per-day. Identical refusals within a minute are one record
     #[arg(
         long,
         value_name = NUMBER,

@@ -117,7 +117,10 @@ async fn no_flood_of_sign_ins_and_refusals_hides_a_change() {
     let of_action = |action: &str| counted(&events, action, None).0;
     assert_eq!(of_action("webauthn.register"), 1);
     assert!(of_action("factor.lock") > 0);
-    assert!(of_action("login.challenge") <= 400);
+    assert!(of_action("login.challenge") <= 360);
+    // Nor the guesses themselves.
+    let guesses = ["wrong_code", "locked"].map(|why| counted(&events, "login.verify", Some(why)).0);
+    assert_eq!(guesses.iter().sum::<usize>(), 50);
     let left_out: u64 = events
         .iter()
         .filter_map(|event| event["left_out"].as_u64())
