@@ -91,7 +91,7 @@ pub enum Fit {
 
 /// Whom a name means, among those who `fit`. Spellings that a directory takes for one name are one name
 /// ([`prepared_name`]). Among several who have it, it means one who has a second factor, if the others came to it later and have
-/// none; and else nobody ([`super::shared`]).
+/// none; and else nobody.
 ///
 /// # Errors
 /// Those of the store and of `fit`.

@@ -144,7 +144,7 @@ impl Counted {
 /// Asks a person for the factor that they do not have: notes the first time, and gives the end of their grace
 /// while it runs. `None` where there is none, or it is over: they are to set up a factor now.
 ///
-/// Of users whom the server has not met (`is_met`) there are at most [`MOST_UNMET`] who have a grace.
+/// Of users whom the server has not met (`is_met`) there are at most 10,000 who have a grace.
 ///
 /// # Errors
 /// Those of the store.
