@@ -138,6 +138,7 @@ story("who has an app proves it before a key is added, and before it is removed"
   await app(page).getByRole("button", { name: "Set up" }).click();
   const secret = await secretOn(page);
   await app(page).getByRole("textbox").pressSequentially(totp(secret));
+  await backup(page).getByText("Shown once:").waitFor();
   const codes = await backup(page).locator(".codes li").allInnerTexts();
   await backup(page).getByRole("button", { name: "I have saved them" }).click();
 
