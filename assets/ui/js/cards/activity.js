@@ -46,10 +46,9 @@ const NAMING_MS = 10 * 60 * 1000;
 const isNaming = (renamed, added) => renamed.action === "webauthn.rename" && renamed.outcome === "done" && added.action === "webauthn.register"
   && added.outcome === "done" && renamed.device_id === added.device_id && new Date(renamed.at) - new Date(added.at) < NAMING_MS;
 
-/**
- * Lines that say the same one after another on a day are one, with how often it was; also if they take turns with another,
- * as wrong codes and locks do.
- */
+const isGuess = ({ action, outcome }) => outcome === "refused" || action === "factor.lock";
+
+/** Lines that say the same one after another on a day are one, with how often it was. Wrong codes and locks take turns. */
 function fold(events) {
   const lines = [];
   for (const event of events) {
@@ -60,7 +59,8 @@ function fold(events) {
     if (isNamed) lines.pop();
     const isSame = (other) => other.day === line.day && other.event.outcome === event.outcome && other.says === line.says
       && other.facts.join() === line.facts.join() && other.leftOut === 0;
-    const same = isNamed ? null : lines.slice(-2).reverse().find(isSame);
+    const near = before && isGuess(event) && isGuess(before.event) ? lines.slice(-2).reverse() : lines.slice(-1);
+    const same = isNamed ? null : near.find(isSame);
     if (same) {
       same.times += line.times;
       same.leftOut = line.leftOut;
