@@ -58,12 +58,12 @@ pub enum Class {
     Refusal,
     /// A step that others can bring about and repeat: a sign-in was opened, an assertion began.
     Step,
-    /// A sign-in was finished. Steps and refusals leave room for some of these.
+    /// A sign-in was finished, or a session or trust in a browser ended. Steps and refusals leave room for some of these.
     SignIn,
     /// Something changed: a factor, a name of one, a session, trust. Always recorded.
     Change,
-    /// What must happen however many changes there were: a lock, the end of a session or of trust in a browser, what an
-    /// operator or the server itself did. Always recorded, and not counted.
+    /// A change that no one asked for over the network: a lock, what an operator or the server itself did. Always
+    /// recorded, and not counted.
     Certain,
 }
 
@@ -71,9 +71,11 @@ impl Class {
     /// The class of what was done by `action`: a change, if it is not known as something less.
     pub fn of(action: &str) -> Self {
         match action {
-            "login.verify" => Class::SignIn,
-            // A thief who has used up the day's changes must not stay signed in for it.
-            "session.remove" | "session.remove_all" | "trusted_device.remove" => Class::Certain,
+            // The ends of sessions and of trust are refused by no limit: a thief who has used up the day's changes must not
+            // stay signed in for it. Nor are they recorded without end: who can sign in can sign out as often.
+            "login.verify" | "session.remove" | "session.remove_all" | "trusted_device.remove" => {
+                Class::SignIn
+            }
             "account.seen" | "email.enable" | "email.send" | "login.cancel" | "login.challenge"
             | "login.email" | "login.unfinished" | "login.webauthn" | "totp.enable"
             | "totp.replace" | "webauthn.begin" | "webauthn.cancel" | "webauthn.challenge"

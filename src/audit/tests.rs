@@ -275,6 +275,6 @@ fn what_is_not_known_as_something_less_is_a_change() {
         assert_eq!(Class::of(action), Class::Change, "{action}");
     }
     for action in ["session.remove_all", "trusted_device.remove"] {
-        assert_eq!(Class::of(action), Class::Certain, "{action}");
+        assert_eq!(Class::of(action), Class::SignIn, "{action}");
     }
 }
